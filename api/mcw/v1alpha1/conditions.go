@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// Condition types on WANPolicy and Peer.
+const (
+	// ConditionReady sums up the others.
+	ConditionReady = "Ready"
+	// ConditionAccepted on a Peer: the spec can be acted on.
+	ConditionAccepted = "Accepted"
+	// ConditionFeedReady on a Peer: its feed has been read and is being watched. False or Unknown never deletes anything.
+	ConditionFeedReady = "FeedReady"
+	// ConditionAdvertisementsAccepted on a Peer is False while some of its advertisements are refused.
+	ConditionAdvertisementsAccepted = "AdvertisementsAccepted"
+)
+
+// Own condition types on MCS kinds, for what KEP-1645 has no word for.
+const (
+	// ConditionPortsCarried is False while a port of the service cannot cross the gateways (UDP, SCTP).
+	ConditionPortsCarried = "mcw.l7mp.io/PortsCarried"
+	// ConditionWANPolicy on a ServiceExport says whether the named WAN policy exists and can be used, and whether the
+	// exporters agree on it.
+	ConditionWANPolicy = "mcw.l7mp.io/WANPolicyResolved"
+)
+
+// Reasons on WANPolicy.
+const (
+	ReasonReady           = "Ready"
+	ReasonPortConflict    = "PortConflict"
+	ReasonPortReserved    = "PortReserved"
+	ReasonDefaultConflict = "DefaultConflict"
+	ReasonUnknownFailover = "UnknownFailover"
+	ReasonDiffersAtPeer   = "DiffersAtPeer"
+	ReasonInvalid         = "Invalid"
+)
+
+// Reasons on Peer.
+const (
+	ReasonAccepted         = "Accepted"
+	ReasonOwnCluster       = "OwnCluster"
+	ReasonDuplicateID      = "DuplicateClusterID"
+	ReasonInvalidAddress   = "InvalidAddress"
+	ReasonInvalidIdentity  = "InvalidIdentity"
+	ReasonSynced           = "Synced"
+	ReasonPending          = "Pending"
+	ReasonUnreachable      = "Unreachable"
+	ReasonRefused          = "Refused"
+	ReasonIdentityMismatch = "IdentityMismatch"
+	ReasonUnreadable       = "Unreadable"
+	ReasonUIDMismatch      = "ClusterUIDMismatch"
+	ReasonGivenUp          = "GivenUp"
+	ReasonAllAccepted      = "AllAccepted"
+	ReasonSomeRefused      = "SomeRefused"
+)
+
+// Reasons of refusals of single advertisements.
+const (
+	RefusedNamespace = "NamespaceNotAllowed"
+	RefusedName      = "InvalidName"
+	RefusedCluster   = "ForeignClusterID"
+	RefusedPort      = "InvalidPort"
+	RefusedVersion   = "TooNew"
+	RefusedBounds    = "OutOfBounds"
+	RefusedAddress   = "InvalidAddress"
+)
+
+// Reasons of the own conditions on MCS kinds.
+const (
+	ReasonCarried             = "Carried"
+	ReasonUnsupportedProtocol = "UnsupportedProtocol"
+	ReasonResolved            = "Resolved"
+	ReasonUnknownPolicy       = "UnknownPolicy"
+	ReasonNoDefaultPolicy     = "NoDefaultPolicy"
+	ReasonPolicyNotReady      = "PolicyNotReady"
+	ReasonPolicyConflict      = "PolicyConflict"
+	ReasonOutOfPorts          = "OutOfPorts"
+)
