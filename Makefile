@@ -1,0 +1,109 @@
+# mc-wan: `make help` lists what there is to do.
+SHELL := /bin/bash -o pipefail
+export CGO_ENABLED := 0
+BIN := $(CURDIR)/bin
+BUILD := $(CURDIR)/build
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X main.version=$(VERSION)
+MODULES := . sandbox sandbox/node sandbox/containerd tests/xds
+
+# Tools are pinned here and kept out of the product's module graph, see RATIONALE.md.
+CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+.PHONY: help
+help: ## Show the targets
+	@awk 'BEGIN {FS = ":.*##"} /^[a-zA-Z_-]+:.*##/ {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Build
+.PHONY: build
+build: ## Build bin/mcwan-controller and bin/mcwanctl
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+
+.PHONY: deps
+deps: ## Install the Debian packages that the sandbox and the tests need (root)
+	@hack/deps.sh
+
+.PHONY: sandbox-cli
+sandbox-cli: ## Build bin/mcwan-sandbox
+	cd sandbox && go build -o $(BIN)/mcwan-sandbox ./cmd/mcwan-sandbox
+
+.PHONY: sandbox-build
+sandbox-build: deps build sandbox-cli ## Build every binary and image that the sandbox runs
+	$(BIN)/mcwan-sandbox build
+
+##@ Try
+.PHONY: demo
+demo: sandbox-build ## Bring two clusters up and play the story
+	$(BIN)/mcwan-sandbox up
+	go run ./tests/demo -sandbox $(BIN)/mcwan-sandbox
+
+.PHONY: down
+down: ## Remove what `make demo` and `make e2e` brought up
+	$(BIN)/mcwan-sandbox down --all
+
+##@ Test
+.PHONY: test
+test: test-unit test-integration test-xds ## Unit, integration and xds tests
+
+.PHONY: test-unit
+test-unit: ## Pure functions, CLI, sandbox: seconds
+	go test ./api/... ./pkg/... ./cmd/... ./samples/...
+	cd sandbox && go test ./...
+
+.PHONY: test-integration
+test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
+	KUBEBUILDER_ASSETS=$(BIN) go test ./tests/integration/...
+
+.PHONY: test-xds
+test-xds: ## Generated objects through Istio's own validation, analyzers and xDS generation
+	cd tests/xds && go test ./...
+
+$(BIN)/kube-apiserver:
+	$(MAKE) sandbox-build
+
+.PHONY: e2e
+e2e: sandbox-build ## The story and its failures, on the sandbox
+	$(BIN)/mcwan-sandbox up --name e2e --clusters 2
+	MCWAN_SANDBOX="$(BIN)/mcwan-sandbox --name e2e" go test -tags e2e -count=1 -timeout 40m -v ./tests/e2e/...
+	$(BIN)/mcwan-sandbox down --name e2e
+
+.PHONY: bench
+bench: ## Benchmarks with their numbers
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+##@ Keep in shape
+.PHONY: generate
+generate: ## Generate deepcopy code, CRDs and RBAC
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:allowDangerousTypes=true paths=./api/... output:crd:artifacts:config=manifests/charts/mc-wan/crds
+	hack/mcs-crds.sh
+
+.PHONY: golden
+golden: ## Rewrite the golden files
+	go test ./pkg/translate/... ./pkg/cli/... -update
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Lint all modules
+	$(GOLANGCI_LINT) run ./...
+	cd sandbox && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+
+$(GOLANGCI_LINT):
+	GOBIN=$(BUILD)/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mkdir -p $(BIN) && cp $(BUILD)/tools/golangci-lint $@
+
+.PHONY: tidy
+tidy: ## Tidy every module
+	@set -e; for m in $(MODULES); do (cd $$m && go mod tidy); done
+
+.PHONY: verify
+verify: ## Fail on any drift: format, lint, generated code, goldens, tidy
+	hack/verify.sh
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BIN) $(BUILD)
