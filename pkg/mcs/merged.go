@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcs
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// Merged is one service as the whole clusterset exports it. The zero value stands for "nobody exports it".
+type Merged struct {
+	// Type is empty when nobody exports the service.
+	Type mcsv1beta1.ServiceImportType
+	// Ports is the union of the exporters' ports: those of the export of highest precedence first, each export's in its
+	// own order. Never nil when somebody exports the service, because spec.ports of a ServiceImport is not nullable.
+	Ports []MergedPort
+	// SessionAffinity is never empty when somebody exports the service.
+	SessionAffinity       corev1.ServiceAffinity
+	SessionAffinityConfig *corev1.SessionAffinityConfig
+	InternalTrafficPolicy *corev1.ServiceInternalTrafficPolicy
+	TrafficDistribution   *string
+	// Labels and Annotations are the exported ones (ServiceExport.spec), for the ServiceImport's metadata.
+	Labels      map[string]string
+	Annotations map[string]string
+	// IPFamilies are the families of the exporters: all of them for ClusterSetIP, because gateways carry either family
+	// to any backend; those common to all for Headless. Empty when no exporter says any.
+	IPFamilies []corev1.IPFamily
+	// Clusters are the ids of the exporting clusters, sorted.
+	Clusters []string
+	// WANPolicy is the policy that the oldest export names; empty stands for the importing cluster's default policy.
+	WANPolicy string
+	// Conflicts are KEP-1645's, in a fixed order of reasons; the same for all constituent exports.
+	Conflicts []Conflict
+	// PolicyConflict is set when exporters name different WAN policies.
+	PolicyConflict *Conflict
+	// Ignored are the exports that were treated as absent, and why, sorted by cluster id.
+	Ignored []Ignored
+}
+
+// MergedPort is a port of the merged service.
+type MergedPort struct {
+	mcsv1beta1.ServicePort
+	// Clusters are the ids of the clusters that really expose this port (same name, protocol and number), sorted; only
+	// they may get its traffic. Never empty.
+	Clusters []string
+}
+
+// Conflict is one thing that exporters disagree about.
+type Conflict struct {
+	// Reason is one of the ServiceExportReason*Conflict constants, or v1alpha1.ReasonPolicyConflict.
+	Reason mcsv1beta1.ServiceExportConditionReason
+	// Message names the winner and how many disagree. It depends on nothing but the exports.
+	Message string
+}
+
+// Ignored is an export that the merge treated as absent.
+type Ignored struct {
+	ClusterID string
+	// Err says which field is wrong.
+	Err error
+}
+
+// Exported says whether anybody exports the service.
+func (m Merged) Exported() bool { return len(m.Clusters) > 0 }
+
+// ExportedBy says whether the cluster is one of the constituent exporters.
+func (m Merged) ExportedBy(clusterID string) bool {
+	_, found := slices.BinarySearch(m.Clusters, clusterID)
+	return found
+}
+
+// ServicePorts are the ports as a ServiceImport lists them; never nil.
+func (m Merged) ServicePorts() []mcsv1beta1.ServicePort {
+	out := make([]mcsv1beta1.ServicePort, 0, len(m.Ports))
+	for _, p := range m.Ports {
+		out = append(out, p.ServicePort)
+	}
+	return out
+}
+
+// Carried says whether the gateways can carry a port of this protocol: they are TCP proxies.
+func Carried(protocol corev1.Protocol) bool { return protocol == corev1.ProtocolTCP || protocol == "" }
+
+// Merge merges the exports of one service name. The order of exports does not matter and they are left untouched; the
+// result shares no memory with them.
+func Merge(exports []v1alpha1.ServiceAdvertisementSpec) Merged {
+	valid, ignored := sift(exports)
+	if len(valid) == 0 {
+		return Merged{Ignored: ignored}
+	}
+	m := Merged{Ignored: ignored}
+	for _, rule := range rules() {
+		if c := rule(valid, &m); c != nil {
+			m.Conflicts = append(m.Conflicts, *c)
+		}
+	}
+	m.PolicyConflict = mergePolicy(valid, &m)
+	return m
+}
