@@ -62,6 +62,22 @@ const (
 	RefusedVersion   = "TooNew"
 	RefusedBounds    = "OutOfBounds"
 	RefusedAddress   = "InvalidAddress"
+	// RefusedUndecodable: a field has another type than this version knows.
+	RefusedUndecodable = "Undecodable"
+	// RefusedDuplicate: another advertisement of the same cluster is for the same service.
+	RefusedDuplicate = "Duplicate"
+	// RefusedConflict: the name of the copy is taken by an object that is not the feed's.
+	RefusedConflict = "NameTaken"
+)
+
+// Reasons of notices about a feed that is readable.
+const (
+	// NoticeVanished: advertisements are gone without having been draining; they are kept for a while.
+	NoticeVanished = "VanishedWithoutDraining"
+	// NoticeStaleCard: the card's generation is lower than the one known.
+	NoticeStaleCard = "StaleCard"
+	// NoticeUIDChanged: the card has another cluster uid than before, and the Peer pins none.
+	NoticeUIDChanged = "ClusterUIDChanged"
 )
 
 // Reasons of the own conditions on MCS kinds.

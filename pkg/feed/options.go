@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// ServerOptions say what a Server serves and to whom.
+type ServerOptions struct {
+	// ClusterID is the own cluster: only objects that carry it as mcw.l7mp.io/source-cluster are served.
+	ClusterID string
+	// API is how the own API server is reached, with the controller's own credentials. Required.
+	API *rest.Config
+	// Peers finds the caller. Required.
+	Peers PeerLookup
+	// Cards takes announced cards. Required.
+	Cards CardStore
+	// OwnAddress forbids addresses in announced cards; nil forbids none.
+	OwnAddress AddressPredicate
+	// BindAddress is where Start listens, such as ":9444".
+	BindAddress string
+	// Limits bound what callers may cost; zero fields take the defaults of DefaultServerLimits.
+	Limits ServerLimits
+	Log    logr.Logger
+}
+
+// ServerLimits bound what callers may cost.
+type ServerLimits struct {
+	// WatchesPerPeer is how many watches one peer may hold; one more ends its oldest, because a caller whose tunnel died
+	// comes back before the dead connection is noticed here.
+	WatchesPerPeer int
+	// Watches is how many watches all peers together may hold; one more is answered 429.
+	Watches int
+	// Requests is how many requests other than watches may be under way; one more is answered 429.
+	Requests int
+	// RequestsPerSecond and Burst bound what one peer may ask; more is answered 429.
+	RequestsPerSecond float64
+	Burst             int
+	// MaxAnnounceBytes bounds the body of an announcement, in bytes.
+	MaxAnnounceBytes int64
+	// MaxPage is the most items of one list answer.
+	MaxPage int64
+	// MaxWatch is the longest a watch lasts.
+	MaxWatch time.Duration
+	// WriteTimeout is how long one write to a caller may take.
+	WriteTimeout time.Duration
+}
+
+// DefaultServerLimits suit a fleet of 100 clusters.
+func DefaultServerLimits() ServerLimits {
+	return ServerLimits{
+		WatchesPerPeer:    8,
+		Watches:           1024,
+		Requests:          64,
+		RequestsPerSecond: 20,
+		Burst:             100,
+		MaxAnnounceBytes:  2 << 20,
+		MaxPage:           500,
+		MaxWatch:          10 * time.Minute,
+		WriteTimeout:      30 * time.Second,
+	}
+}
+
+// ReaderOptions are what the readers of all peers share.
+type ReaderOptions struct {
+	// BaseURL is the peer's feed as the own egress gateway offers it; nil takes BaseURL.
+	BaseURL func(clusterID string) string
+	// Transport makes the calls; nil takes NewTransport().
+	Transport http.RoundTripper
+	// Sink takes what was accepted. Required.
+	Sink Sink
+	// NameOf names copies: translate.AdvertisementName. Required.
+	NameOf NameFunc
+	// OwnAddress forbids addresses in cards; nil forbids none.
+	OwnAddress AddressPredicate
+	// Limits bound what one peer may cost; zero fields take the defaults of DefaultReaderLimits.
+	Limits ReaderLimits
+	// Timing says how long things may take; zero fields take the defaults of DefaultTiming.
+	Timing Timing
+	Log    logr.Logger
+}
+
+// ReaderLimits bound what one peer may cost. Over a limit the peer is Unreadable: nothing it says is acted on, and
+// nothing known of it is deleted.
+type ReaderLimits struct {
+	// MaxResponseBytes bounds one answer that is not a watch.
+	MaxResponseBytes int64
+	// MaxEventBytes bounds one event of a watch.
+	MaxEventBytes int64
+	// MaxBytesPerMinute bounds all that a peer sends in a minute.
+	MaxBytesPerMinute int64
+	// MaxAdvertisements bounds how many advertisements a peer publishes.
+	MaxAdvertisements int
+	// PageSize is how many items a list asks for at once.
+	PageSize int64
+	// RequestsPerSecond bounds how often one peer is asked; a burst of ten times that is allowed.
+	RequestsPerSecond float64
+	// WritesPerSecond bounds how often the Sink is written to because of one peer; a burst of ten times that is allowed.
+	WritesPerSecond float64
+}
+
+// DefaultReaderLimits suit peers with a few thousand exports.
+func DefaultReaderLimits() ReaderLimits {
+	return ReaderLimits{
+		MaxResponseBytes:  16 << 20,
+		MaxEventBytes:     2 << 20,
+		MaxBytesPerMinute: 64 << 20,
+		MaxAdvertisements: 10000,
+		PageSize:          250,
+		RequestsPerSecond: 10,
+		WritesPerSecond:   200,
+	}
+}
+
+// Timing says how long things may take.
+type Timing struct {
+	// Silence ends a watch without an event or bookmark. API servers send a bookmark about every minute.
+	Silence time.Duration
+	// ListTimeout bounds one page of a list.
+	ListTimeout time.Duration
+	// Settle is how long the card and the list may disagree after either changed before the peer is Unreadable.
+	Settle time.Duration
+	// VanishGrace is how long an advertisement is kept that vanished without having been draining.
+	VanishGrace time.Duration
+	// MinBackoff and MaxBackoff bound the pause between two attempts; half of each pause is random.
+	MinBackoff time.Duration
+	MaxBackoff time.Duration
+}
+
+// DefaultTiming is what design section 4.1 states, or leaves to be chosen.
+func DefaultTiming() Timing {
+	return Timing{
+		Silence:     2 * time.Minute,
+		ListTimeout: 15 * time.Second,
+		Settle:      10 * time.Second,
+		VanishGrace: time.Minute,
+		MinBackoff:  50 * time.Millisecond,
+		MaxBackoff:  10 * time.Second,
+	}
+}
+
+// AnnouncerOptions say how changed cards reach peers.
+type AnnouncerOptions struct {
+	// BaseURL is the peer's feed as the own egress gateway offers it; nil takes BaseURL.
+	BaseURL func(clusterID string) string
+	// Transport makes the calls; nil takes NewTransport().
+	Transport http.RoundTripper
+	// Timeout bounds one attempt; 0 takes 10 s.
+	Timeout time.Duration
+	// MinBackoff and MaxBackoff bound the pause between two attempts; 0 takes 100 ms and 30 s.
+	MinBackoff time.Duration
+	MaxBackoff time.Duration
+	Log        logr.Logger
+}
+
+// BaseURL is a peer's feed as the own egress gateway offers it to the controller.
+func BaseURL(clusterID string) string {
+	return "http://" + v1alpha1.EgressName + "." + v1alpha1.Namespace + ".svc:9443/peers/" + clusterID
+}
