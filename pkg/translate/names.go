@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strconv"
+	"strings"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+const (
+	// maxName bounds the names of what we write. Kubernetes allows 253 for most kinds; 63 lets a name be a label value,
+	// a DNS label and a Service name as well.
+	maxName = 63
+	// hashLen characters of base32 are 80 bits: a peer that chooses its services' names cannot aim at another's name.
+	hashLen = 16
+
+	// PathDomain is the zone of the hosts of paths. It is ours alone: nothing resolves it and clients never see it.
+	PathDomain = "wan.mcw.internal"
+	// SharedSNI is the server name on shared paths; the authority says which service is meant.
+	SharedSNI = "wan.svc." + v1alpha1.ClusterSetDomain
+)
+
+// hash is a short digest of parts. Parts are joined by "/", which no DNS name contains, so that a-b/c and a/b-c differ.
+func hash(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "/")))
+	return strings.ToLower(base32.HexEncoding.EncodeToString(sum[:]))[:hashLen]
+}
+
+// hashed is prefix-parts-hash, cut to maxName in its readable middle.
+func hashed(prefix string, parts ...string) string {
+	readable := prefix
+	for _, p := range parts {
+		if p != "" {
+			readable += "-" + p
+		}
+	}
+	return cut(readable, maxName-hashLen-1) + "-" + hash(parts...)
+}
+
+// bounded is prefix-part, with a hash in place of what does not fit.
+func bounded(prefix, part string) string {
+	name := prefix + "-" + part
+	if len(name) <= maxName {
+		return name
+	}
+	return cut(name, maxName-hashLen-1) + "-" + hash(part)
+}
+
+// cut shortens s to at most n characters and leaves no separator at its end.
+func cut(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return strings.TrimRight(s, "-.")
+}
+
+// AdvertisementName names the ServiceAdvertisement of a service of cluster source, the own or a peer's.
+func AdvertisementName(source, namespace, name string) string {
+	return "adv-" + hash(source, namespace, name)
+}
+
+// DerivedServiceName names the Service in mc-wan whose ClusterIP is the ClusterSetIP of namespace/name.
+func DerivedServiceName(namespace, name string) string {
+	return "derived-" + hash(namespace, name)
+}
+
+// ServiceEntryName names the ServiceEntry by which clients with a sidecar know the imported service name, in its namespace.
+func ServiceEntryName(name string) string { return bounded("mcw", name) }
+
+// EndpointSliceName names the EndpointSlice of an imported service for one source cluster and address family.
+func EndpointSliceName(name, cluster, family string) string {
+	return hashed("mcw", name, cluster, strings.ToLower(family))
+}
+
+// LegName names the Gateway and the VirtualService of one imported service port, in mc-wan.
+func LegName(namespace, name string, port int32) string {
+	return hashed("egress", name, namespace, strconv.Itoa(int(port)))
+}
+
+// PathName names the ServiceEntry and the DestinationRule of a path, and is the value of the label mcw.l7mp.io/path.
+func PathName(key PathKey) string {
+	if key.TCP.IsZero() {
+		return hashed("path", key.Policy, key.Exporter, key.Backup)
+	}
+	return hashed("path-tcp", key.TCP.Name, key.TCP.Namespace, strconv.Itoa(int(key.TCP.Port)), key.Policy)
+}
+
+// PathHost is the host of a path's ServiceEntry.
+func PathHost(key PathKey) string { return PathName(key) + "." + PathDomain }
+
+// WireName is the name of one service port between the two gateways: authority of HTTP requests, SNI of TCP.
+func WireName(port int32, service, namespace string) string {
+	return "p" + strconv.Itoa(int(port)) + "." + ClusterSetHost(service, namespace)
+}
+
+// ClusterSetHost is the name by which clients call an imported service.
+func ClusterSetHost(service, namespace string) string {
+	return service + "." + namespace + ".svc." + v1alpha1.ClusterSetDomain
+}
+
+// LocalHost is the name of a Service in its own cluster.
+func LocalHost(service, namespace string) string {
+	return service + "." + namespace + ".svc.cluster.local"
+}
+
+// ExportName names the ingress objects of one exported service port, in mc-wan.
+func ExportName(namespace, name string, port int32) string {
+	return hashed("ingress", name, namespace, strconv.Itoa(int(port)))
+}
+
+// ExportGatewayName names the Gateway with the TLS servers of an export's TCP ports, and the DestinationRule that pins
+// the export to this cluster's endpoints.
+func ExportGatewayName(namespace, name string) string { return hashed("ingress", name, namespace) }
+
+// PolicyGatewayName names the ingress Gateway of a WAN policy, in mc-wan.
+func PolicyGatewayName(policy string) string { return bounded("wan", policy) }
+
+// FeedLegName names the VirtualService of the egress gateway that leads to a peer's feed, in mc-wan.
+func FeedLegName(cluster string) string { return bounded("feed", cluster) }
+
+// FeedPrefix is the path under which the egress gateway's feed port leads to a peer's feed.
+func FeedPrefix(cluster string) string { return "/peers/" + cluster + "/" }

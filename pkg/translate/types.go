@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
+)
+
+// Object is an API object with its TypeMeta filled in.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Cluster is the cluster for which objects are made.
+type Cluster struct {
+	// ID is the cluster's id.
+	ID string
+	// UID is the uid of its kube-system namespace.
+	UID string
+	// TrustDomain is the mesh's trust domain.
+	TrustDomain string
+	// Identities are the SPIFFE ids of the own gateways.
+	Identities v1alpha1.Identities
+	// Controller is the SPIFFE id of the own controller: the only caller of the feed legs.
+	Controller string
+	// FilterRemote says that the mesh's istiod also reads endpoints of other clusters, so that the ingress gateway has
+	// to be pinned to this cluster's endpoints.
+	FilterRemote bool
+	// ServiceCIDRs are the ranges of this cluster's ClusterIPs, where known. No peer may have its gateways there.
+	ServiceCIDRs []string
+}
+
+// Exporter is one exporter of one service port.
+type Exporter struct {
+	ClusterID string
+	// Ready is the number of ready backends behind the port.
+	Ready int32
+	// Draining exporters are chosen only where no other has backends.
+	Draining bool
+}
+
+// WireKey names one service port between the gateways. The zero value is none.
+type WireKey struct {
+	Namespace string
+	Name      string
+	Port      int32
+}
+
+// IsZero says that the key names no port.
+func (w WireKey) IsZero() bool { return w == WireKey{} }
+
+// PathKey names a path. It is comparable.
+type PathKey struct {
+	// Policy is the WAN policy whose tunnel comes first.
+	Policy string
+	// Exporter is the cluster that comes first; empty on paths of TCP legs, which hold all exporters.
+	Exporter string
+	// Backup is the cluster that comes when Exporter is lost; empty for none.
+	Backup string
+	// TCP is the service port of a TCP leg's own path; zero on the paths that HTTP legs share.
+	TCP WireKey
+}
+
+// HopKey names a hop: one gateway address of a cluster on one policy's port.
+type HopKey struct {
+	Cluster string
+	Policy  string
+	Address string
+	Port    int32
+}
+
+// Hop is one endpoint of a path.
+type Hop struct {
+	HopKey
+	// Tunnel is the SD-WAN's name of the policy's tunnel as the receiving cluster's card tells it.
+	Tunnel string
+	// Rank is the hop's place in the order, from 0. Gateway addresses of one cluster on one policy share a rank.
+	Rank int
+}
+
+// PathInput is what a path is made of.
+type PathInput struct {
+	Self Cluster
+	Key  PathKey
+	// Policies are this cluster's WANPolicies: service levels and failover.
+	Policies []v1alpha1.WANPolicy
+	// Cards are the cards of this cluster and its peers as EffectiveCard returns them.
+	Cards []v1alpha1.ClusterAdvertisementSpec
+	// Exporters are the exporters of Key.TCP; unused on shared paths.
+	Exporters []Exporter
+	// Previous are the shares in use on Key.TCP's path, see NextShares; nil when there are none yet.
+	Previous Shares
+	// Health is the verdict on hops; a hop that is not in it is Unknown, which is as good as healthy.
+	Health map[HopKey]v1alpha1.HopState
+}
+
+// LegPorts are the two listener ports of the egress gateway that belong to one imported service port.
+type LegPorts struct {
+	// Plain takes plain text, from clients without a sidecar.
+	Plain int32
+	// MTLS takes mutual TLS by Istio identities, from clients with a sidecar.
+	MTLS int32
+}
+
+// LegInput is what the legs of one imported service are made of.
+type LegInput struct {
+	Self      Cluster
+	Namespace string
+	Name      string
+	// Merged is the service as all exporters together describe it.
+	Merged mcs.Merged
+	// Exports are the advertisements that Merged was made of.
+	Exports []v1alpha1.ServiceAdvertisementSpec
+	// Policies are this cluster's WANPolicies.
+	Policies []v1alpha1.WANPolicy
+	// Ports are the allocated listener ports by service port number.
+	Ports map[int32]LegPorts
+	// VIPs are the ClusterIPs of the derived Service; empty until it has been written.
+	VIPs []string
+	// Previous are the shares in use by service port number; nil when there are none yet.
+	Previous map[int32]Shares
+}
+
+// LegResult is what an import needs.
+type LegResult struct {
+	// Policy is the WAN policy in use; empty when the exports name none and there is no default.
+	Policy string
+	// Service is the derived Service whose ClusterIP is the ClusterSetIP; nil for headless services and those without TCP ports.
+	Service *corev1.Service
+	// Import is the ServiceImport with its spec and the parts of its status that are no conditions. Without a VIP it has no ips.
+	Import *mcsv1beta1.ServiceImport
+	// Objects are the rest, in the order in which they are to be written: what serves before what makes clients come.
+	// Client-facing objects are missing while there is no VIP.
+	Objects []Object
+	// Paths are the paths that Objects route to: to be written before.
+	Paths []PathKey
+	// Shares are the shares now in use, by service port number.
+	Shares map[int32]Shares
+	// Unallocated are the TCP service ports for which Ports has nothing: they have no leg.
+	Unallocated []int32
+	// Problem is why the service cannot be used here, for the import's Ready condition; nil when it can.
+	Problem *mcs.Problem
+}
+
+// ExportInput is what the way from the ingress gateway to one exported service is made of.
+type ExportInput struct {
+	Self Cluster
+	// Advertisement is what this cluster publishes about the export.
+	Advertisement v1alpha1.ServiceAdvertisementSpec
+	// Policies are this cluster's WANPolicies.
+	Policies []v1alpha1.WANPolicy
+}
+
+// FleetInput is what the objects that belong to no single service are made of.
+type FleetInput struct {
+	Self     Cluster
+	Policies []v1alpha1.WANPolicy
+	Peers    []v1alpha1.Peer
+	// Cards are the cards of this cluster and its peers as EffectiveCard returns them.
+	Cards []v1alpha1.ClusterAdvertisementSpec
+}
+
+// FleetResult is what a cluster needs once.
+type FleetResult struct {
+	// Objects are in the order in which they are to be written. The Service mcw-ingress among them carries nothing but
+	// its WAN ports and none of our labels: the chart owns the rest.
+	Objects []Object
+	// Paths are the paths to the peers' feeds.
+	Paths []PathKey
+	// Policies is the verdict on each WANPolicy by name.
+	Policies map[string]metav1.Condition
+	// Peers is the verdict on each Peer by name.
+	Peers map[string]metav1.Condition
+}
+
+// CardInput is what a cluster's card is made of.
+type CardInput struct {
+	Self Cluster
+	// Previous is the card last published; nil for none.
+	Previous *v1alpha1.ClusterAdvertisementSpec
+	Policies []v1alpha1.WANPolicy
+	// Addresses are the ready ingress gateways as they are routed over the SD-WAN.
+	Addresses      []string
+	TrustRoot      string
+	Versions       v1alpha1.Versions
+	Advertisements int32
+	Drained        []v1alpha1.DrainAck
+}
