@@ -1,0 +1,293 @@
+package artifacts
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// templateConfig configures the containerd that imports images. Plugins that are off need kernel features, write to
+// folders outside the root, or have no part in a node of the sandbox; clusters' nodes switch the same ones off.
+//
+//go:embed template.toml
+var templateConfig string
+
+// templateTimeout bounds each wait for the importing containerd.
+const templateTimeout = 2 * time.Minute
+
+// imported is what is remembered of a template.
+type imported struct {
+	Base   string            `json:"base"`   // hash of what the root as a whole depends on
+	Images map[string]string `json:"images"` // name to digest of the tar that was imported
+}
+
+// template brings the containerd root up to date: it imports what is new or changed and removes what is gone, so a
+// new controller costs a second or two; after a crash in between, or with another containerd, it starts from nothing.
+func (b *builder) template(ctx context.Context, images []Image) error {
+	stateFile := b.out("template", "state.json")
+	return b.do(ctx, step{
+		name: "template", detail: "importing images",
+		key: func() (string, error) {
+			base, err := b.templateBase()
+			k := newKey("template", base)
+			for _, image := range images {
+				k.add(image.Name, image.Digest)
+			}
+			return k.sum(), err
+		},
+		outputs: []string{stateFile},
+		run: func(ctx context.Context, log *stepLog) error {
+			base, err := b.templateBase()
+			if err != nil {
+				return err
+			}
+			was := readImported(stateFile)
+			if was.Base != base {
+				was = imported{Images: map[string]string{}}
+				if err := os.RemoveAll(b.out("template")); err != nil {
+					return err
+				}
+			}
+			// Without its state file the next run would not trust the root.
+			if err := errors.Join(os.RemoveAll(stateFile), os.MkdirAll(b.templateRoot(), 0o755)); err != nil {
+				return err
+			}
+			if err := b.importInto(ctx, images, was.Images, log); err != nil {
+				return err
+			}
+			now := imported{Base: base, Images: map[string]string{}}
+			for _, image := range images {
+				now.Images[image.Name] = image.Digest
+			}
+			text, err := json.MarshalIndent(now, "", "  ")
+			return errors.Join(err, writeFile(stateFile, text))
+		},
+	})
+}
+
+func (b *builder) templateBase() (string, error) {
+	digest, err := b.digestOf("containerd", b.node("containerd"))
+	return newKey(digest, templateConfig).sum(), err
+}
+
+func readImported(path string) imported {
+	var was imported
+	text, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(text, &was) != nil {
+		return imported{}
+	}
+	return was
+}
+
+// importInto runs a containerd on the template's root for as long as it takes to make its images those given.
+func (b *builder) importInto(ctx context.Context, images []Image, was map[string]string, log *stepLog) error {
+	c, err := b.startContainerd(ctx, log)
+	if err != nil {
+		return err
+	}
+	err = func() error {
+		stale, err := c.stale(ctx, images, was)
+		if err != nil {
+			return err
+		}
+		if err := c.remove(ctx, stale); err != nil {
+			return err
+		}
+		for i, image := range images {
+			if was[image.Name] == image.Digest {
+				continue
+			}
+			log.progress(fmt.Sprintf("%d of %d, %s", i+1, len(images), image.Name))
+			if _, err := c.ctr(ctx, "images", "import", image.Tar); err != nil {
+				return err
+			}
+		}
+		return c.awaitManaged(ctx, images)
+	}()
+	return errors.Join(err, c.stop())
+}
+
+// importer is a containerd on the template's root.
+type importer struct {
+	cmd  *exec.Cmd
+	ctl  string // ctr
+	dir  string // of its sockets and state
+	log  *stepLog
+	done chan error
+}
+
+// startContainerd returns when containerd answers. Sockets are in a temporary folder: the path of a Unix socket has
+// at most 107 bytes, which a build folder may exceed.
+func (b *builder) startContainerd(ctx context.Context, log *stepLog) (*importer, error) {
+	dir, err := os.MkdirTemp("", "mcwan-template-")
+	if err != nil {
+		return nil, err
+	}
+	var config bytes.Buffer
+	err = template.Must(template.New("containerd").Parse(templateConfig)).Execute(&config, map[string]string{
+		"Root": b.templateRoot(), "State": dir, "Pause": PauseImage,
+	})
+	configFile := filepath.Join(dir, "config.toml")
+	if err := errors.Join(err, writeFile(configFile, config.Bytes())); err != nil {
+		return nil, err
+	}
+	c := &importer{
+		cmd: exec.Command(b.node("containerd"), "--config", configFile), ctl: b.node("ctr"),
+		dir: dir, log: log, done: make(chan error, 1),
+	}
+	c.cmd.Stdout, c.cmd.Stderr = log, log
+	if err := c.cmd.Start(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	go func() { c.done <- c.cmd.Wait() }()
+	err = c.await(ctx, "containerd did not answer", func() (bool, error) {
+		_, err := c.ctr(ctx, "version")
+		return err == nil, nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, c.stop())
+	}
+	return c, nil
+}
+
+// stop ends containerd and removes its folder; a containerd that ended by itself is an error.
+func (c *importer) stop() error {
+	var ended error
+	select {
+	case err := <-c.done:
+		ended = fmt.Errorf("containerd ended by itself: %w", err)
+	default:
+		if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
+			ended = err
+		}
+		select {
+		case <-c.done: // it says why it ended in its log
+		case <-time.After(templateTimeout):
+			ended = errors.Join(errors.New("containerd did not end on SIGINT and was killed"), c.cmd.Process.Kill(), <-c.done)
+		}
+	}
+	return errors.Join(ended, os.RemoveAll(c.dir))
+}
+
+// ctr runs the containerd client in the namespace that the kubelet's containerd plugin uses.
+func (c *importer) ctr(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, c.ctl, append([]string{"--address", filepath.Join(c.dir, "containerd.sock"), "--namespace", "k8s.io"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	fmt.Fprintf(c.log, "+ %s\n%s%s", strings.Join(cmd.Args, " "), out, stderr.Bytes())
+	if err != nil {
+		return "", fmt.Errorf("ctr %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
+	}
+	return string(out), nil
+}
+
+// stale lists the references to remove: images that are gone or about to be replaced, and the references by digest
+// that the CRI plugin keeps beside each name, which would keep the old layers alive.
+func (c *importer) stale(ctx context.Context, images []Image, was map[string]string) ([]string, error) {
+	keep := map[string]bool{}
+	for _, image := range images {
+		keep[image.Name] = was[image.Name] == image.Digest
+	}
+	refs, err := c.refs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kept := map[string]bool{}
+	for _, r := range refs {
+		if keep[r.name] {
+			kept[r.target] = true
+		}
+	}
+	var list []string
+	for _, r := range refs {
+		if !kept[r.target] {
+			list = append(list, r.name)
+		}
+	}
+	return list, nil
+}
+
+// remove deletes references and waits for containerd to delete what only they held.
+func (c *importer) remove(ctx context.Context, refs []string) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	_, err := c.ctr(ctx, append([]string{"images", "rm", "--sync"}, refs...)...)
+	return err
+}
+
+// awaitManaged waits until the CRI plugin, which learns of imports by events, has taken note of every image.
+func (c *importer) awaitManaged(ctx context.Context, images []Image) error {
+	return c.await(ctx, "the CRI plugin did not take note of every image", func() (bool, error) {
+		refs, err := c.refs(ctx)
+		managed := map[string]bool{}
+		for _, r := range refs {
+			managed[r.name] = strings.Contains(r.labels, "io.cri-containerd.image=managed")
+		}
+		for _, image := range images {
+			if !managed[image.Name] {
+				return false, err
+			}
+		}
+		return true, err
+	})
+}
+
+// await polls until ok, containerd's end, an error or templateTimeout.
+func (c *importer) await(ctx context.Context, what string, ok func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
+	defer cancel()
+	for {
+		if yes, err := ok(); yes || err != nil {
+			return err
+		}
+		select {
+		case err := <-c.done:
+			c.done <- err // for stop
+			return fmt.Errorf("%s: it ended: %w", what, err)
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", what, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// ref is a name of an image in containerd.
+type ref struct {
+	name, target, labels string
+}
+
+// refs lists the images of the namespace.
+func (c *importer) refs(ctx context.Context) ([]ref, error) {
+	text, err := c.ctr(ctx, "images", "list")
+	if err != nil {
+		return nil, err
+	}
+	return parseRefs(text)
+}
+
+// parseRefs reads the table of `ctr images list`: REF, TYPE, DIGEST, SIZE (two words), PLATFORMS, LABELS.
+func parseRefs(table string) ([]ref, error) {
+	var list []ref
+	for i, line := range strings.Split(strings.TrimSpace(table), "\n") {
+		fields := strings.Fields(line)
+		if i == 0 {
+			continue
+		}
+		if len(fields) < 3 || !strings.HasPrefix(fields[2], "sha256:") {
+			return nil, fmt.Errorf("ctr images list: cannot read %q", line)
+		}
+		list = append(list, ref{name: fields[0], target: fields[2], labels: fields[len(fields)-1]})
+	}
+	return list, nil
+}
