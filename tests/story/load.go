@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Load is a stream of requests at a fixed rate from a client pod.
+type Load struct {
+	client *Client
+	done   chan error
+}
+
+// LoadReport is what became of the requests.
+type LoadReport struct {
+	Requests int
+	Failed   int
+	Slowest  time.Duration
+	// Codes counts answers by HTTP status; "0" counts requests without one.
+	Codes  map[string]int
+	Errors []string
+}
+
+func (r LoadReport) String() string {
+	return fmt.Sprintf("%d requests, %d failed, slowest %s", r.Requests, r.Failed, r.Slowest.Round(time.Millisecond))
+}
+
+// StartLoad sends GETs at the rate (requests per second) until Stop.
+func (c *Client) StartLoad(ctx context.Context, url string, rate int) *Load {
+	l := &Load{client: c, done: make(chan error, 1)}
+	go func() {
+		_, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(
+			`echo "GET %s" > /tmp/targets; echo $$ > /tmp/load.pid; exec vegeta attack -targets=/tmp/targets -rate=%d/1s -duration=0 -timeout=10s -output=/tmp/load.bin`, url, rate))
+		l.done <- err
+	}()
+	return l
+}
+
+// Stop ends the load and reports on all of its requests.
+func (l *Load) Stop(ctx context.Context) (*LoadReport, error) {
+	if _, err := l.client.Run(ctx, "sh", "-c", "kill -INT $(cat /tmp/load.pid)"); err != nil {
+		return nil, err
+	}
+	select {
+	case err := <-l.done:
+		if err != nil {
+			return nil, fmt.Errorf("load: %w", err)
+		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	out, err := l.client.Run(ctx, "vegeta", "report", "-type=json", "/tmp/load.bin")
+	if err != nil {
+		return nil, err
+	}
+	return parseLoadReport([]byte(out))
+}
+
+func parseLoadReport(out []byte) (*LoadReport, error) {
+	var v struct {
+		Requests  int `json:"requests"`
+		Latencies struct {
+			Max time.Duration `json:"max"`
+		} `json:"latencies"`
+		StatusCodes map[string]int `json:"status_codes"`
+		Errors      []string       `json:"errors"`
+	}
+	if err := json.Unmarshal(out, &v); err != nil {
+		return nil, fmt.Errorf("load report: %w", err)
+	}
+	return &LoadReport{
+		Requests: v.Requests, Failed: v.Requests - v.StatusCodes["200"], Slowest: v.Latencies.Max, Codes: v.StatusCodes, Errors: v.Errors,
+	}, nil
+}

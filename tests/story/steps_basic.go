@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+)
+
+// The story's service and its URL.
+const (
+	paymentHost = "payment.secure.svc.clusterset.local"
+	PaymentURL  = "http://" + paymentHost + ":8080/"
+	dbHost      = "db.secure.svc.clusterset.local"
+	dbPort      = 5432
+)
+
+// deployTime bounds how long workloads take to become ready.
+const deployTime = 3 * time.Minute
+
+// Basic is the first part of the story: policies, workloads, export, first requests.
+func Basic() []Step {
+	return []Step{
+		{Name: "policies", Title: "The operator names two tunnels by TCP port (WANPolicy high and low, in both clusters)", Run: applyPolicies},
+		{Name: "workloads", Title: "payment and db run in the exporting cluster, clients with and without a sidecar in the other", Run: deploy},
+		{Name: "export", Title: "The service owner exports payment over the high-priority tunnel", Run: exportPayment},
+		{Name: "http", Title: "Both clients call " + PaymentURL, Run: callPayment},
+		{Name: "tunnel", Title: "Which tunnel carried them? Ask the SD-WAN's counters", NeedsWAN: true, Run: provePaymentTunnel},
+		{Name: "tcp", Title: "A TCP service exported beside it", Run: callDB},
+	}
+}
+
+func applyPolicies(ctx context.Context, e *Env) error {
+	for _, c := range e.Clusters() {
+		if err := c.ApplyFile(ctx, e.sample("01-wan-policies.yaml")); err != nil {
+			return err
+		}
+	}
+	e.Say("sd-wan-priority-high is tunnel business on port 31111, sd-wan-priority-low is tunnel default on port 31112")
+	return nil
+}
+
+func deploy(ctx context.Context, e *Env) error {
+	if err := e.Exporter.applyBackends(ctx, e.sample("02-payment.yaml"), e.sample("04-db.yaml")); err != nil {
+		return err
+	}
+	if err := e.Consumer.ApplyFile(ctx, e.sample("05-clients.yaml")); err != nil {
+		return err
+	}
+	return errors.Join(
+		e.Exporter.waitPods(ctx, "secure", "payment"), e.Exporter.waitPods(ctx, "secure", "db"),
+		e.Consumer.waitPods(ctx, NamespaceSidecar, "client"), e.Consumer.waitPods(ctx, NamespacePlain, "client"))
+}
+
+// applyBackends applies backends that say in which cluster they run.
+func (c *Cluster) applyBackends(ctx context.Context, files ...string) error {
+	for _, f := range files {
+		if err := c.ApplyFile(ctx, f); err != nil {
+			return err
+		}
+	}
+	id := &unstructured.Unstructured{Object: map[string]any{"data": map[string]any{"id": c.Name}}}
+	id.SetAPIVersion("v1")
+	id.SetKind("ConfigMap")
+	id.SetNamespace("secure")
+	id.SetName("cluster")
+	return c.ApplyObject(ctx, id)
+}
+
+func (c *Cluster) waitPods(ctx context.Context, namespace, app string) error {
+	return Eventually(ctx, deployTime, fmt.Sprintf("pods of %s/%s ready in %s", namespace, app, c.Name), func(ctx context.Context) error {
+		ready, err := c.ReadyPods(ctx, namespace, client.MatchingLabels{"app": app})
+		if err != nil {
+			return err
+		}
+		if len(ready) == 0 {
+			return errors.New("none is ready")
+		}
+		return nil
+	})
+}
+
+func exportPayment(ctx context.Context, e *Env) error {
+	start := time.Now()
+	if err := e.Exporter.ApplyFile(ctx, e.sample("03-export-payment.yaml")); err != nil {
+		return err
+	}
+	for _, c := range e.Clusters() {
+		if err := Eventually(ctx, 3*time.Second, "ServiceImport in "+c.Name, func(ctx context.Context) error {
+			_, err := c.readyImport(ctx, "payment")
+			return err
+		}); err != nil {
+			return err
+		}
+		imp, err := c.readyImport(ctx, "payment")
+		if err != nil {
+			return err
+		}
+		e.Say("%s: ServiceImport secure/payment, ClusterSetIP %s, exported by %s, after %s", c.Name, imp.Spec.IPs[0], clusterNames(imp), time.Since(start).Round(10*time.Millisecond))
+	}
+	return nil
+}
+
+func (c *Cluster) readyImport(ctx context.Context, name string) (*mcs.ServiceImport, error) {
+	imp := &mcs.ServiceImport{}
+	if err := c.Get(ctx, client.ObjectKey{Namespace: "secure", Name: name}, imp); err != nil {
+		return nil, err
+	}
+	if len(imp.Spec.IPs) == 0 || len(imp.Status.Clusters) == 0 {
+		return nil, errors.New("it has no ClusterSetIP or no exporting cluster yet")
+	}
+	return imp, nil
+}
+
+func clusterNames(imp *mcs.ServiceImport) string {
+	var names []string
+	for _, c := range imp.Status.Clusters {
+		names = append(names, c.Cluster)
+	}
+	return strings.Join(names, ", ")
+}
+
+// answered polls until a first request is answered: the export is visible at once, its listener in Envoy a moment later.
+func answered(ctx context.Context, c *Client, url string) (*Answer, error) {
+	var a *Answer
+	err := Eventually(ctx, 30*time.Second, "an answer from "+url, func(ctx context.Context) (err error) {
+		a, err = c.Get(ctx, url)
+		return err
+	})
+	return a, err
+}
+
+func callPayment(ctx context.Context, e *Env) error {
+	for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
+		c, err := e.Consumer.ClientPod(ctx, ns)
+		if err != nil {
+			return err
+		}
+		a, err := answered(ctx, c, PaymentURL)
+		if err != nil {
+			return err
+		}
+		if err := checkAnswer(e, ns, a); err != nil {
+			return fmt.Errorf("client in %s: %w", ns, err)
+		}
+		e.Say("client in %s: answered by pod %s of %s; the backend saw Host %s, x-forwarded-host %s%s", ns, a.Pod, a.Cluster, a.Host,
+			a.Headers.Get("x-forwarded-host"), sourceNote(a))
+	}
+	return nil
+}
+
+func sourceNote(a *Answer) string {
+	if s := a.Headers.Get("x-mcw-source"); strings.HasPrefix(s, "spiffe://") {
+		return ", from " + s
+	}
+	return ""
+}
+
+func checkAnswer(e *Env, ns string, a *Answer) error {
+	if a.Cluster != e.Exporter.Name {
+		return fmt.Errorf("answered by %q, want %s", a.Cluster, e.Exporter.Name)
+	}
+	if want := "payment.secure.svc.cluster.local"; a.Host != want {
+		return fmt.Errorf("the backend saw Host %q, want %q", a.Host, want)
+	}
+	if got := a.Headers.Get("x-forwarded-host"); !strings.HasPrefix(got, paymentHost) {
+		return fmt.Errorf("the backend saw x-forwarded-host %q, want the client's own Host %s", got, paymentHost)
+	}
+	source := a.Headers.Get("x-mcw-source")
+	if ns == NamespaceSidecar && !strings.HasSuffix(source, "/ns/"+ns+"/sa/default") && !strings.HasSuffix(source, "/ns/"+ns+"/sa/client") {
+		return fmt.Errorf("the backend saw x-mcw-source %q, want the client's SPIFFE id", source)
+	}
+	if ns == NamespacePlain && strings.HasPrefix(source, "spiffe://") {
+		return fmt.Errorf("the backend saw x-mcw-source %q from a client that has no identity", source)
+	}
+	return nil
+}
+
+func callDB(ctx context.Context, e *Env) error {
+	for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
+		c, err := e.Consumer.ClientPod(ctx, ns)
+		if err != nil {
+			return err
+		}
+		var banner string
+		if err := Eventually(ctx, 30*time.Second, "a TCP connection to "+dbHost, func(ctx context.Context) (err error) {
+			banner, err = c.Banner(ctx, dbHost, dbPort)
+			return err
+		}); err != nil {
+			return fmt.Errorf("client in %s: %w", ns, err)
+		}
+		if !strings.Contains(banner, e.Exporter.Name) {
+			return fmt.Errorf("client in %s: the server said %q, want a backend of %s", ns, banner, e.Exporter.Name)
+		}
+		e.Say("client in %s: %s:%d answered %q", ns, dbHost, dbPort, banner)
+	}
+	return nil
+}
+
+// gone checks that an import and everything of ours for it has left a cluster.
+func (c *Cluster) gone(ctx context.Context, namespace, name string) error {
+	var imp mcs.ServiceImport
+	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &imp); !apierrors.IsNotFound(err) {
+		return errors.Join(errors.New("the ServiceImport is still there"), err)
+	}
+	left, err := c.ourObjects(ctx, namespace, name)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("still there: %s", strings.Join(left, ", "))
+	}
+	var svc corev1.ServiceList
+	if err := c.List(ctx, &svc, client.InNamespace("mc-wan"), serviceLabels(namespace, name)); err != nil {
+		return err
+	}
+	if len(svc.Items) > 0 {
+		return fmt.Errorf("derived Service %s is still there", svc.Items[0].Name)
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Sharing adds the consumer's cluster as a second exporter and takes it away again.
+func Sharing() []Step {
+	return []Step{
+		{Name: "second-exporter", Title: "A second cluster exports payment: requests are shared by ready backends", Run: share},
+		{Name: "one-exporter-again", Title: "It stops exporting: all requests go to the first again", Run: unshare},
+	}
+}
+
+// shareRequests is how many requests the shares are counted over; with shares of 2:1 and round robin a share that is
+// right stays within the tolerance.
+const (
+	shareRequests  = 150
+	shareTolerance = 0.12
+)
+
+func share(ctx context.Context, e *Env) error {
+	if err := e.Consumer.applyBackends(ctx, e.sample("02-payment.yaml")); err != nil {
+		return err
+	}
+	if err := errors.Join(e.Consumer.scale(ctx, "payment", 1), e.Exporter.scale(ctx, "payment", 2)); err != nil {
+		return err
+	}
+	if err := e.Consumer.ApplyFile(ctx, e.sample("03-export-payment.yaml")); err != nil {
+		return err
+	}
+	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
+	if err != nil {
+		return err
+	}
+	want := map[string]float64{e.Exporter.Name: 2.0 / 3, e.Consumer.Name: 1.0 / 3}
+	return Eventually(ctx, time.Minute, "shares 2:1", func(ctx context.Context) error {
+		got, err := c.Count(ctx, PaymentURL, shareRequests)
+		if err != nil {
+			return err
+		}
+		for cluster, share := range want {
+			if d := float64(got[cluster])/shareRequests - share; d > shareTolerance || d < -shareTolerance {
+				return fmt.Errorf("answers by cluster: %v", got)
+			}
+		}
+		e.Say("%d requests, answers by cluster: %v (ready backends 2 and 1)", shareRequests, got)
+		return nil
+	})
+}
+
+func unshare(ctx context.Context, e *Env) error {
+	if err := e.Consumer.DeleteFile(ctx, e.sample("03-export-payment.yaml")); err != nil {
+		return err
+	}
+	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
+	if err != nil {
+		return err
+	}
+	if err := Eventually(ctx, time.Minute, "all requests at "+e.Exporter.Name, func(ctx context.Context) error {
+		got, err := c.Count(ctx, PaymentURL, 30)
+		if err != nil {
+			return err
+		}
+		if got[e.Exporter.Name] != 30 {
+			return fmt.Errorf("answers by cluster: %v", got)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	e.Say("30 requests, all answered by %s", e.Exporter.Name)
+	return e.Consumer.DeleteFile(ctx, e.sample("02-payment.yaml"))
+}
+
+// scale sets a Deployment's replicas and waits until as many are available.
+func (c *Cluster) scale(ctx context.Context, name string, replicas int) error {
+	d := &appsv1.Deployment{}
+	d.Namespace, d.Name = "secure", name
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":`+strconv.Itoa(replicas)+`}}`))
+	if err := c.Patch(ctx, d, patch); err != nil {
+		return err
+	}
+	return Eventually(ctx, deployTime, fmt.Sprintf("%d replicas of %s in %s", replicas, name, c.Name), func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
+			return err
+		}
+		if d.Status.ObservedGeneration < d.Generation || int(d.Status.AvailableReplicas) != replicas || int(d.Status.Replicas) != replicas {
+			return fmt.Errorf("%d of %d are available", d.Status.AvailableReplicas, d.Status.Replicas)
+		}
+		return nil
+	})
+}

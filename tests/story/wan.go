@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+)
+
+// WAN is the sandbox's SD-WAN, seen through its command: `mcwan-sandbox wan`.
+type WAN struct {
+	// Command is the sandbox's command with its flags, without "wan".
+	Command []string
+}
+
+// Flow is what one tunnel forwarded between two addresses.
+type Flow struct {
+	Tunnel      string `json:"tunnel"`
+	Source      string `json:"source"`
+	Destination string `json:"destination"`
+	Port        int    `json:"port"`
+	Packets     uint64 `json:"packets"`
+	Bytes       uint64 `json:"bytes"`
+	Connections uint64 `json:"connections"`
+}
+
+func (f Flow) key() Flow {
+	f.Packets, f.Bytes, f.Connections = 0, 0, 0
+	return f
+}
+
+// Counters are the SD-WAN's counters at a moment.
+type Counters []Flow
+
+// Since returns what was forwarded after before was taken.
+func (c Counters) Since(before Counters) Counters {
+	old := map[Flow]Flow{}
+	for _, f := range before {
+		old[f.key()] = f
+	}
+	var d Counters
+	for _, f := range c {
+		o := old[f.key()]
+		f.Packets, f.Bytes, f.Connections = f.Packets-o.Packets, f.Bytes-o.Bytes, f.Connections-o.Connections
+		d = append(d, f)
+	}
+	return d
+}
+
+// SetState puts a tunnel up, refused or blackhole, in both directions.
+func (w *WAN) SetState(ctx context.Context, tunnel, state string) error {
+	_, err := w.run(ctx, "set", tunnel, "--state", state)
+	return err
+}
+
+// Heal puts every tunnel back to what it was at start.
+func (w *WAN) Heal(ctx context.Context) error {
+	_, err := w.run(ctx, "heal")
+	return err
+}
+
+// Counters reads what was forwarded so far.
+func (w *WAN) Counters(ctx context.Context) (Counters, error) {
+	out, err := w.run(ctx, "counters", "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	var v struct {
+		Flows Counters `json:"flows"`
+	}
+	if err := json.Unmarshal(out, &v); err != nil {
+		return nil, fmt.Errorf("the SD-WAN's counters: %w", err)
+	}
+	return v.Flows, nil
+}
+
+func (w *WAN) run(ctx context.Context, args ...string) ([]byte, error) {
+	argv := append(append([]string{}, w.Command...), append([]string{"wan"}, args...)...)
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return nil, fmt.Errorf("%v: %w: %s", argv, err, oneLine(string(exit.Stderr)))
+		}
+		return nil, fmt.Errorf("%v: %w", argv, err)
+	}
+	return out, nil
+}
