@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package network
 
 import (
@@ -150,8 +152,8 @@ func ensureTUN(h *netlink.Handle, c Cluster) error {
 func addTUN() error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = WANLink
-	tun := &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN, Queues: 1,
-		Flags: netlink.TUNTAP_NO_PI | netlink.TUNTAP_MULTI_QUEUE | netlink.TUNTAP_VNET_HDR}
+	// the flags that the SD-WAN asks for, see wan.DeviceFlags
+	tun := &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN, Queues: 1, Flags: netlink.TUNTAP_NO_PI}
 	if err := netlink.LinkAdd(tun); err != nil {
 		return err
 	}

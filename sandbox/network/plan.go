@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package network
 
 import (
@@ -124,3 +126,6 @@ func nth(p netip.Prefix, n int) netip.Addr {
 	}
 	return netip.AddrFrom4(a)
 }
+
+// Loopback is the address by which a node's own components reach each other.
+func Loopback() []netip.Addr { return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})} }

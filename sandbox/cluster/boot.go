@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/l7mp/mc-wan/sandbox/image"
+	"github.com/l7mp/mc-wan/sandbox/kube"
+)
+
+// ErrEnded says that the cluster's process 1 ended while it was waited for.
+var ErrEnded = errors.New("process 1 of the cluster ended")
+
+// Boot starts the cluster unless it runs already with the same configuration and binaries, and returns when its API
+// server is ready. It says whether it had to start it. Its keys and its network must be there.
+func (c *Cluster) Boot(ctx context.Context) (started bool, err error) {
+	changed, err := c.prepare()
+	if err != nil {
+		return false, err
+	}
+	ended := (<-chan struct{})(nil) // of a cluster that runs already: never
+	if changed || !c.Running() {
+		if ended, err = c.restart(ctx); err != nil {
+			return false, err
+		}
+		started = true
+	}
+	return started, c.waitAPI(ctx, ended)
+}
+
+func (c *Cluster) restart(ctx context.Context) (<-chan struct{}, error) {
+	// also when process 1 is gone: what is in its group may be the remains of a boot that was cut short
+	if err := c.Stop(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.resetRuntime(); err != nil {
+		return nil, err
+	}
+	if err := c.provideImages(); err != nil {
+		return nil, fmt.Errorf("images: %w", err)
+	}
+	return c.start()
+}
+
+// provideImages gives a new cluster its containerd root. The copy is made beside its place and moved, so that a crash
+// in the middle does not leave half of one.
+func (c *Cluster) provideImages() error {
+	root := c.imageRoot()
+	if _, err := os.Stat(root); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	tmp := root + ".new"
+	if err := os.RemoveAll(tmp); err != nil {
+		return err
+	}
+	if err := c.Artifacts.CloneTemplate(tmp); err != nil {
+		return fmt.Errorf("%w (or keep sandboxes elsewhere, with --state-dir)", err)
+	}
+	if err := image.Record(tmp, c.Artifacts.Images); err != nil {
+		return err
+	}
+	return os.Rename(tmp, root)
+}
+
+func (c *Cluster) waitAPI(ctx context.Context, ended <-chan struct{}) error {
+	client, err := kube.New(c.Kubeconfig())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-ended:
+			cancel(fmt.Errorf("%w; read %s", ErrEnded, c.Log(InitLog)))
+		case <-ctx.Done():
+		}
+	}()
+	if err := client.WaitReady(ctx); err != nil {
+		return fmt.Errorf("API server at %s: %w", c.APIServer(), err)
+	}
+	return nil
+}

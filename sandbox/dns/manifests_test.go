@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dns
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/l7mp/mc-wan/sandbox/kube"
+	"github.com/l7mp/mc-wan/sandbox/network"
+)
+
+func TestManifests(t *testing.T) {
+	data, err := Manifests(network.Plan{Slot: 1}.Cluster(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := kube.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range objects {
+		got = append(got, o.GetKind()+" "+o.GetName())
+		if o.GetKind() == "Service" {
+			if ip := o.Object["spec"].(map[string]any)["clusterIP"]; ip != "10.97.32.10" {
+				t.Errorf("kube-dns has address %v", ip)
+			}
+		}
+	}
+	want := []string{
+		"CustomResourceDefinition serviceexports.multicluster.x-k8s.io",
+		"CustomResourceDefinition serviceimports.multicluster.x-k8s.io",
+		"ServiceAccount coredns", "ClusterRole system:coredns", "ClusterRoleBinding system:coredns",
+		"ConfigMap coredns", "Deployment coredns", "Service kube-dns",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
