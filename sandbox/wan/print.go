@@ -1,0 +1,140 @@
+package wan
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// writeStatus writes tunnels, then sites, then what deserves attention.
+func writeStatus(w io.Writer, now, before *sample) error {
+	tunnels := table{header: []string{"TUNNEL", "PORTS", "FROM", "TO", "STATE", "LATENCY", "JITTER", "LOSS", "RATE",
+		"PACKETS", "PACKETS/S", "BYTES", "CONNS", "DROPPED"}}
+	for _, t := range now.Tunnels {
+		for _, l := range t.Links {
+			tunnels.addLink(now, before, t.Name, l)
+		}
+		if len(t.Links) == 0 {
+			tunnels.add(t.Name, ports(now.Status, t.Name), "-", "-", "", t.Latency.String(), t.Jitter.String(), t.Loss.String(), t.Rate.String(),
+				"", "", "", "", "")
+		}
+	}
+	if err := tunnels.write(w); err != nil {
+		return err
+	}
+	if err := writeSites(w, now); err != nil {
+		return err
+	}
+	return writeRemarks(w, now)
+}
+
+func (t *table) addLink(now, before *sample, tunnel string, l LinkStatus) {
+	match := func(f Flow) bool { return f.Tunnel == tunnel && f.From == l.From && f.To == l.To }
+	sum := now.Counters.Sum(match)
+	t.add(tunnel, ports(now.Status, tunnel), l.From, l.To, string(l.State), l.Latency.String(), l.Jitter.String(), l.Loss.String(), l.Rate.String(),
+		strconv.FormatUint(sum.Packets, 10), packetRate(now, before, match), byteCount(sum.Bytes),
+		strconv.FormatUint(sum.Connections, 10), dropCount(sum.Dropped))
+}
+
+// ports returns the ports whose packets take a tunnel.
+func ports(st Status, tunnel string) string {
+	var all []string
+	for port, t := range st.Classes {
+		if t == tunnel {
+			all = append(all, strconv.Itoa(int(port)))
+		}
+	}
+	slices.Sort(all)
+	if tunnel == st.Default {
+		all = append(all, "all others")
+	}
+	return orDash(strings.Join(all, ", "))
+}
+
+func writeSites(w io.Writer, now *sample) error {
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	if len(now.Sites) == 0 {
+		_, err := fmt.Fprintln(w, "No sites: the SD-WAN joins nothing yet.")
+		return err
+	}
+	sites := table{header: []string{"SITE", "REACHES", "DEVICE", "STATE"}}
+	for _, s := range now.Sites {
+		var cidrs []string
+		for _, p := range s.PodCIDRs {
+			cidrs = append(cidrs, p.String())
+		}
+		state := "attached"
+		if !s.Attached {
+			state = "down: " + s.Error
+		}
+		sites.add(s.Name, strings.Join(cidrs, ", "), s.Device, state)
+	}
+	return sites.write(w)
+}
+
+// writeRemarks writes what is counted but belongs to no tunnel, and how long has been counted.
+func writeRemarks(w io.Writer, now *sample) error {
+	var remarks []string
+	for _, f := range now.Counters.Flows {
+		if f.Dropped.NoRoute > 0 {
+			remarks = append(remarks, fmt.Sprintf("%d packets from %s (%s) to %s had no route: no site reaches that address.",
+				f.Dropped.NoRoute, f.Source, f.From, f.Destination))
+		}
+	}
+	for _, s := range now.Sites {
+		if s.Malformed > 0 {
+			remarks = append(remarks, fmt.Sprintf("%d packets from %s were not IP or cut short.", s.Malformed, s.Name))
+		}
+		if s.WriteErrors > 0 {
+			remarks = append(remarks, fmt.Sprintf("%d packets were not taken by %s of %s: is the device up?", s.WriteErrors, s.Device, s.Name))
+		}
+	}
+	remarks = append(remarks, since(now))
+	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(remarks, "\n"))
+	return err
+}
+
+// writeLinks writes the settings of one tunnel between the given sites.
+func writeLinks(w io.Writer, st Status, tunnel, from, to string) error {
+	t := table{header: []string{"TUNNEL", "FROM", "TO", "STATE", "LATENCY", "JITTER", "LOSS", "RATE", "QUEUE"}}
+	for _, s := range st.Tunnels {
+		for _, l := range s.Links {
+			if s.Name == tunnel && (from == Wildcard || from == l.From) && (to == Wildcard || to == l.To) {
+				t.add(tunnel, l.From, l.To, string(l.State), l.Latency.String(), l.Jitter.String(), l.Loss.String(), l.Rate.String(), l.Queue.String())
+			}
+		}
+	}
+	if len(t.rows) == 0 {
+		_, err := fmt.Fprintf(w, "%s is set, for sites to come: there are not two yet\n", tunnel)
+		return err
+	}
+	return t.write(w)
+}
+
+// writeCounters writes flows, added up by mask; the busiest first within a tunnel would move while one looks, so the order is theirs.
+func writeCounters(w io.Writer, now, before *sample, mask func(Flow) Flow) error {
+	t := table{header: []string{"TUNNEL", "FROM", "TO", "SOURCE", "DESTINATION", "PORT", "PACKETS", "PACKETS/S", "BYTES", "CONNS", "DROPPED"}}
+	grouped := now.Counters.By(mask)
+	for _, f := range grouped.Flows {
+		port := "-"
+		if f.Port != 0 {
+			port = strconv.Itoa(int(f.Port))
+		}
+		match := func(g Flow) bool { return mask(g.id()).id() == f.id() }
+		t.add(orDash(f.Tunnel), f.From, f.To, f.Source, f.Destination, port, strconv.FormatUint(f.Packets, 10), packetRate(now, before, match),
+			byteCount(f.Bytes), strconv.FormatUint(f.Connections, 10), dropCount(f.Dropped))
+	}
+	if len(t.rows) == 0 {
+		_, err := fmt.Fprintln(w, "Nothing has been counted yet.\n"+since(now))
+		return err
+	}
+	if err := t.write(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", since(now))
+	return err
+}
