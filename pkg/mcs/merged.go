@@ -7,8 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
-	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 // Merged is one service as the whole clusterset exports it. The zero value stands for "nobody exports it".
@@ -84,20 +82,3 @@ func (m Merged) ServicePorts() []mcsv1beta1.ServicePort {
 
 // Carried says whether the gateways can carry a port of this protocol: they are TCP proxies.
 func Carried(protocol corev1.Protocol) bool { return protocol == corev1.ProtocolTCP || protocol == "" }
-
-// Merge merges the exports of one service name. The order of exports does not matter and they are left untouched; the
-// result shares no memory with them.
-func Merge(exports []v1alpha1.ServiceAdvertisementSpec) Merged {
-	valid, ignored := sift(exports)
-	if len(valid) == 0 {
-		return Merged{Ignored: ignored}
-	}
-	m := Merged{Ignored: ignored}
-	for _, rule := range rules() {
-		if c := rule(valid, &m); c != nil {
-			m.Conflicts = append(m.Conflicts, *c)
-		}
-	}
-	m.PolicyConflict = mergePolicy(valid, &m)
-	return m
-}

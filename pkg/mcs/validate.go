@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcs
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// maxAffinitySeconds bounds sessionAffinityConfig.clientIP.timeoutSeconds as the API server does for Services.
+const maxAffinitySeconds = 86400
+
+// Validate says whether an export can be merged; an error names the field. What it refuses is treated as absent. It is
+// what the schema of ServiceAdvertisement says and what a Service guarantees, so that values which came another way than
+// through an API server cannot make an impossible ServiceImport.
+func Validate(e v1alpha1.ServiceAdvertisementSpec) error {
+	return errors.Join(
+		validateIdentity(e),
+		validateType(e),
+		validatePorts(e.Ports),
+		validateAffinity(e),
+		validateFamilies(e.IPFamilies),
+		validateInternal(e.InternalTrafficPolicy),
+		validateAnnotationsSize(e.ExportedAnnotations),
+	)
+}
+
+func validateIdentity(e export) error {
+	switch {
+	case e.MinReader > v1alpha1.ReaderVersion:
+		return fmt.Errorf("minReader: %d is newer than %d, which this version understands; upgrade this cluster", e.MinReader, v1alpha1.ReaderVersion)
+	case len(utilvalidation.IsDNS1123Label(e.ClusterID)) > 0:
+		return fmt.Errorf("clusterID: %q is not an RFC 1123 label", e.ClusterID)
+	case e.ExportedAt.IsZero():
+		return errors.New("exportedAt: must be the creation time of the ServiceExport; a missing one would win every conflict")
+	}
+	return nil
+}
+
+func validateType(e export) error {
+	switch mcsv1beta1.ServiceImportType(e.Type) {
+	case mcsv1beta1.ClusterSetIP, mcsv1beta1.Headless:
+		return nil
+	}
+	return fmt.Errorf("type: %q is neither ClusterSetIP nor Headless", e.Type)
+}
+
+func validatePorts(ports []v1alpha1.AdvertisedPort) error {
+	names, numbers := map[string]bool{}, map[portNumber]bool{}
+	for i, p := range ports {
+		switch protocolOf(p.Protocol) {
+		case corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP:
+		default:
+			return fmt.Errorf("ports[%d].protocol: %q is not TCP, UDP or SCTP", i, p.Protocol)
+		}
+		if len(utilvalidation.IsValidPortNum(int(p.Port))) > 0 {
+			return fmt.Errorf("ports[%d].port: %d is not in 1 to 65535", i, p.Port)
+		}
+		if p.Name != "" && len(utilvalidation.IsDNS1123Label(p.Name)) > 0 {
+			return fmt.Errorf("ports[%d].name: %q is not an RFC 1123 label", i, p.Name)
+		}
+		if names[p.Name] {
+			return fmt.Errorf("ports[%d].name: %q is there twice", i, p.Name)
+		}
+		if numbers[numberOf(p)] {
+			return fmt.Errorf("ports[%d].port: %s is there twice", i, numberOf(p))
+		}
+		names[p.Name], numbers[numberOf(p)] = true, true
+	}
+	return nil
+}
+
+func validateAffinity(e export) error {
+	switch e.SessionAffinity {
+	case "", corev1.ServiceAffinityNone, corev1.ServiceAffinityClientIP:
+	default:
+		return fmt.Errorf("sessionAffinity: %q is neither None nor ClientIP", e.SessionAffinity)
+	}
+	if s := affinitySeconds(e.SessionAffinityConfig); s < 1 || s > maxAffinitySeconds {
+		return fmt.Errorf("sessionAffinityConfig.clientIP.timeoutSeconds: %d is not in 1 to %d", s, maxAffinitySeconds)
+	}
+	return nil
+}
+
+func validateFamilies(families []corev1.IPFamily) error {
+	for i, f := range families {
+		if f != corev1.IPv4Protocol && f != corev1.IPv6Protocol {
+			return fmt.Errorf("ipFamilies[%d]: %q is neither IPv4 nor IPv6", i, f)
+		}
+		if slices.Contains(families[:i], f) {
+			return fmt.Errorf("ipFamilies[%d]: %s is there twice", i, f)
+		}
+	}
+	return nil
+}
+
+func validateInternal(p *corev1.ServiceInternalTrafficPolicy) error {
+	if p == nil || *p == corev1.ServiceInternalTrafficPolicyCluster || *p == corev1.ServiceInternalTrafficPolicyLocal {
+		return nil
+	}
+	return fmt.Errorf("internalTrafficPolicy: %q is neither Cluster nor Local", *p)
+}
+
+func validateAnnotationsSize(annotations map[string]string) error {
+	if err := validation.ValidateAnnotationsSize(annotations); err != nil {
+		return fmt.Errorf("exportedAnnotations: %w", err)
+	}
+	return nil
+}
+
+// ExportableLabels are those of the exported labels that can stand in the metadata of a ServiceImport, and the keys of the
+// others, sorted: an invalid one would make the API server refuse the whole import, and the add-on's own ones say what
+// belongs to it.
+func ExportableLabels(labels map[string]string) (kept map[string]string, refused []string) {
+	return exportable(labels, func(key, value string) bool {
+		return len(utilvalidation.IsQualifiedName(key)) == 0 && len(utilvalidation.IsValidLabelValue(value)) == 0
+	})
+}
+
+// ExportableAnnotations is ExportableLabels for annotations. Their values may be anything, and the API server looks at
+// their keys in lower case.
+func ExportableAnnotations(annotations map[string]string) (kept map[string]string, refused []string) {
+	return exportable(annotations, func(key, _ string) bool {
+		return len(utilvalidation.IsQualifiedName(strings.ToLower(key))) == 0
+	})
+}
+
+func exportable(in map[string]string, valid func(key, value string) bool) (kept map[string]string, refused []string) {
+	for _, key := range slices.Sorted(maps.Keys(in)) {
+		if reserved(key) || !valid(key, in[key]) {
+			refused = append(refused, key)
+			continue
+		}
+		if kept == nil {
+			kept = map[string]string{}
+		}
+		kept[key] = in[key]
+	}
+	return kept, refused
+}
+
+func reserved(key string) bool {
+	return key == v1alpha1.LabelManagedBy || strings.HasPrefix(key, v1alpha1.GroupName+"/")
+}
