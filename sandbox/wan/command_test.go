@@ -85,7 +85,7 @@ func TestCommandShowsWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"down: " + errNoDevice.Error(), "1 site down",
-		"1 packets from 10.11.0.5 (a) to 10.13.0.0 had no route: no site reaches that address."} {
+		"No route for 1 packet from 10.11.0.5 (a) to 10.13.0.0: no site reaches that address."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -17,7 +17,8 @@ func writeStatus(w io.Writer, now, before *sample) error {
 			tunnels.addLink(now, before, t.Name, l)
 		}
 		if len(t.Links) == 0 {
-			tunnels.add(t.Name, ports(now.Status, t.Name), "-", "-", "", t.Latency.String(), t.Jitter.String(), t.Loss.String(), t.Rate.String(),
+			tunnels.add(t.Name, ports(now.Status, t.Name), "-", "-", "", t.Configured.Latency.String(),
+				t.Configured.Jitter.String(), t.Configured.Loss.String(), t.Configured.Rate.String(),
 				"", "", "", "", "")
 		}
 	}
@@ -81,16 +82,16 @@ func writeRemarks(w io.Writer, now *sample) error {
 	var remarks []string
 	for _, f := range now.Counters.Flows {
 		if f.Dropped.NoRoute > 0 {
-			remarks = append(remarks, fmt.Sprintf("%d packets from %s (%s) to %s had no route: no site reaches that address.",
-				f.Dropped.NoRoute, f.Source, f.From, f.Destination))
+			remarks = append(remarks, fmt.Sprintf("No route for %s from %s (%s) to %s: no site reaches that address.",
+				packets(f.Dropped.NoRoute), f.Source, f.From, f.Destination))
 		}
 	}
 	for _, s := range now.Sites {
 		if s.Malformed > 0 {
-			remarks = append(remarks, fmt.Sprintf("%d packets from %s were not IP or cut short.", s.Malformed, s.Name))
+			remarks = append(remarks, fmt.Sprintf("Ignored %s from %s: not IP, or cut short.", packets(s.Malformed), s.Name))
 		}
 		if s.WriteErrors > 0 {
-			remarks = append(remarks, fmt.Sprintf("%d packets were not taken by %s of %s: is the device up?", s.WriteErrors, s.Device, s.Name))
+			remarks = append(remarks, fmt.Sprintf("Lost %s at %s of %s, which did not take them: is the device up?", packets(s.WriteErrors), s.Device, s.Name))
 		}
 	}
 	remarks = append(remarks, since(now))
@@ -109,7 +110,7 @@ func writeLinks(w io.Writer, st Status, tunnel, from, to string) error {
 		}
 	}
 	if len(t.rows) == 0 {
-		_, err := fmt.Fprintf(w, "%s is set, for sites to come: there are not two yet\n", tunnel)
+		_, err := fmt.Fprintf(w, "%s is set for sites to come: fewer than two are joined yet\n", tunnel)
 		return err
 	}
 	return t.write(w)

@@ -60,3 +60,10 @@ func TestValidateNamesTheFieldAndTheFix(t *testing.T) {
 		t.Errorf("empty settings: %v", err)
 	}
 }
+
+func wantError(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want one with %s", err, want)
+	}
+}

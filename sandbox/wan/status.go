@@ -19,10 +19,12 @@ type Status struct {
 	CountedSince time.Time `json:"countedSince"`
 }
 
-// TunnelStatus is a tunnel as configured, and its links.
+// TunnelStatus is a tunnel.
 type TunnelStatus struct {
-	Tunnel
-	Links []LinkStatus `json:"links"`
+	Name string `json:"name"`
+	// Configured settings are those that Heal gives back; those of the moment are each link's.
+	Configured Settings     `json:"configured"`
+	Links      []LinkStatus `json:"links"`
 }
 
 // LinkStatus is a tunnel in the direction from one site to another.
@@ -61,7 +63,7 @@ func (r *router) status() Status {
 			links = append(links, r.sites[name].exit.linkStatus(t.Name)...)
 		}
 		slices.SortFunc(links, func(a, b LinkStatus) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
-		st.Tunnels = append(st.Tunnels, TunnelStatus{Tunnel: t, Links: links})
+		st.Tunnels = append(st.Tunnels, TunnelStatus{Name: t.Name, Configured: t.Settings, Links: links})
 	}
 	for _, name := range names {
 		st.Sites = append(st.Sites, r.sites[name].status())

@@ -58,6 +58,14 @@ func byteCount(n uint64) string {
 	return fmt.Sprintf("%.1f%cB", v, "kMGTPE"[unit])
 }
 
+// packets writes a number of packets.
+func packets(n uint64) string {
+	if n == 1 {
+		return "1 packet"
+	}
+	return strconv.FormatUint(n, 10) + " packets"
+}
+
 // dropCount writes a number of drops and, if there are any, their reasons.
 func dropCount(d Drops) string {
 	var why []string
@@ -85,6 +93,6 @@ func packetRate(now, before *sample, match func(Flow) bool) string {
 }
 
 func since(now *sample) string {
-	return fmt.Sprintf("Counted since %s, for %s.", now.CountedSince.Local().Format("15:04:05"),
+	return fmt.Sprintf("Counted since %s (%s).", now.CountedSince.Local().Format("15:04:05"),
 		now.at.Sub(now.CountedSince).Round(time.Second))
 }
