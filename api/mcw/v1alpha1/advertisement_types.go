@@ -187,6 +187,10 @@ type DrainAck struct {
 	ClusterID string `json:"clusterID"`
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
+	// Deadline is the advertisement's drainDeadline in seconds since 1970: an acknowledgement says nothing about a
+	// later draining of the same service.
+	// +optional
+	Deadline int64 `json:"deadline,omitempty"`
 }
 
 // Versions says what a cluster runs.
