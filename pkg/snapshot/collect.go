@@ -3,7 +3,12 @@
 package snapshot
 
 import (
+	"cmp"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
@@ -12,36 +17,136 @@ import (
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
-// Cards are the cards of the own cluster and of every accepted peer as they may be believed, see translate.EffectiveCard.
-func Cards(l Lister) []v1alpha1.ClusterAdvertisementSpec { return nil }
-
-// Exports are the advertisements of a service that count: the own one and those of clusters that may import into the
-// namespace, each cluster once.
-func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisementSpec { return nil }
-
 // Merged is the service as all exporters together describe it.
-func Merged(l Lister, key types.NamespacedName) mcs.Merged { return mcs.Merged{} }
+func Merged(l Lister, key types.NamespacedName) mcs.Merged { return mcs.Merge(Exports(l, key)) }
+
+// portsPerLeg are the listener ports of a leg: plain text, mutual TLS.
+const portsPerLeg = 2
 
 // LegPorts allocates the listener ports of an import's TCP service ports. The table that comes back is to be written
-// before anything that uses the ports; if it is Equal to the one of the Lister nothing has to be written. Service ports
-// for which nothing is left are missing in the map. Ports of service ports that are no longer there are released.
+// before anything that uses the ports; if it is Equal to the one given nothing has to be written. Service ports for which
+// nothing is left are missing in the map. Ports of service ports that are no longer there are released.
 func LegPorts(table ports.Table, merged mcs.Merged, key types.NamespacedName) (ports.Table, map[int32]translate.LegPorts) {
-	return table, nil
+	avoid, wanted := ports.Set{}, []ports.Key(nil)
+	for _, p := range merged.Ports {
+		// The VIP has the service's own ports and, for clients with a sidecar, the mTLS listeners': they must differ.
+		avoid[p.Port] = struct{}{}
+		if merged.Type == mcsv1beta1.ClusterSetIP && mcs.Carried(p.Protocol) {
+			wanted = append(wanted, portKey(key, p.Port))
+		}
+	}
+	slices.SortFunc(wanted, func(a, b ports.Key) int { return cmp.Compare(a.Port, b.Port) })
+	table = table.Retain(func(k ports.Key) bool {
+		mine := k.Namespace == key.Namespace && k.Name == key.Name && k.Policy == ""
+		return !mine || slices.Contains(wanted, k)
+	})
+	out := map[int32]translate.LegPorts{}
+	for _, k := range wanted {
+		// The only error is that nothing is left: the port has no leg then, and the import says so.
+		next, got, err := table.Allocate(k, portsPerLeg, avoid)
+		if err == nil {
+			table = next
+			out[k.Port] = translate.LegPorts{Plain: got[0], MTLS: got[1]}
+		}
+	}
+	return table, out
+}
+
+func portKey(key types.NamespacedName, port int32) ports.Key {
+	return ports.Key{Namespace: key.Namespace, Name: key.Name, Port: port}
+}
+
+// allocated are the listener ports that the table has for an import's service ports.
+func allocated(table ports.Table, merged mcs.Merged, key types.NamespacedName) map[int32]translate.LegPorts {
+	out := map[int32]translate.LegPorts{}
+	for _, p := range merged.Ports {
+		if got := table.Get(portKey(key, p.Port)); len(got) == portsPerLeg {
+			out[p.Port] = translate.LegPorts{Plain: got[0], MTLS: got[1]}
+		}
+	}
+	return out
 }
 
 // AdvertiseInput collects what one export's advertisement is made of. Draining and DrainDeadline are the caller's.
-func AdvertiseInput(l Lister, key types.NamespacedName) advertise.Input { return advertise.Input{} }
+func AdvertiseInput(l Lister, key types.NamespacedName) advertise.Input {
+	in := advertise.Input{
+		ClusterID: l.Self().ID,
+		Export:    l.Export(key.Namespace, key.Name),
+		Service:   l.Service(key.Namespace, key.Name),
+		Slices:    l.Slices(key.Namespace, key.Name),
+		Policies:  l.Policies(),
+	}
+	if own := ownAdvertisement(l, key); own != nil {
+		in.Previous = &own.Spec
+	}
+	return in
+}
 
 // ImportInput collects what the legs of one import are made of. Ports come from the Lister's table, see LegPorts.
-func ImportInput(l Lister, key types.NamespacedName) translate.LegInput { return translate.LegInput{} }
+func ImportInput(l Lister, key types.NamespacedName) translate.LegInput {
+	exports := Exports(l, key)
+	in := translate.LegInput{
+		Self:      l.Self(),
+		Namespace: key.Namespace,
+		Name:      key.Name,
+		Merged:    mcs.Merge(exports),
+		Exports:   exports,
+		Policies:  l.Policies(),
+		VIPs:      vips(l.Service(v1alpha1.Namespace, translate.DerivedServiceName(key.Namespace, key.Name))),
+		Previous:  map[int32]translate.Shares{},
+	}
+	in.Ports = allocated(l.PortTable(), in.Merged, key)
+	if si := l.Import(key.Namespace, key.Name); si != nil {
+		in.Wanted = slices.Clone(si.Spec.IPs)
+	}
+	for _, p := range in.Merged.Ports {
+		if s := l.LegShares(key.Namespace, key.Name, p.Port); s != nil {
+			in.Previous[p.Port] = s
+		}
+	}
+	return in
+}
+
+// vips are the ClusterIPs of a Service that has some.
+func vips(s *corev1.Service) []string {
+	if s == nil || s.Spec.ClusterIP == corev1.ClusterIPNone {
+		return nil
+	}
+	if len(s.Spec.ClusterIPs) > 0 {
+		return slices.Clone(s.Spec.ClusterIPs)
+	}
+	if s.Spec.ClusterIP != "" {
+		return []string{s.Spec.ClusterIP}
+	}
+	return nil
+}
 
 // ExportInput collects what the ingress side of one export is made of; false if this cluster does not advertise it.
 func ExportInput(l Lister, key types.NamespacedName) (translate.ExportInput, bool) {
-	return translate.ExportInput{}, false
+	own := ownAdvertisement(l, key)
+	if own == nil {
+		return translate.ExportInput{}, false
+	}
+	return translate.ExportInput{Self: l.Self(), Advertisement: own.Spec, Policies: l.Policies()}, true
 }
 
 // PathInput collects what a path is made of.
-func PathInput(l Lister, key translate.PathKey) translate.PathInput { return translate.PathInput{} }
+func PathInput(l Lister, key translate.PathKey) translate.PathInput {
+	in := translate.PathInput{Self: l.Self(), Key: key, Policies: l.Policies(), Cards: Cards(l), Health: l.Health()}
+	if key.TCP.IsZero() {
+		return in
+	}
+	exports := Exports(l, types.NamespacedName{Namespace: key.TCP.Namespace, Name: key.TCP.Name})
+	for _, p := range mcs.Merge(exports).Ports {
+		if p.Port == key.TCP.Port && mcs.Carried(p.Protocol) {
+			in.Exporters = translate.Exporters(p, exports)
+		}
+	}
+	in.Previous = l.PathShares(key)
+	return in
+}
 
 // FleetInput collects what the fleet's objects are made of.
-func FleetInput(l Lister) translate.FleetInput { return translate.FleetInput{} }
+func FleetInput(l Lister) translate.FleetInput {
+	return translate.FleetInput{Self: l.Self(), Policies: l.Policies(), Peers: l.Peers(), Cards: Cards(l)}
+}

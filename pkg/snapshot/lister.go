@@ -28,6 +28,8 @@ type Lister interface {
 	Advertisements(namespace, name string) []v1alpha1.ServiceAdvertisement
 	// Export is a ServiceExport; nil if there is none.
 	Export(namespace, name string) *mcsv1beta1.ServiceExport
+	// Import is a ServiceImport; nil if there is none. Its ips are asked for again when its derived Service was lost.
+	Import(namespace, name string) *mcsv1beta1.ServiceImport
 	// Service is a Service; nil if there is none. The derived Service of an import is one in mc-wan.
 	Service(namespace, name string) *corev1.Service
 	// Slices are the EndpointSlices of a Service.

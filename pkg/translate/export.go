@@ -2,5 +2,169 @@
 
 package translate
 
-// Export is the way from the ingress gateway to an exported service.
-func Export(in ExportInput) []Object { return nil }
+import (
+	"cmp"
+	"slices"
+
+	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
+)
+
+const (
+	// headerRatelimited is the mark by which the egress gateway knows an answer of the ingress gateway itself that says
+	// "no backend here" (envoyfilters.go): it tries another hop. Taken off what applications answer: theirs is no such mark.
+	headerRatelimited = "x-envoy-ratelimited"
+
+	// subsetLocal are this cluster's own endpoints of an exported service.
+	subsetLocal = "local"
+	// labelIstioCluster is on every endpoint that istiod reads, whichever cluster it reads it from.
+	labelIstioCluster = "topology.istio.io/cluster"
+)
+
+// Export is the way from the ingress gateway to an exported service: a VirtualService per HTTP port by wire name, on the
+// Gateways of all policies (the sender chooses the tunnel), and for TCP ports a Gateway with one TLS server per port and
+// policy, told apart by server name, with a VirtualService each. Nothing for headless services yet, nor while there is
+// no usable policy: a VirtualService without a Gateway would bind to the whole mesh.
+func Export(in ExportInput) []Object {
+	policies := UsablePolicies(in.Policies)
+	if len(policies) == 0 || in.Advertisement.Type == string(mcsv1beta1.Headless) {
+		return nil
+	}
+	e := export{in: in, policies: policies}
+	var out []Object
+	if in.Self.FilterRemote {
+		out = append(out, e.localSubset())
+	}
+	var tcp []int32
+	var routes []Object
+	for _, p := range e.ports() {
+		if isHTTP(p) {
+			routes = append(routes, e.httpRoute(p.Port))
+		} else {
+			tcp = append(tcp, p.Port)
+			routes = append(routes, e.tcpRoute(p.Port))
+		}
+	}
+	if len(tcp) > 0 {
+		out = append(out, e.tcpGateway(tcp))
+	}
+	return append(out, routes...)
+}
+
+type export struct {
+	in       ExportInput
+	policies []v1alpha1.WANPolicy
+}
+
+// ports are the ports that a gateway can carry, by number.
+func (e export) ports() []mcsv1beta1.ServicePort {
+	var out []mcsv1beta1.ServicePort
+	for _, p := range e.in.Advertisement.Ports {
+		if mcs.Carried(p.Protocol) {
+			out = append(out, mcsv1beta1.ServicePort{Name: p.Name, Protocol: p.Protocol, AppProtocol: p.AppProtocol, Port: p.Port})
+		}
+	}
+	slices.SortFunc(out, func(a, b mcsv1beta1.ServicePort) int { return cmp.Compare(a.Port, b.Port) })
+	return out
+}
+
+func (e export) wireName(port int32) string {
+	return WireName(port, e.in.Advertisement.Name, e.in.Advertisement.Namespace)
+}
+
+// virtualService is the VirtualService of one port on the given Gateways.
+func (e export) virtualService(port int32, gateways ...string) *networkingv1.VirtualService {
+	a := e.in.Advertisement
+	return &networkingv1.VirtualService{
+		TypeMeta:   typeNetworking("VirtualService"),
+		ObjectMeta: oursFor(ExportName(a.Namespace, a.Name, port), v1alpha1.PartExport, a.Namespace, a.Name),
+		Spec: networkingv1alpha3.VirtualService{
+			Hosts:    []string{e.wireName(port)},
+			Gateways: gateways,
+			ExportTo: onlyHere(),
+		},
+	}
+}
+
+// backend is the local Service's port.
+func (e export) backend(port int32) *networkingv1alpha3.Destination {
+	d := destination(LocalHost(e.in.Advertisement.Name, e.in.Advertisement.Namespace), uint32(port))
+	if e.in.Self.FilterRemote {
+		d.Subset = subsetLocal
+	}
+	return d
+}
+
+// httpRoute gives the backend the authority of the local Service back. Nothing is retried here: the egress gateway does,
+// and tries that multiply help nobody.
+func (e export) httpRoute(port int32) Object {
+	a := e.in.Advertisement
+	vs := e.virtualService(port, policyGateways(e.policies)...)
+	vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{{
+		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: LocalHost(a.Name, a.Namespace)},
+		Route:   []*networkingv1alpha3.HTTPRouteDestination{{Destination: e.backend(port)}},
+		Retries: noRetries(),
+		Headers: withoutMark(),
+	}}
+	return vs
+}
+
+func noRetries() *networkingv1alpha3.HTTPRetry { return &networkingv1alpha3.HTTPRetry{Attempts: 0} }
+
+func withoutMark() *networkingv1alpha3.Headers {
+	return &networkingv1alpha3.Headers{
+		Response: &networkingv1alpha3.Headers_HeaderOperations{Remove: []string{headerRatelimited}},
+	}
+}
+
+// tcpGateway has a TLS server for each TCP port on each policy's port. The exact name keeps it apart from the policy's
+// own server on the same port, which takes every other name.
+func (e export) tcpGateway(ports []int32) Object {
+	a := e.in.Advertisement
+	gw := &networkingv1.Gateway{
+		TypeMeta:   typeNetworking("Gateway"),
+		ObjectMeta: oursFor(ExportGatewayName(a.Namespace, a.Name), v1alpha1.PartExport, a.Namespace, a.Name),
+		Spec:       networkingv1alpha3.Gateway{Selector: selectGateway(v1alpha1.GatewayIngress)},
+	}
+	for _, policy := range e.policies {
+		for _, port := range ports {
+			gw.Spec.Servers = append(gw.Spec.Servers, &networkingv1alpha3.Server{
+				Port: &networkingv1alpha3.Port{
+					Number: uint32(policy.Spec.Port), Name: "tls-" + itoa(policy.Spec.Port) + "-" + itoa(port), Protocol: protocolTLS,
+				},
+				Tls:   &networkingv1alpha3.ServerTLSSettings{Mode: networkingv1alpha3.ServerTLSSettings_ISTIO_MUTUAL},
+				Hosts: []string{inNamespace(e.wireName(port))},
+			})
+		}
+	}
+	return gw
+}
+
+func (e export) tcpRoute(port int32) Object {
+	vs := e.virtualService(port, inNamespace(ExportGatewayName(e.in.Advertisement.Namespace, e.in.Advertisement.Name)))
+	vs.Spec.Tcp = []*networkingv1alpha3.TCPRoute{{
+		Route: []*networkingv1alpha3.RouteDestination{{Destination: e.backend(port)}},
+	}}
+	return vs
+}
+
+// localSubset pins the ingress gateway to this cluster's endpoints where istiod also reads other clusters: without it a
+// request could go round in circles. It leaves tls alone, so that mutual TLS to the pods stays automatic.
+func (e export) localSubset() Object {
+	a := e.in.Advertisement
+	return &networkingv1.DestinationRule{
+		TypeMeta:   typeNetworking("DestinationRule"),
+		ObjectMeta: oursFor(ExportGatewayName(a.Namespace, a.Name), v1alpha1.PartExport, a.Namespace, a.Name),
+		Spec: networkingv1alpha3.DestinationRule{
+			Host:     LocalHost(a.Name, a.Namespace),
+			ExportTo: onlyHere(),
+			Subsets: []*networkingv1alpha3.Subset{{
+				Name: subsetLocal, Labels: map[string]string{labelIstioCluster: e.in.Self.ID},
+			}},
+		},
+	}
+}

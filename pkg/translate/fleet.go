@@ -2,5 +2,140 @@
 
 package translate
 
-// Fleet is what a cluster needs once.
-func Fleet(in FleetInput) FleetResult { return FleetResult{} }
+import (
+	"slices"
+	"strings"
+
+	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	securityv1beta1 "istio.io/api/security/v1beta1"
+	typev1beta1 "istio.io/api/type/v1beta1"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// labelApp with v1alpha1.ControllerName selects the controller's pods.
+const labelApp = "app"
+
+// Fleet is what a cluster needs once: who may come in, the ingress Gateway of every usable policy, the ways to and from
+// the feeds, and what Istio's own API cannot say. What guards comes before what opens.
+func Fleet(in FleetInput) FleetResult {
+	out := FleetResult{
+		Policies: ValidatePolicies(in.Policies, in.Cards),
+		Peers:    ValidatePeers(in.Self, in.Peers),
+	}
+	policies, peers := UsablePolicies(in.Policies), AcceptedPeers(in.Self, in.Peers)
+	out.Objects = append(out.Objects, admission(in.Self, peers)...)
+	out.Objects = append(out.Objects, envoyFilters()...)
+	for _, p := range policies {
+		out.Objects = append(out.Objects, policyGateway(p))
+	}
+	out.Objects = append(out.Objects, feedObjects(in, policies, peers, &out)...)
+	if len(policies) > 0 {
+		out.Objects = append(out.Objects, ingressPorts(policies))
+	}
+	return out
+}
+
+// policyGateway receives on a policy's port. Only VirtualServices of mc-wan can attach to it.
+func policyGateway(p v1alpha1.WANPolicy) Object {
+	return &networkingv1.Gateway{
+		TypeMeta:   typeNetworking("Gateway"),
+		ObjectMeta: ours(PolicyGatewayName(p.Name), v1alpha1.PartFleet),
+		Spec: networkingv1alpha3.Gateway{
+			Selector: selectGateway(v1alpha1.GatewayIngress),
+			Servers: []*networkingv1alpha3.Server{{
+				Port:  &networkingv1alpha3.Port{Number: uint32(p.Spec.Port), Name: "https-" + itoa(p.Spec.Port), Protocol: protocolHTTPS},
+				Tls:   &networkingv1alpha3.ServerTLSSettings{Mode: networkingv1alpha3.ServerTLSSettings_ISTIO_MUTUAL},
+				Hosts: []string{inNamespace("*.svc." + v1alpha1.ClusterSetDomain)},
+			}},
+		},
+	}
+}
+
+func policyGateways(policies []v1alpha1.WANPolicy) []string {
+	out := make([]string, 0, len(policies))
+	for _, p := range policies {
+		out = append(out, inNamespace(PolicyGatewayName(p.Name)))
+	}
+	return out
+}
+
+// ingressPorts are the policies' ports of the Service mcw-ingress, and nothing else of it: it is the chart's, so it gets
+// none of our labels, and server-side apply leaves the rest as it is.
+func ingressPorts(policies []v1alpha1.WANPolicy) Object {
+	s := &corev1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: v1alpha1.IngressName},
+	}
+	for _, p := range policies {
+		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{
+			Name: "tls-" + itoa(p.Spec.Port), Protocol: corev1.ProtocolTCP, Port: p.Spec.Port, TargetPort: intstr.FromInt32(p.Spec.Port),
+		})
+	}
+	return s
+}
+
+// admission says who may come in, by pinned identity: at the ingress gateway the egress gateways of the accepted peers
+// and the own one; at the feed's leg the own controller; at the controller's feed the own ingress gateway. The chart
+// denies everybody else.
+func admission(self Cluster, peers []v1alpha1.Peer) []Object {
+	egress := []string{principal(self.Identities.Egress)}
+	for _, p := range peers {
+		egress = append(egress, principal(p.Spec.Identities.Egress))
+	}
+	egress = unique(egress)
+	slices.Sort(egress)
+	feedPort := []*securityv1beta1.Rule_To{{Operation: &securityv1beta1.Operation{Ports: []string{itoa(v1alpha1.EgressFeedPort)}}}}
+	return []Object{
+		authorization("ingress", selectGateway(v1alpha1.GatewayIngress), securityv1beta1.AuthorizationPolicy_ALLOW, &securityv1beta1.Rule{
+			From: from(&securityv1beta1.Source{Principals: egress}),
+		}),
+		authorization("egress-feed", selectGateway(v1alpha1.GatewayEgress), securityv1beta1.AuthorizationPolicy_DENY, &securityv1beta1.Rule{
+			From: from(&securityv1beta1.Source{NotPrincipals: []string{principal(self.Controller)}}),
+			To:   feedPort,
+		}),
+		authorization("controller-feed", selectController(), securityv1beta1.AuthorizationPolicy_ALLOW, &securityv1beta1.Rule{
+			From: from(&securityv1beta1.Source{Principals: []string{principal(self.Identities.Ingress)}}),
+		}),
+		&securityv1.PeerAuthentication{
+			TypeMeta:   typeSecurity("PeerAuthentication"),
+			ObjectMeta: ours("controller-feed", v1alpha1.PartFleet),
+			Spec: securityv1beta1.PeerAuthentication{
+				Selector: selector(selectController()),
+				Mtls:     &securityv1beta1.PeerAuthentication_MutualTLS{Mode: securityv1beta1.PeerAuthentication_MutualTLS_STRICT},
+			},
+		},
+	}
+}
+
+// principal is a SPIFFE id as AuthorizationPolicies write it.
+func principal(identity string) string { return strings.TrimPrefix(identity, "spiffe://") }
+
+func selectController() map[string]string {
+	return map[string]string{labelApp: v1alpha1.ControllerName}
+}
+
+func selector(labels map[string]string) *typev1beta1.WorkloadSelector {
+	return &typev1beta1.WorkloadSelector{MatchLabels: labels}
+}
+
+func from(source *securityv1beta1.Source) []*securityv1beta1.Rule_From {
+	return []*securityv1beta1.Rule_From{{Source: source}}
+}
+
+func authorization(name string, labels map[string]string, action securityv1beta1.AuthorizationPolicy_Action, rule *securityv1beta1.Rule) Object {
+	return &securityv1.AuthorizationPolicy{
+		TypeMeta:   typeSecurity("AuthorizationPolicy"),
+		ObjectMeta: ours(name, v1alpha1.PartFleet),
+		Spec: securityv1beta1.AuthorizationPolicy{
+			Selector: selector(labels),
+			Action:   action,
+			Rules:    []*securityv1beta1.Rule{rule},
+		},
+	}
+}

@@ -2,5 +2,188 @@
 
 package translate
 
-// Leg is what an imported service needs in this cluster.
-func Leg(in LegInput) LegResult { return LegResult{} }
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
+)
+
+// leg is one imported service port.
+type leg struct {
+	namespace string
+	name      string
+	port      mcs.MergedPort
+	listeners LegPorts
+	policy    string
+	shares    Shares
+}
+
+// wire is the leg's service port.
+func (l leg) wire() WireKey {
+	return WireKey{Namespace: l.namespace, Name: l.name, Port: l.port.Port}
+}
+
+// Leg is what an imported service needs in this cluster. Headless services, and those without a port that a gateway can
+// carry, have nothing but their ServiceImport.
+func Leg(in LegInput) LegResult {
+	out := LegResult{
+		Policy: ResolvePolicy(in.Merged.WANPolicy, in.Policies),
+		Import: serviceImport(in),
+		Shares: map[int32]Shares{},
+	}
+	if in.Merged.Type == mcsv1beta1.Headless {
+		return out
+	}
+	legs := legsOf(in, &out)
+	if len(legs) > 0 {
+		out.Service = derivedService(in, legs)
+	}
+	for _, l := range legs {
+		out.Shares[l.port.Port] = l.shares
+		objects, paths := l.objects()
+		out.Objects = append(out.Objects, objects...)
+		out.Paths = append(out.Paths, paths...)
+	}
+	out.Paths = uniquePaths(out.Paths)
+	if len(in.VIPs) > 0 && len(legs) > 0 {
+		out.Objects = append(out.Objects, clientServiceEntry(in, legs))
+		out.Objects = append(out.Objects, endpointSlices(in, legs)...)
+	}
+	out.Problem = problem(out)
+	return out
+}
+
+// legsOf are the legs of the ports that a gateway can carry, by port number.
+func legsOf(in LegInput, out *LegResult) []leg {
+	var legs []leg
+	for _, p := range in.Merged.Ports {
+		if !mcs.Carried(p.Protocol) {
+			continue
+		}
+		listeners, ok := in.Ports[p.Port]
+		if !ok {
+			out.Unallocated = append(out.Unallocated, p.Port)
+			continue
+		}
+		legs = append(legs, leg{
+			namespace: in.Namespace,
+			name:      in.Name,
+			port:      p,
+			listeners: listeners,
+			policy:    out.Policy,
+			shares:    NextShares(in.Previous[p.Port], Exporters(p, in.Exports)),
+		})
+	}
+	slices.Sort(out.Unallocated)
+	slices.SortFunc(legs, func(a, b leg) int { return cmp.Compare(a.port.Port, b.port.Port) })
+	return legs
+}
+
+// Exporters are the exporters of one port of a merged service, by cluster id: those that really export that very port.
+func Exporters(port mcs.MergedPort, exports []v1alpha1.ServiceAdvertisementSpec) []Exporter {
+	var out []Exporter
+	for _, e := range exports {
+		if !slices.Contains(port.Clusters, e.ClusterID) {
+			continue
+		}
+		for _, p := range e.Ports {
+			if p.Port == port.Port && sameProtocol(p.Protocol, port.Protocol) {
+				out = append(out, Exporter{ClusterID: e.ClusterID, Ready: p.ReadyBackends, Draining: e.Draining})
+				break
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Exporter) int { return cmp.Compare(a.ClusterID, b.ClusterID) })
+	return out
+}
+
+func sameProtocol(a, b corev1.Protocol) bool {
+	return cmp.Or(a, corev1.ProtocolTCP) == cmp.Or(b, corev1.ProtocolTCP)
+}
+
+// objects are the leg's listeners and routes, and the paths they lead to. Without a WAN policy HTTP is answered with an
+// error and TCP is not listened for: no tunnel was chosen, so none is used.
+func (l leg) objects() ([]Object, []PathKey) {
+	if isHTTP(l.port.ServicePort) {
+		return l.httpObjects()
+	}
+	return l.tcpObjects()
+}
+
+// paths are the paths of a policy's traffic by share: one per exporter, backed up by the next exporter in the ring of
+// ids. So there are no more than peers x peers x policies of them, whoever exports what.
+func (l leg) paths(policy string) []weightedPath {
+	clusters := l.shares.Clusters()
+	out := make([]weightedPath, 0, len(clusters))
+	for i, c := range clusters {
+		backup := ""
+		if len(clusters) > 1 {
+			backup = clusters[(i+1)%len(clusters)]
+		}
+		out = append(out, weightedPath{PathKey{Policy: policy, Exporter: c, Backup: backup}, l.shares[c]})
+	}
+	return out
+}
+
+// weightedPath is a path and its percentage of a leg's traffic.
+type weightedPath struct {
+	path   PathKey
+	weight int32
+}
+
+// uniquePaths drops repetitions and sorts.
+func uniquePaths(in []PathKey) []PathKey {
+	out := slices.Clone(in)
+	slices.SortFunc(out, comparePaths)
+	return slices.Compact(out)
+}
+
+func comparePaths(a, b PathKey) int {
+	return cmp.Or(
+		cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Exporter, b.Exporter), cmp.Compare(a.Backup, b.Backup),
+		cmp.Compare(a.TCP.Namespace, b.TCP.Namespace), cmp.Compare(a.TCP.Name, b.TCP.Name), cmp.Compare(a.TCP.Port, b.TCP.Port),
+	)
+}
+
+// problem is why the service cannot be used, the first that applies.
+func problem(out LegResult) *mcs.Problem {
+	switch {
+	case len(out.Unallocated) > 0:
+		return &mcs.Problem{Reason: v1alpha1.ReasonOutOfPorts, Message: fmt.Sprintf(
+			"no free port at the egress gateway for service port %s: %d to %d are taken, remove imports that nobody uses",
+			joinPorts(out.Unallocated), v1alpha1.MinLegPort, v1alpha1.MaxLegPort)}
+	case out.Policy == "" && out.Service != nil:
+		return &mcs.Problem{Reason: v1alpha1.ReasonNoDefaultPolicy, Message: fmt.Sprintf(
+			"the exports name no WANPolicy and this cluster has no default: annotate the ServiceExport with %s, or set spec.default on a WANPolicy",
+			v1alpha1.AnnotationWANPolicy)}
+	}
+	return nil
+}
+
+func joinPorts(in []int32) string {
+	out := make([]string, 0, len(in))
+	for _, p := range in {
+		out = append(out, itoa(p))
+	}
+	return strings.Join(out, ", ")
+}
+
+// familiesOf are the address families of VIPs, in their order.
+func familiesOf(vips []string) []corev1.IPFamily {
+	var out []corev1.IPFamily
+	for _, v := range vips {
+		if strings.Contains(v, ":") {
+			out = append(out, corev1.IPv6Protocol)
+		} else {
+			out = append(out, corev1.IPv4Protocol)
+		}
+	}
+	return out
+}

@@ -124,6 +124,9 @@ type LegInput struct {
 	Ports map[int32]LegPorts
 	// VIPs are the ClusterIPs of the derived Service; empty until it has been written.
 	VIPs []string
+	// Wanted are the ips that the ServiceImport had. A new derived Service asks for them, so that the address stays for
+	// the import's life; where they are taken by now its creation fails, and has to be tried without.
+	Wanted []string
 	// Previous are the shares in use by service port number; nil when there are none yet.
 	Previous map[int32]Shares
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// Cards are the cards of the own cluster, of every accepted peer (see translate.EffectiveCard) and of clusters whose
+// cards were written by hand, by cluster id.
+func Cards(l Lister) []v1alpha1.ClusterAdvertisementSpec {
+	self, written := l.Self(), l.Cards()
+	peers := accepted(l)
+	var out []v1alpha1.ClusterAdvertisementSpec
+	for _, p := range peers {
+		out = append(out, translate.EffectiveCard(self, p, cardFrom(written, p.Spec.ClusterID)))
+	}
+	for i := range written {
+		c := &written[i]
+		switch id := c.Spec.ClusterID; {
+		case !trueSource(c.Labels, id):
+		case id == self.ID:
+			out = append(out, translate.OwnCard(self, c.Spec))
+		case byHand(c.Labels) && peers[id].Name == "":
+			out = append(out, translate.HandWrittenCard(self, c.Spec))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b v1alpha1.ClusterAdvertisementSpec) int { return cmp.Compare(a.ClusterID, b.ClusterID) })
+	return slices.CompactFunc(out, func(a, b v1alpha1.ClusterAdvertisementSpec) bool { return a.ClusterID == b.ClusterID })
+}
+
+// cardFrom is the card that was read from a peer; nil if none has been.
+func cardFrom(cards []v1alpha1.ClusterAdvertisement, id string) *v1alpha1.ClusterAdvertisementSpec {
+	for i := range cards {
+		if cards[i].Spec.ClusterID == id && trueSource(cards[i].Labels, id) && !byHand(cards[i].Labels) {
+			return &cards[i].Spec
+		}
+	}
+	return nil
+}
+
+// Exports are the advertisements of a service that count, by cluster id: the own one, those of peers that may import into
+// the namespace, and those that were written by hand for clusters that are not joined.
+func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisementSpec {
+	self, peers := l.Self(), accepted(l)
+	var out []v1alpha1.ServiceAdvertisementSpec
+	for _, a := range l.Advertisements(key.Namespace, key.Name) {
+		id := a.Spec.ClusterID
+		if a.Spec.Namespace != key.Namespace || a.Spec.Name != key.Name || !trueSource(a.Labels, id) {
+			continue
+		}
+		peer, joined := peers[id]
+		switch {
+		case id == self.ID && !byHand(a.Labels),
+			joined && !byHand(a.Labels) && id != self.ID && MayImport(peer.Spec.Namespaces, key.Namespace),
+			!joined && byHand(a.Labels) && id != self.ID && MayImport(nil, key.Namespace):
+			out = append(out, *a.Spec.DeepCopy())
+		}
+	}
+	slices.SortFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) int { return cmp.Compare(a.ClusterID, b.ClusterID) })
+	return slices.CompactFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) bool { return a.ClusterID == b.ClusterID })
+}
+
+// MayImport says whether a peer with the given spec.namespaces may import into a namespace. Namespaces that run the
+// cluster, the mesh or us are closed to all. A list that was never set allows the rest, like the CRD's default.
+func MayImport(allowed []string, namespace string) bool {
+	if strings.HasPrefix(namespace, "kube-") || namespace == "istio-system" || namespace == v1alpha1.Namespace {
+		return false
+	}
+	return allowed == nil || slices.Contains(allowed, "*") || slices.Contains(allowed, namespace)
+}
+
+// accepted are the accepted peers by cluster id.
+func accepted(l Lister) map[string]v1alpha1.Peer {
+	out := map[string]v1alpha1.Peer{}
+	for _, p := range translate.AcceptedPeers(l.Self(), l.Peers()) {
+		out[p.Spec.ClusterID] = p
+	}
+	return out
+}
+
+// ownAdvertisement is what this cluster publishes about a service; nil for nothing.
+func ownAdvertisement(l Lister, key types.NamespacedName) *v1alpha1.ServiceAdvertisement {
+	self := l.Self().ID
+	for _, a := range l.Advertisements(key.Namespace, key.Name) {
+		if a.Spec.ClusterID == self && trueSource(a.Labels, self) && !byHand(a.Labels) {
+			return &a
+		}
+	}
+	return nil
+}
+
+// trueSource says that the label agrees with the content about who speaks.
+func trueSource(labels map[string]string, id string) bool {
+	return id != "" && labels[v1alpha1.LabelSourceCluster] == id
+}
+
+// byHand says that an operator wrote the object, not a feed.
+func byHand(labels map[string]string) bool {
+	v, ok := labels[v1alpha1.LabelManual]
+	return ok && v != "false"
+}

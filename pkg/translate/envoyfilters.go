@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"google.golang.org/protobuf/types/known/structpb"
+
+	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	clientv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+const (
+	typeTCPProxy           = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+	typeHCM                = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+	typePreviousPriorities = "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
+
+	filterTCPProxy           = "envoy.filters.network.tcp_proxy"
+	filterHCM                = "envoy.filters.network.http_connection_manager"
+	retryPreviousPriorities  = "envoy.retry_priorities.previous_priorities"
+	tcpConnectAttempts       = 4
+	previousPrioritiesUpdate = 1
+)
+
+// envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
+func envoyFilters() []Object {
+	return []Object{retryNextHop(), tcpConnectAttemptsFilter(), noBackendIsRetryable()}
+}
+
+// retryNextHop: istiod writes update_frequency 2, so that a retry reaches the third rank only on the fifth try; with 1
+// each takes the next rank. And max_stream_duration, empty: with it Envoy leaves a client's grpc-timeout to those who can
+// tell whose fault it is. istiod's max_grpc_timeout 0 would apply it here, where a deadline that passes counts as a
+// failure of the hop, and one slow service would push everyone off a shared path. Only on routes that route: merging into
+// a direct response would replace it.
+func retryNextHop() Object {
+	return envoyFilter("retry-next-hop", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_HTTP_ROUTE,
+		Match: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{
+			Context: networkingv1alpha3.EnvoyFilter_GATEWAY,
+			ObjectTypes: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch_RouteConfiguration{
+				RouteConfiguration: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch{
+					Vhost: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_VirtualHostMatch{
+						Route: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch{
+							Action: networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch_ROUTE,
+						},
+					},
+				},
+			},
+		},
+		Patch: merge(fields{"route": object(fields{
+			"max_stream_duration": object(fields{}),
+			"retry_policy": object(fields{"retry_priority": object(fields{
+				"name": text(retryPreviousPriorities),
+				"typed_config": object(fields{
+					"@type":            text(typePreviousPriorities),
+					"update_frequency": number(previousPrioritiesUpdate),
+				}),
+			})}),
+		})}),
+	})
+}
+
+// tcpConnectAttemptsFilter: istiod never sets max_connect_attempts, so the first connection after a tunnel has died
+// would be lost; with it the client is connected on the next hop.
+func tcpConnectAttemptsFilter() Object {
+	return envoyFilter("tcp-connect-attempts", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+		Match:   networkFilter(filterTCPProxy),
+		Patch: merge(fields{"typed_config": object(fields{
+			"@type":                text(typeTCPProxy),
+			"max_connect_attempts": number(tcpConnectAttempts),
+		})}),
+	})
+}
+
+// noBackendIsRetryable marks the ingress gateway's own answers that mean "no backend here": no healthy upstream,
+// connection failure, no cluster, no route. Nothing has reached a backend then, so the egress gateway may try another
+// cluster whatever the method. An application's own 503 carries no mark: the routes take it off.
+func noBackendIsRetryable() Object {
+	flags := list(text("UH"), text("UF"), text("NC"), text("NR"))
+	return envoyFilter("no-backend-is-retryable", v1alpha1.GatewayIngress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+		Match:   networkFilter(filterHCM),
+		Patch: merge(fields{"typed_config": object(fields{
+			"@type": text(typeHCM),
+			"local_reply_config": object(fields{"mappers": list(object(fields{
+				"filter": object(fields{"response_flag_filter": object(fields{"flags": flags})}),
+				"headers_to_add": list(object(fields{
+					"header": object(fields{"key": text(headerRatelimited), "value": text("true")}),
+				})),
+			}))}),
+		})}),
+	})
+}
+
+func envoyFilter(name, gateway string, patch *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch) Object {
+	return &clientv1alpha3.EnvoyFilter{
+		TypeMeta:   metav1.TypeMeta{APIVersion: clientv1alpha3.SchemeGroupVersion.String(), Kind: "EnvoyFilter"},
+		ObjectMeta: ours(name, v1alpha1.PartFleet),
+		Spec: networkingv1alpha3.EnvoyFilter{
+			WorkloadSelector: &networkingv1alpha3.WorkloadSelector{Labels: selectGateway(gateway)},
+			ConfigPatches:    []*networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{patch},
+		},
+	}
+}
+
+func networkFilter(name string) *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch {
+	return &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{
+		Context: networkingv1alpha3.EnvoyFilter_GATEWAY,
+		ObjectTypes: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch_Listener{
+			Listener: &networkingv1alpha3.EnvoyFilter_ListenerMatch{
+				FilterChain: &networkingv1alpha3.EnvoyFilter_ListenerMatch_FilterChainMatch{
+					Filter: &networkingv1alpha3.EnvoyFilter_ListenerMatch_FilterMatch{Name: name},
+				},
+			},
+		},
+	}
+}
+
+func merge(value fields) *networkingv1alpha3.EnvoyFilter_Patch {
+	return &networkingv1alpha3.EnvoyFilter_Patch{
+		Operation: networkingv1alpha3.EnvoyFilter_Patch_MERGE,
+		Value:     &structpb.Struct{Fields: value},
+	}
+}
+
+// fields, object, list, text and number write Envoy configuration as values.
+type fields = map[string]*structpb.Value
+
+func object(f fields) *structpb.Value { return structpb.NewStructValue(&structpb.Struct{Fields: f}) }
+
+func list(values ...*structpb.Value) *structpb.Value {
+	return structpb.NewListValue(&structpb.ListValue{Values: values})
+}
+
+func text(s string) *structpb.Value { return structpb.NewStringValue(s) }
+
+func number(n float64) *structpb.Value { return structpb.NewNumberValue(n) }
