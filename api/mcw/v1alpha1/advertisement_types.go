@@ -44,10 +44,10 @@ type ServiceAdvertisementSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Namespace string `json:"namespace"`
-	// Name of the exported Service.
+	// Name of the exported Service. It may start with a digit, as Services may since Kubernetes 1.36.
 	// +required
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Name string `json:"name"`
 	// MinReader is the oldest reader (ReaderVersion) that may act on this advertisement.
 	// +optional
@@ -104,8 +104,9 @@ type AdvertisedPort struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port"`
+	// AppProtocol is as the Service says it: a qualified name, of at most 253 + 1 + 63 characters.
 	// +optional
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=317
 	AppProtocol *string `json:"appProtocol,omitempty"`
 	// ReadyBackends counts the ready endpoints behind the port, rounded so that scaling does not churn the fleet; zero is exact.
 	// +optional

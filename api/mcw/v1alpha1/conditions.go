@@ -90,4 +90,6 @@ const (
 	ReasonPolicyNotReady      = "PolicyNotReady"
 	ReasonPolicyConflict      = "PolicyConflict"
 	ReasonOutOfPorts          = "OutOfPorts"
+	// ReasonTooManyPorts is Valid=False of an export whose Service has more ports than an advertisement has room for.
+	ReasonTooManyPorts = "TooManyPorts"
 )
