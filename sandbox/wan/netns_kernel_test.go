@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/l7mp/mc-wan/sandbox/wan/internal/packet"
 )
 
 // bothFamilies calls f with the addresses of b.
@@ -163,6 +165,40 @@ func TestAClusterThatIsStartedAnew(t *testing.T) {
 		}
 		return err == nil
 	})
+}
+
+// TestKernelQueuesABurst reads late, as a process does that has to wait for a processor: nothing may be lost meanwhile.
+func TestKernelQueuesABurst(t *testing.T) {
+	a, b := newPlace(t, "a", 11), newPlace(t, "b", 12)
+	dev, err := openTUN(a.site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	conn, err := a.dial("udp", netip.AddrPortFrom(b.v4, 53), time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const sent = 5000
+	for range sent {
+		if _, err := conn.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := time.AfterFunc(10*time.Second, func() { _ = dev.Close() })
+	defer read.Stop()
+	buf := make([]byte, maxPacket)
+	for got := 0; got < sent; {
+		n, err := dev.Read(buf)
+		if err != nil {
+			t.Fatalf("%d of %d packets were kept: %v", got, sent, err)
+		}
+		var h packet.Header
+		if packet.Parse(buf[:n], &h) == nil && h.Proto == packet.ProtoUDP {
+			got++
+		}
+	}
 }
 
 func TestDevicesThatCannotBeAttached(t *testing.T) {

@@ -19,6 +19,10 @@ const DeviceFlags = unix.IFF_TUN | unix.IFF_NO_PI
 const (
 	maxDeviceName = unix.IFNAMSIZ - 1
 	cloneDevice   = "/dev/net/tun"
+
+	// queueLength is the number of packets that the kernel holds until the SD-WAN reads them; what comes on top it drops, and
+	// counts at the device only. A TUN device is made with 500, which the first windows of fifty connections fill.
+	queueLength = 10000
 )
 
 // openTUN attaches to the TUN device of a site, which must exist. An open device keeps the namespace that it was opened in
@@ -84,6 +88,9 @@ func attachTUN(name string) (*os.File, error) {
 	if err := setTUN(fd, name); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
+	if err := setQueueLength(name); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
 	// Only now, for the runtime polls the file from here on, and an unattached one cannot be polled.
 	return os.NewFile(uintptr(fd), name), nil
 }
@@ -100,6 +107,23 @@ func setTUN(fd int, name string) error {
 		return fmt.Errorf("device %s is held by another process; stop the other SD-WAN first: %w", name, err)
 	case err != nil:
 		return fmt.Errorf("attach to device %s, which must be a TUN device without multi_queue: %w", name, err)
+	}
+	return nil
+}
+
+func setQueueLength(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("device %s: set its queue length: %w", name, err)
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return fmt.Errorf("device %s: %w", name, err)
+	}
+	req.SetUint32(queueLength)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFTXQLEN, req); err != nil {
+		return fmt.Errorf("device %s: set its queue length: %w", name, err)
 	}
 	return nil
 }
