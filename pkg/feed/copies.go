@@ -9,9 +9,45 @@ import (
 )
 
 // Mine says whether an object is a copy of what the cluster published, and so the feed's to change or delete: it
-// carries the cluster as its source and was not written by hand.
+// carries the cluster as its source, our mark, and not the one of what was written by hand.
 func Mine(obj metav1.Object, clusterID string) bool {
 	labels := obj.GetLabels()
 	_, manual := labels[v1alpha1.LabelManual]
 	return !manual && labels[v1alpha1.LabelSourceCluster] == clusterID && labels[v1alpha1.LabelManagedBy] == v1alpha1.ValueManagedBy
+}
+
+// AdvertisementCopy is an accepted advertisement as it is written down here.
+func AdvertisementCopy(nameOf NameFunc, spec *v1alpha1.ServiceAdvertisementSpec) *v1alpha1.ServiceAdvertisement {
+	return &v1alpha1.ServiceAdvertisement{
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: kindAdvertisement},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: v1alpha1.Namespace,
+			Name:      nameOf(spec.ClusterID, spec.Namespace, spec.Name),
+			Labels: map[string]string{
+				v1alpha1.LabelManagedBy:        v1alpha1.ValueManagedBy,
+				v1alpha1.LabelPart:             v1alpha1.PartAdvertisement,
+				v1alpha1.LabelSourceCluster:    spec.ClusterID,
+				v1alpha1.LabelServiceNamespace: spec.Namespace,
+				v1alpha1.LabelServiceName:      spec.Name,
+			},
+		},
+		Spec: *spec.DeepCopy(),
+	}
+}
+
+// CardCopy is an accepted card as it is written down here.
+func CardCopy(spec *v1alpha1.ClusterAdvertisementSpec) *v1alpha1.ClusterAdvertisement {
+	return &v1alpha1.ClusterAdvertisement{
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: kindCard},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: v1alpha1.Namespace,
+			Name:      spec.ClusterID,
+			Labels: map[string]string{
+				v1alpha1.LabelManagedBy:     v1alpha1.ValueManagedBy,
+				v1alpha1.LabelPart:          v1alpha1.PartCard,
+				v1alpha1.LabelSourceCluster: spec.ClusterID,
+			},
+		},
+		Spec: *spec.DeepCopy(),
+	}
 }

@@ -3,6 +3,9 @@
 package feed
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -80,6 +83,9 @@ type ReaderOptions struct {
 	NameOf NameFunc
 	// OwnAddress forbids addresses in cards; nil forbids none.
 	OwnAddress AddressPredicate
+	// Protected are namespaces that no peer may import into, besides kube-*, istio-system and mc-wan: the one of istiod
+	// where it has another name.
+	Protected []string
 	// Limits bound what one peer may cost; zero fields take the defaults of DefaultReaderLimits.
 	Limits ReaderLimits
 	// Timing says how long things may take; zero fields take the defaults of DefaultTiming.
@@ -98,6 +104,8 @@ type ReaderLimits struct {
 	MaxBytesPerMinute int64
 	// MaxAdvertisements bounds how many advertisements a peer publishes.
 	MaxAdvertisements int
+	// MaxHeldBytes bounds all advertisements of one peer together, as JSON.
+	MaxHeldBytes int64
 	// PageSize is how many items a list asks for at once.
 	PageSize int64
 	// RequestsPerSecond bounds how often one peer is asked; a burst of ten times that is allowed.
@@ -113,6 +121,7 @@ func DefaultReaderLimits() ReaderLimits {
 		MaxEventBytes:     2 << 20,
 		MaxBytesPerMinute: 64 << 20,
 		MaxAdvertisements: 10000,
+		MaxHeldBytes:      32 << 20,
 		PageSize:          250,
 		RequestsPerSecond: 10,
 		WritesPerSecond:   200,
@@ -129,6 +138,13 @@ type Timing struct {
 	Settle time.Duration
 	// VanishGrace is how long an advertisement is kept that vanished without having been draining.
 	VanishGrace time.Duration
+	// Probation is how long a watch must last until a feed that could not be read counts as readable again, and until
+	// the pauses between attempts begin small again.
+	Probation time.Duration
+	// Coalesce is the shortest time between two rounds of writes.
+	Coalesce time.Duration
+	// Resync is how often the copies are compared with what the Sink says that it holds.
+	Resync time.Duration
 	// MinBackoff and MaxBackoff bound the pause between two attempts; half of each pause is random.
 	MinBackoff time.Duration
 	MaxBackoff time.Duration
@@ -141,6 +157,9 @@ func DefaultTiming() Timing {
 		ListTimeout: 15 * time.Second,
 		Settle:      10 * time.Second,
 		VanishGrace: time.Minute,
+		Probation:   3 * time.Second,
+		Coalesce:    20 * time.Millisecond,
+		Resync:      5 * time.Minute,
 		MinBackoff:  50 * time.Millisecond,
 		MaxBackoff:  10 * time.Second,
 	}
@@ -160,7 +179,54 @@ type AnnouncerOptions struct {
 	Log        logr.Logger
 }
 
+func (o *ReaderOptions) complete() error {
+	if o.Sink == nil || o.NameOf == nil {
+		return errors.New("feed.ReaderOptions: Sink and NameOf are required")
+	}
+	if o.BaseURL == nil {
+		o.BaseURL = BaseURL
+	}
+	if o.Transport == nil {
+		o.Transport = NewTransport()
+	}
+	limits, timing := DefaultReaderLimits(), DefaultTiming()
+	o.Limits = ReaderLimits{
+		MaxResponseBytes:  cmp.Or(o.Limits.MaxResponseBytes, limits.MaxResponseBytes),
+		MaxEventBytes:     cmp.Or(o.Limits.MaxEventBytes, limits.MaxEventBytes),
+		MaxBytesPerMinute: cmp.Or(o.Limits.MaxBytesPerMinute, limits.MaxBytesPerMinute),
+		MaxAdvertisements: cmp.Or(o.Limits.MaxAdvertisements, limits.MaxAdvertisements),
+		MaxHeldBytes:      cmp.Or(o.Limits.MaxHeldBytes, limits.MaxHeldBytes),
+		PageSize:          cmp.Or(o.Limits.PageSize, limits.PageSize),
+		RequestsPerSecond: cmp.Or(o.Limits.RequestsPerSecond, limits.RequestsPerSecond),
+		WritesPerSecond:   cmp.Or(o.Limits.WritesPerSecond, limits.WritesPerSecond),
+	}
+	o.Timing = Timing{
+		Silence:     cmp.Or(o.Timing.Silence, timing.Silence),
+		ListTimeout: cmp.Or(o.Timing.ListTimeout, timing.ListTimeout),
+		Settle:      cmp.Or(o.Timing.Settle, timing.Settle),
+		VanishGrace: cmp.Or(o.Timing.VanishGrace, timing.VanishGrace),
+		Probation:   cmp.Or(o.Timing.Probation, timing.Probation),
+		Coalesce:    cmp.Or(o.Timing.Coalesce, timing.Coalesce),
+		Resync:      cmp.Or(o.Timing.Resync, timing.Resync),
+		MinBackoff:  cmp.Or(o.Timing.MinBackoff, timing.MinBackoff),
+		MaxBackoff:  cmp.Or(o.Timing.MaxBackoff, timing.MaxBackoff),
+	}
+	return nil
+}
+
+func (o *AnnouncerOptions) complete() {
+	if o.BaseURL == nil {
+		o.BaseURL = BaseURL
+	}
+	if o.Transport == nil {
+		o.Transport = NewTransport()
+	}
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	o.MinBackoff = cmp.Or(o.MinBackoff, 100*time.Millisecond)
+	o.MaxBackoff = cmp.Or(o.MaxBackoff, 30*time.Second)
+}
+
 // BaseURL is a peer's feed as the own egress gateway offers it to the controller.
 func BaseURL(clusterID string) string {
-	return "http://" + v1alpha1.EgressName + "." + v1alpha1.Namespace + ".svc:9443/peers/" + clusterID
+	return fmt.Sprintf("http://%s.%s.svc:%d/peers/%s", v1alpha1.EgressName, v1alpha1.Namespace, v1alpha1.EgressFeedPort, clusterID)
 }
