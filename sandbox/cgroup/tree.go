@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package cgroup
 
 import (
@@ -154,10 +156,11 @@ func (t *Tree) ProcsFiles(path string) []string {
 	return files
 }
 
-// Join moves a process into a group.
-func (t *Tree) Join(path string, pid int) error {
-	for _, f := range t.ProcsFiles(path) {
-		if err := os.WriteFile(f, fmt.Appendf(nil, "%d", pid), 0o644); err != nil {
+// Enter moves this process into the group of these cgroup.procs files. Processes join by themselves and first of all,
+// so that nothing they start is ever outside, whatever becomes of the process that started them.
+func Enter(procsFiles []string) error {
+	for _, f := range procsFiles {
+		if err := os.WriteFile(f, []byte("0"), 0o644); err != nil {
 			return fmt.Errorf("join control group: %w", err)
 		}
 	}

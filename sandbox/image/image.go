@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/l7mp/mc-wan/sandbox/artifacts"
 	"github.com/l7mp/mc-wan/sandbox/state"
+	"github.com/l7mp/mc-wan/sandbox/tool"
 )
 
 // recordFile remembers inside a containerd root which build of each image it has.
@@ -61,9 +61,7 @@ func (s Store) Outdated(images []artifacts.Image) ([]artifacts.Image, error) {
 // Import brings images into the cluster; pods that are started from now on use them. Output goes to log.
 func (s Store) Import(ctx context.Context, images []artifacts.Image, log io.Writer) error {
 	for _, i := range images {
-		cmd := exec.CommandContext(ctx, s.Ctr, "--address", s.Socket, "--namespace", "k8s.io", "images", "import", i.Tar)
-		cmd.Stdout, cmd.Stderr = log, log
-		if err := cmd.Run(); err != nil {
+		if err := tool.Run(ctx, log, s.Ctr, "--address", s.Socket, "--namespace", "k8s.io", "images", "import", i.Tar); err != nil {
 			return fmt.Errorf("import image %s: %w", i.Name, err)
 		}
 	}

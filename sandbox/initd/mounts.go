@@ -11,17 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enterGroup moves this process into its control group before anything is started, so that nothing of the cluster is
-// ever outside.
-func enterGroup(files []string) error {
-	for _, f := range files {
-		if err := os.WriteFile(f, []byte("0"), 0o644); err != nil {
-			return fmt.Errorf("join control group: %w", err)
-		}
-	}
-	return nil
-}
-
 // buildView makes the node's file system view in this process's own mount namespace. Mounts are private while it is
 // built, so that nothing of it reaches the machine, and shared afterwards, because the kubelet's volumes and the
 // runtime's root file systems have to reach the containers (mountPropagation in Kubernetes).

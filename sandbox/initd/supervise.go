@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/l7mp/mc-wan/sandbox/cgroup"
 )
 
 // Restart delays: doubled at every end of a program that did not run for long, back to the first one otherwise.
@@ -23,7 +25,7 @@ const (
 
 // Run is process 1. It returns when ctx ends, or with an error when the cluster cannot be set up.
 func Run(ctx context.Context, s *Spec, children <-chan os.Signal, log *slog.Logger) error {
-	if err := enterGroup(s.CgroupFiles); err != nil {
+	if err := cgroup.Enter(s.CgroupFiles); err != nil {
 		return err
 	}
 	if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
