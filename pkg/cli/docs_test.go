@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/l7mp/mc-wan/pkg/cli"
+)
+
+const docsIntro = `# mcwanctl
+
+The texts of ` + "`mcwanctl help`" + `. This page is written by ` + "`make golden`" + ` and compared by the tests.
+
+Standard output carries data, standard error carries words. Exit codes: 0 done, 1 a check failed or a state was not found
+or not reached, 2 the command line makes no sense.
+
+Completion: ` + "`source <(mcwanctl completion bash)`" + ` (or zsh, fish, powershell) completes commands and flags, and from the
+cluster contexts, services, exports, policies and peers.
+`
+
+// The help of every command is in docs/cli.md, word for word.
+func TestHelpIsDocumented(t *testing.T) {
+	const file = "../../docs/cli.md"
+	var got bytes.Buffer
+	got.WriteString(docsIntro)
+	for _, command := range []string{"", "export", "unexport", "status", "join", "leave", "card", "version"} {
+		args := append(strings.Fields(command), "--help")
+		var out, errs bytes.Buffer
+		code := cli.Run(t.Context(), args, env(fleet{}, &out, &errs))
+		if code != cli.ExitOK || errs.Len() > 0 {
+			t.Fatalf("mcwanctl %s: exit code %d, stderr %q", strings.Join(args, " "), code, errs.String())
+		}
+		if command != "" && !strings.Contains(out.String(), "Examples:") {
+			t.Errorf("mcwanctl %s has no examples", command)
+		}
+		fmt.Fprintf(&got, "\n## %s\n\n```\n%s```\n", strings.TrimSpace("mcwanctl "+command), out.String())
+	}
+	want, err := os.ReadFile(file)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	golden(t, file, want, got.Bytes())
+}

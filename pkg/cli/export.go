@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/advertise"
+)
+
+// fieldManager owns the fields that mcwanctl writes.
+const fieldManager = "mcwanctl"
+
+func newExportCmd(a *app) *cobra.Command {
+	var o exportOptions
+	cmd := &cobra.Command{
+		Use:   "export NAME/NAMESPACE",
+		Short: "Let other clusters call a service",
+		Long: `export lets other clusters call a service, as NAME.NAMESPACE.svc.clusterset.local, over the tunnel of a WAN policy.
+
+It writes a ServiceExport beside the Service. --wan-policy takes the name of a WANPolicy or an ending of it after a dash
+that no other policy has: high stands for sd-wan-priority-high. Without it the default policy is used. To change the
+policy of an exported service, export it again.`,
+		Example: `  # Over the policy sd-wan-priority-high.
+  mcwanctl --context cluster-2 export payment/secure --wan-policy=high
+
+  # Over the default policy, and wait until the own cluster has imported it too.
+  mcwanctl export payment/secure --wait`,
+		Args:              exactly("NAME/NAMESPACE"),
+		ValidArgsFunction: a.completeServices,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.export(cmd.Context(), args[0], o)
+		},
+	}
+	cmd.Flags().StringVar(&o.policy, "wan-policy", "", "WANPolicy of the export, or a unique ending of its name (default: the default policy)")
+	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait until the export is ready and this cluster has imported it")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --wait waits")
+	a.complete(cmd, "wan-policy", a.completePolicies)
+	return cmd
+}
+
+type exportOptions struct {
+	policy  string
+	wait    bool
+	timeout time.Duration
+}
+
+func (a *app) export(ctx context.Context, arg string, o exportOptions) error {
+	c, err := a.open()
+	if err != nil {
+		return err
+	}
+	key, err := a.target(arg, c.Namespace)
+	if err != nil {
+		return err
+	}
+	if err := a.checkExportable(ctx, c, key); err != nil {
+		return err
+	}
+	policy, err := a.exportPolicy(ctx, c, o.policy)
+	if err != nil {
+		return err
+	}
+	annotated := ""
+	if o.policy != "" {
+		annotated = policy.Name
+	}
+	if err := applyExport(ctx, c, key, annotated); err != nil {
+		return err
+	}
+	a.say("%s is exported as %s over %s (tunnel %s, port %d)", short(key), host(key), policy.Name, policy.Spec.Tunnel, policy.Spec.Port)
+	if !o.wait {
+		return nil
+	}
+	err = a.until(ctx, o.timeout, func(ctx context.Context) (bool, string, error) {
+		return exportReady(ctx, c, key, annotated)
+	})
+	if err != nil {
+		return fmt.Errorf("%s is not ready: %w", short(key), err)
+	}
+	a.say("%s is ready", short(key))
+	return nil
+}
+
+// checkExportable says what keeps a Service from being exported, where the controller would only say so by a condition.
+func (a *app) checkExportable(ctx context.Context, c Access, key types.NamespacedName) error {
+	if protected(key.Namespace) {
+		return fmt.Errorf("services of namespace %s are not imported by any cluster: it is protected (kube-*, istio-system, %s); export a Service of another namespace", key.Namespace, v1alpha1.Namespace)
+	}
+	var service corev1.Service
+	err := c.Get(ctx, key, &service)
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("there is no Service %s in context %s; create it first", short(key), c.Context)
+	}
+	if err != nil {
+		return c.explain("reading Service "+short(key), err)
+	}
+	if service.Spec.Type == corev1.ServiceTypeExternalName {
+		return fmt.Errorf("Service %s is of type ExternalName, which cannot be exported; export the Service it points to", short(key)) //nolint:revive // Service is a kind.
+	}
+	var left []string
+	carried := false
+	for _, port := range service.Spec.Ports {
+		if port.Protocol == corev1.ProtocolTCP || port.Protocol == "" {
+			carried = true
+			continue
+		}
+		left = append(left, fmt.Sprintf("%d/%s", port.Port, port.Protocol))
+	}
+	if !carried && len(left) > 0 {
+		return fmt.Errorf("Service %s has no TCP port: the gateways carry TCP only, not %s", short(key), strings.Join(left, ", ")) //nolint:revive // Service is a kind.
+	}
+	if len(left) > 0 {
+		a.say("warning: the gateways carry TCP only; other clusters cannot reach %s of %s", strings.Join(left, ", "), short(key))
+	}
+	return nil
+}
+
+// exportPolicy finds the named policy, or the default one if none is named, and warns if it cannot be used as it is.
+func (a *app) exportPolicy(ctx context.Context, c Access, want string) (v1alpha1.WANPolicy, error) {
+	all, err := policies(ctx, c)
+	if err != nil {
+		return v1alpha1.WANPolicy{}, err
+	}
+	var policy v1alpha1.WANPolicy
+	if want != "" {
+		if policy, err = findPolicy(all, want); err != nil {
+			return policy, err
+		}
+	} else {
+		standard, found := advertise.DefaultPolicy(all)
+		if !found {
+			return policy, fmt.Errorf("there is no default WANPolicy: name one by --wan-policy; there %s", areThere(names(all)))
+		}
+		policy = standard
+	}
+	if ready := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Status == metav1.ConditionFalse {
+		a.say("warning: WANPolicy %s is not ready: %s: %s", policy.Name, ready.Reason, ready.Message)
+	}
+	return policy, nil
+}
+
+// applyExport writes the ServiceExport; policy is the annotation, empty for none. An annotation that another writer
+// owns stays when none is asked for, which is an error here because the default policy is then not used.
+func applyExport(ctx context.Context, c Access, key types.NamespacedName, policy string) error {
+	export := &mcsv1beta1.ServiceExport{
+		TypeMeta:   metav1.TypeMeta{APIVersion: mcsv1beta1.GroupVersion.String(), Kind: mcsv1beta1.ServiceExportKindName},
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
+	}
+	if policy != "" {
+		export.Annotations = map[string]string{v1alpha1.AnnotationWANPolicy: policy}
+	}
+	if err := apply(ctx, c, export); err != nil {
+		return c.explain("writing ServiceExport "+short(key), err)
+	}
+	if err := c.Get(ctx, key, export); err != nil {
+		return c.explain("reading ServiceExport "+short(key), err)
+	}
+	if named := export.Annotations[v1alpha1.AnnotationWANPolicy]; named != policy {
+		return fmt.Errorf("%s stays on %s: another tool than mcwanctl wrote its annotation %s; name a policy by --wan-policy, or remove the annotation", short(key), named, v1alpha1.AnnotationWANPolicy)
+	}
+	return nil
+}
+
+// apply writes an object by server-side apply. What a person says on the command line goes before what another writer
+// of the same field said earlier.
+func apply(ctx context.Context, c Access, obj client.Object) error {
+	u, err := manifest(obj)
+	if err != nil {
+		return err
+	}
+	return c.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(fieldManager), client.ForceOwnership)
+}
+
+// exportReady says whether the export is ready with this policy and imported by its own cluster, and if not, what is
+// missing. The policy is compared with the advertisement because a changed annotation leaves no trace in conditions.
+func exportReady(ctx context.Context, c Access, key types.NamespacedName, policy string) (bool, string, error) {
+	var export mcsv1beta1.ServiceExport
+	if err := c.Get(ctx, key, &export); err != nil {
+		return false, "", err
+	}
+	for _, kind := range []mcsv1beta1.ServiceExportConditionType{mcsv1beta1.ServiceExportConditionValid, mcsv1beta1.ServiceExportConditionReady} {
+		if lacking := notTrue(export.Status.Conditions, string(kind), export.Generation); lacking != "" {
+			return false, "ServiceExport is not " + lacking, nil
+		}
+	}
+	adverts, err := advertisements(ctx, c, key)
+	if err != nil {
+		return false, "", err
+	}
+	own, err := c.self(ctx)
+	if err != nil {
+		return false, "", err
+	}
+	if !slices.ContainsFunc(adverts, func(s v1alpha1.ServiceAdvertisementSpec) bool {
+		return s.ClusterID == own.Spec.ClusterID && s.WANPolicy == policy
+	}) {
+		return false, "the service is not advertised with this policy yet", nil
+	}
+	var imported mcsv1beta1.ServiceImport
+	if err := c.Get(ctx, key, &imported); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, "there is no ServiceImport yet", nil
+		}
+		return false, "", err
+	}
+	if imported.Spec.Type == mcsv1beta1.ClusterSetIP && len(imported.Spec.IPs) == 0 {
+		return false, "the ServiceImport has no address yet", nil
+	}
+	return true, "", nil
+}
+
+// notTrue describes a condition that is not true of this generation; empty if it is.
+func notTrue(conditions []metav1.Condition, kind string, generation int64) string {
+	condition := meta.FindStatusCondition(conditions, kind)
+	switch {
+	case condition == nil || condition.ObservedGeneration < generation:
+		return kind + " yet: no controller has said so"
+	case condition.Status != metav1.ConditionTrue:
+		return fmt.Sprintf("%s: %s: %s", kind, condition.Reason, condition.Message)
+	default:
+		return ""
+	}
+}
+
+// protected says whether a namespace is one that peers' services are never imported into.
+func protected(namespace string) bool {
+	return strings.HasPrefix(namespace, "kube-") || namespace == "istio-system" || namespace == v1alpha1.Namespace
+}
+
+// advertisements are what is known of all exports of a service, by cluster.
+func advertisements(ctx context.Context, c Access, key types.NamespacedName) ([]v1alpha1.ServiceAdvertisementSpec, error) {
+	var list v1alpha1.ServiceAdvertisementList
+	err := c.List(ctx, &list, client.InNamespace(v1alpha1.Namespace), client.MatchingLabels{
+		v1alpha1.LabelServiceNamespace: key.Namespace,
+		v1alpha1.LabelServiceName:      key.Name,
+	})
+	if err != nil {
+		return nil, c.explain("listing advertisements", err)
+	}
+	out := make([]v1alpha1.ServiceAdvertisementSpec, 0, len(list.Items))
+	for _, item := range list.Items {
+		out = append(out, item.Spec)
+	}
+	slices.SortFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) int { return strings.Compare(a.ClusterID, b.ClusterID) })
+	return out, nil
+}

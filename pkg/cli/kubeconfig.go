@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/clientcmd"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// requestTimeout bounds one request to an API server.
+const requestTimeout = 15 * time.Second
+
+// Clusters are the clusters that a kubeconfig file knows, by context.
+type Clusters interface {
+	// Contexts returns the names of all contexts, sorted.
+	Contexts() ([]string, error)
+	// Open returns access to one; an empty name stands for the current context.
+	Open(context string) (Access, error)
+}
+
+// Access is access to one cluster.
+type Access struct {
+	client.Client
+	// Context is the name of the kubeconfig context, "in-cluster" where there is none.
+	Context string
+	// Namespace is the default namespace of the context.
+	Namespace string
+}
+
+// Scheme returns the kinds that mcwanctl reads and writes.
+func Scheme() (*runtime.Scheme, error) {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, mcsv1beta1.Install, v1alpha1.AddToScheme} {
+		if err := add(s); err != nil {
+			return nil, fmt.Errorf("registering kinds: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// kubeconfig implements Clusters with client-go's loading rules.
+type kubeconfig struct {
+	rules *clientcmd.ClientConfigLoadingRules
+}
+
+func openKubeconfig(path string) Clusters {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	return kubeconfig{rules: rules}
+}
+
+func (k kubeconfig) Contexts() ([]string, error) {
+	config, err := k.rules.Load()
+	if err != nil {
+		return nil, fmt.Errorf("reading kubeconfig: %w", err)
+	}
+	names := make([]string, 0, len(config.Contexts))
+	for name := range config.Contexts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (k kubeconfig) Open(context string) (Access, error) {
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: context}
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(k.rules, overrides)
+	config, err := loader.ClientConfig()
+	if err != nil {
+		return Access{}, fmt.Errorf("context %s: %w", orCurrent(context), err)
+	}
+	config.Timeout = requestTimeout
+	config.UserAgent = "mcwanctl"
+	namespace, _, err := loader.Namespace()
+	if err != nil {
+		return Access{}, fmt.Errorf("context %s: %w", orCurrent(context), err)
+	}
+	scheme, err := Scheme()
+	if err != nil {
+		return Access{}, err
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return Access{}, fmt.Errorf("context %s: %w", orCurrent(context), err)
+	}
+	return Access{Client: c, Context: k.nameOf(context), Namespace: namespace}, nil
+}
+
+// nameOf is the name of a context for messages.
+func (k kubeconfig) nameOf(context string) string {
+	if context != "" {
+		return context
+	}
+	config, err := k.rules.Load()
+	if err != nil || config.CurrentContext == "" {
+		return "in-cluster"
+	}
+	return config.CurrentContext
+}
+
+func orCurrent(context string) string {
+	if context == "" {
+		return "(current)"
+	}
+	return fmt.Sprintf("%q", context)
+}
+
+// open returns access to the cluster of --context.
+func (a *app) open() (Access, error) {
+	return a.Open(a.kubeconfig).Open(a.context)
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/advertise"
+	"github.com/l7mp/mc-wan/pkg/mcs"
+)
+
+// ServiceStatus is what `status NAME/NAMESPACE -o json` prints.
+type ServiceStatus struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Host      string `json:"host"`
+	// Cluster is the id of the cluster that was asked.
+	Cluster string `json:"cluster"`
+	// Ready sums up; Why says what is lacking.
+	Ready bool   `json:"ready"`
+	Why   string `json:"why,omitempty"`
+	// Exported: this cluster exports it. Imported: this cluster has a ServiceImport of it.
+	Exported bool     `json:"exported"`
+	Imported bool     `json:"imported"`
+	Type     string   `json:"type,omitempty"`
+	IPs      []string `json:"ips,omitempty"`
+	// Policy is the WAN policy in use: that of the oldest export, else the default one.
+	Policy           *PolicyInUse       `json:"policy,omitempty"`
+	Ports            []PortStatus       `json:"ports"`
+	Exporters        []ExporterStatus   `json:"exporters"`
+	Hops             []HopStatus        `json:"hops"`
+	ExportConditions []metav1.Condition `json:"exportConditions,omitempty"`
+	ImportConditions []metav1.Condition `json:"importConditions,omitempty"`
+}
+
+// PolicyInUse is a WAN policy as this cluster has it.
+type PolicyInUse struct {
+	Name    string `json:"name"`
+	Tunnel  string `json:"tunnel,omitempty"`
+	Port    int32  `json:"port,omitempty"`
+	Default bool   `json:"default,omitempty"`
+	Missing bool   `json:"missing,omitempty"`
+}
+
+// PortStatus is a port of the service as all clusters export it.
+type PortStatus struct {
+	Name        string          `json:"name,omitempty"`
+	Port        int32           `json:"port"`
+	Protocol    corev1.Protocol `json:"protocol"`
+	AppProtocol string          `json:"appProtocol,omitempty"`
+}
+
+// ExporterStatus is one exporting cluster.
+type ExporterStatus struct {
+	Cluster  string      `json:"cluster"`
+	Own      bool        `json:"own,omitempty"`
+	Policy   string      `json:"policy,omitempty"`
+	Since    metav1.Time `json:"since"`
+	Draining bool        `json:"draining,omitempty"`
+	// Ready is how many backends are ready, by port; rounded by the exporter, zero is exact.
+	Ready map[string]int32 `json:"ready"`
+}
+
+// HopStatus is one way to an exporter.
+type HopStatus struct {
+	Cluster string            `json:"cluster"`
+	Policy  string            `json:"policy"`
+	Tunnel  string            `json:"tunnel,omitempty"`
+	Address string            `json:"address"`
+	Port    int32             `json:"port"`
+	State   v1alpha1.HopState `json:"state"`
+}
+
+// serviceStatus works the status out of what was read.
+func serviceStatus(f serviceFacts) ServiceStatus {
+	merged := mcs.Merge(f.adverts)
+	s := ServiceStatus{
+		Name: f.key.Name, Namespace: f.key.Namespace, Host: host(f.key), Cluster: f.own.ClusterID,
+		Exported: f.export != nil, Imported: f.imported != nil,
+		Type:      string(merged.Type),
+		Policy:    policyInUse(merged, f.policies),
+		Ports:     portStatus(merged),
+		Exporters: exporterStatus(f),
+	}
+	s.Hops = hopStatus(f.clusterFacts, merged.Clusters, s.Policy)
+	if f.export != nil {
+		s.ExportConditions = sortedConditions(f.export.Status.Conditions)
+	}
+	if f.imported != nil {
+		s.Type = string(f.imported.Spec.Type)
+		s.IPs = f.imported.Spec.IPs
+		s.ImportConditions = sortedConditions(f.imported.Status.Conditions)
+	}
+	s.Why = lacking(f, s)
+	s.Ready = s.Why == ""
+	return s
+}
+
+func policyInUse(merged mcs.Merged, all []v1alpha1.WANPolicy) *PolicyInUse {
+	if !merged.Exported() {
+		return nil
+	}
+	if merged.WANPolicy == "" {
+		standard, found := advertise.DefaultPolicy(all)
+		if !found {
+			return nil
+		}
+		return &PolicyInUse{Name: standard.Name, Tunnel: standard.Spec.Tunnel, Port: standard.Spec.Port, Default: true}
+	}
+	i := slices.IndexFunc(all, func(p v1alpha1.WANPolicy) bool { return p.Name == merged.WANPolicy })
+	if i < 0 {
+		return &PolicyInUse{Name: merged.WANPolicy, Missing: true}
+	}
+	return &PolicyInUse{Name: all[i].Name, Tunnel: all[i].Spec.Tunnel, Port: all[i].Spec.Port}
+}
+
+func portStatus(merged mcs.Merged) []PortStatus {
+	out := make([]PortStatus, 0, len(merged.Ports))
+	for _, p := range merged.Ports {
+		port := PortStatus{Name: p.Name, Port: p.Port, Protocol: cmp.Or(p.Protocol, corev1.ProtocolTCP)}
+		if p.AppProtocol != nil {
+			port.AppProtocol = *p.AppProtocol
+		}
+		out = append(out, port)
+	}
+	return out
+}
+
+func exporterStatus(f serviceFacts) []ExporterStatus {
+	out := make([]ExporterStatus, 0, len(f.adverts))
+	for _, a := range f.adverts {
+		ready := make(map[string]int32, len(a.Ports))
+		for _, p := range a.Ports {
+			ready[portName(p)] = p.ReadyBackends
+		}
+		out = append(out, ExporterStatus{
+			Cluster: a.ClusterID, Own: a.ClusterID == f.own.ClusterID, Policy: a.WANPolicy,
+			Since: a.ExportedAt, Draining: a.Draining, Ready: ready,
+		})
+	}
+	return out
+}
+
+func portName(p v1alpha1.AdvertisedPort) string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return fmt.Sprint(p.Port)
+}
+
+// hopStatus lists the ways to the exporters, those of the policy in use first. The own cluster's are the addresses on
+// its own card, which nothing measures.
+func hopStatus(f clusterFacts, exporters []string, policy *PolicyInUse) []HopStatus {
+	out := []HopStatus{}
+	if slices.Contains(exporters, f.own.ClusterID) {
+		for _, offered := range f.own.Policies {
+			for _, address := range f.own.Addresses {
+				out = append(out, HopStatus{Cluster: f.own.ClusterID, Policy: offered.Name, Tunnel: offered.Tunnel, Address: address, Port: offered.Port, State: v1alpha1.HopUnknown})
+			}
+		}
+	}
+	for _, peer := range f.peers {
+		if !slices.Contains(exporters, peer.Spec.ClusterID) {
+			continue
+		}
+		for _, hop := range peer.Status.Hops {
+			out = append(out, HopStatus{Cluster: peer.Spec.ClusterID, Policy: hop.Policy, Tunnel: hop.Tunnel, Address: hop.Address, Port: hop.Port, State: cmp.Or(hop.State, v1alpha1.HopUnknown)})
+		}
+	}
+	inUse := func(h HopStatus) int {
+		if policy != nil && h.Policy == policy.Name {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(out, func(a, b HopStatus) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(inUse(a), inUse(b)), cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Address, b.Address))
+	})
+	return out
+}
+
+// lacking says the first thing that keeps the service from being called; empty if nothing does.
+func lacking(f serviceFacts, s ServiceStatus) string {
+	if f.export != nil {
+		for _, kind := range []string{string(mcsv1beta1.ServiceExportConditionValid), string(mcsv1beta1.ServiceExportConditionReady), v1alpha1.ConditionWANPolicy} {
+			if why := falseCondition(f.export.Status.Conditions, kind); why != "" {
+				return "the export is not " + why
+			}
+		}
+		if meta.FindStatusCondition(f.export.Status.Conditions, string(mcsv1beta1.ServiceExportConditionValid)) == nil {
+			return "the controller has not looked at the export yet"
+		}
+	}
+	if f.imported == nil {
+		return fmt.Sprintf("there is no ServiceImport here; the clusters that export it: %d; does namespace %s exist?", len(s.Exporters), f.key.Namespace)
+	}
+	if why := falseCondition(f.imported.Status.Conditions, string(mcsv1beta1.ServiceImportConditionReady)); why != "" {
+		return "the import is not " + why
+	}
+	for _, e := range s.Exporters {
+		for _, ready := range e.Ready {
+			if ready > 0 {
+				return ""
+			}
+		}
+	}
+	return "no cluster that exports it has a ready backend"
+}
+
+// falseCondition describes a condition that is there and not true; empty otherwise.
+func falseCondition(conditions []metav1.Condition, kind string) string {
+	condition := meta.FindStatusCondition(conditions, kind)
+	if condition == nil || condition.Status == metav1.ConditionTrue {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s: %s", kind, condition.Reason, condition.Message)
+}
+
+func sortedConditions(in []metav1.Condition) []metav1.Condition {
+	out := slices.Clone(in)
+	slices.SortFunc(out, func(a, b metav1.Condition) int { return cmp.Compare(a.Type, b.Type) })
+	return out
+}
