@@ -44,7 +44,7 @@ func LegPorts(table ports.Table, merged mcs.Merged, key types.NamespacedName) (p
 	for _, k := range wanted {
 		// The only error is that nothing is left: the port has no leg then, and the import says so.
 		next, got, err := table.Allocate(k, portsPerLeg, avoid)
-		if err == nil {
+		if err == nil && len(got) == portsPerLeg {
 			table = next
 			out[k.Port] = translate.LegPorts{Plain: got[0], MTLS: got[1]}
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
@@ -60,7 +61,8 @@ func sortedUnique(in []string) []string {
 func sortedAcks(in []v1alpha1.DrainAck) []v1alpha1.DrainAck {
 	out := slices.Clone(in)
 	slices.SortFunc(out, func(a, b v1alpha1.DrainAck) int {
-		return cmp.Or(cmp.Compare(a.ClusterID, b.ClusterID), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.ClusterID, b.ClusterID), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Deadline, b.Deadline))
 	})
 	return slices.Compact(out)
 }
@@ -104,4 +106,16 @@ func usableAddresses(self Cluster, in []string) []string {
 		}
 	}
 	return sortedUnique(out)
+}
+
+// Advertisement is what this cluster publishes about an export, as an object in mc-wan.
+func Advertisement(self Cluster, spec v1alpha1.ServiceAdvertisementSpec) *v1alpha1.ServiceAdvertisement {
+	a := &v1alpha1.ServiceAdvertisement{
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: "ServiceAdvertisement"},
+		ObjectMeta: oursFor(AdvertisementName(self.ID, spec.Namespace, spec.Name), v1alpha1.PartAdvertisement,
+			spec.Namespace, spec.Name),
+		Spec: *spec.DeepCopy(),
+	}
+	a.Labels[v1alpha1.LabelSourceCluster] = self.ID
+	return a
 }

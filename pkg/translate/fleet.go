@@ -4,7 +4,6 @@ package translate
 
 import (
 	"slices"
-	"strings"
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	securityv1beta1 "istio.io/api/security/v1beta1"
@@ -112,9 +111,6 @@ func admission(self Cluster, peers []v1alpha1.Peer) []Object {
 		},
 	}
 }
-
-// principal is a SPIFFE id as AuthorizationPolicies write it.
-func principal(identity string) string { return strings.TrimPrefix(identity, "spiffe://") }
 
 func selectController() map[string]string {
 	return map[string]string{labelApp: v1alpha1.ControllerName}

@@ -55,6 +55,7 @@ func Leg(in LegInput) LegResult {
 	if len(in.VIPs) > 0 && len(legs) > 0 {
 		out.Objects = append(out.Objects, clientServiceEntry(in, legs))
 		out.Objects = append(out.Objects, endpointSlices(in, legs)...)
+		out.Import.Status.EndpointSliceObjects = mcsv1beta1.EndpointSliceObjectsPresent
 	}
 	out.Problem = problem(out)
 	return out

@@ -65,9 +65,6 @@ func serviceImport(in LegInput) *mcsv1beta1.ServiceImport {
 	if in.Merged.Type == mcsv1beta1.ClusterSetIP {
 		si.Spec.IPs = slices.Clone(in.VIPs)
 		si.Spec.IPFamilies = familiesOf(in.VIPs)
-		if len(in.VIPs) > 0 {
-			si.Status.EndpointSliceObjects = mcsv1beta1.EndpointSliceObjectsPresent
-		}
 	}
 	for _, c := range in.Merged.Clusters {
 		si.Status.Clusters = append(si.Status.Clusters, mcsv1beta1.ClusterStatus{Cluster: c})
