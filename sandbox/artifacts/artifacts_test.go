@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package artifacts
 
 import (
@@ -180,15 +182,15 @@ sha256:bb              application/vnd.docker.distribution.manifest.v2+json sha2
 
 func TestCloneTemplate(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, "template/snapshots/1/fs/bin/sh", "program")
-	put(t, dir, "template/metadata/meta.db", "database")
-	if err := os.Symlink("sh", filepath.Join(dir, "template/snapshots/1/fs/bin/ash")); err != nil {
+	put(t, dir, "template/containerd/snapshots/1/fs/bin/sh", "program")
+	put(t, dir, "template/containerd/metadata/meta.db", "database")
+	if err := os.Symlink("sh", filepath.Join(dir, "template/containerd/snapshots/1/fs/bin/ash")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(filepath.Join(dir, "template/snapshots/1/fs"), 0o1777|os.ModeSticky); err != nil {
+	if err := os.Chmod(filepath.Join(dir, "template/containerd/snapshots/1/fs"), 0o1777|os.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	set := Set{Template: filepath.Join(dir, "template")}
+	set := Set{Template: filepath.Join(dir, "template", "containerd")}
 	clone := filepath.Join(dir, "clone")
 	if err := set.CloneTemplate(clone); err != nil {
 		t.Fatal(err)

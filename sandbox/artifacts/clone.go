@@ -1,6 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package artifacts
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +21,15 @@ func (s Set) CloneTemplate(dst string) error {
 	if _, err := os.Lstat(dst); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("containerd root %s exists already: remove it first", dst)
 	}
-	err := filepath.WalkDir(s.Template, func(path string, d fs.DirEntry, err error) error {
+	// A template that another process is importing into has a database that must not be copied half written.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*templateTimeout)
+	defer cancel()
+	unlock, err := lockFile(ctx, filepath.Join(filepath.Dir(filepath.Dir(s.Template)), templateLock))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = filepath.WalkDir(s.Template, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

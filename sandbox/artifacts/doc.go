@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package artifacts makes everything a cluster of the sandbox is started from: binaries (Kubernetes, containerd,
 // Istio, CNI plugins), container images, and a containerd root with all images imported, which each cluster copies by
 // hard links in less than a second. No Docker engine and no registry take part, and nothing is downloaded later.

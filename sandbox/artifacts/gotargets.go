@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package artifacts
 
 import (
@@ -67,7 +69,7 @@ func (b *builder) kubernetesTarget() goTarget {
 		"-X " + v + "gitTreeState=clean", "-X " + v + "gitCommit=0", "-X " + v + "buildDate=2026-01-01T00:00:00Z",
 	}
 	return goTarget{
-		name: "kubernetes", detail: "etcd, Kubernetes, kubectl, CoreDNS", module: "sandbox/node", trees: []string{"kubeall", "coredns"},
+		name: "kubernetes", detail: "etcd, Kubernetes, kubectl, CoreDNS", module: "sandbox/node", trees: []string{"kubeall", "coredns", "internal"},
 		builds: []goBuild{{dir: b.node(), packages: []string{"./kubeall", "./coredns"}, ldflags: flags}},
 		links: map[string]string{
 			b.bin("kubectl"):        b.node("kubeall"),

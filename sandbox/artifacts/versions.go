@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package artifacts
 
 // Versions of what the sandbox runs. They repeat what the go.mod files and requirement files pin, because a binary

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
@@ -224,7 +226,7 @@ func awaitHealth(t *testing.T, addr string, want int) {
 				return
 			}
 		}
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 	t.Fatalf("/healthz did not become %d", want)
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command echo is the test backend of the sandbox: it answers with what it received, so that a test can assert what a
 // backend sees (Host, headers, protocol) and who answered (pod, cluster).
 //

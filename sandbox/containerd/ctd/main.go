@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command ctd is containerd and its client ctr in one binary, chosen by the name it is called by: the two share
 // nearly all of their code, and a sandbox needs both on every machine.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command pause is what a pod's sandbox container runs: it holds the pod's namespaces open, reaps the orphans of pods
 // that share one pid namespace, and ends at once on SIGTERM (a process that is pid 1 has no default signal actions).
 package main

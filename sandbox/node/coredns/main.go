@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command coredns is CoreDNS with the plugins that a cluster of the sandbox uses and no others: the upstream main
 // links every cloud provider's client, which doubles the binary. The order in which plugins run is CoreDNS's own
 // (its generated directive list), not that of the imports below.

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -18,7 +19,6 @@ import (
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	cliflag "k8s.io/component-base/cli/flag"
 	logsapi "k8s.io/component-base/logs/api/v1"
-	"k8s.io/klog/v2"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	kcm "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	kubeproxy "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -28,6 +28,8 @@ import (
 	kubeletoptions "k8s.io/kubernetes/cmd/kubelet/app/options"
 	"k8s.io/kubernetes/pkg/kubelet/kubeletconfig/configfiles"
 	utilfs "k8s.io/kubernetes/pkg/util/filesystem"
+
+	"github.com/l7mp/mc-wan/sandbox/node/internal/flagfile"
 )
 
 const (
@@ -143,16 +145,5 @@ func (d argsDir) read(component string) []string {
 	if err != nil {
 		fatal(component, err)
 	}
-	return parseArgs(string(text))
-}
-
-// fatal ends the process with the name of the component that ended; a component that returned without an error
-// ended as well.
-func fatal(component string, err error) {
-	klog.Flush()
-	if err == nil {
-		err = errors.New("returned")
-	}
-	fmt.Fprintf(os.Stderr, "kubeall: %s ended: %v\n", component, err)
-	os.Exit(1)
+	return flagfile.Parse(string(text))
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command kubeall is etcd, every Kubernetes component and kubectl in one binary, chosen by the name it is called by
 // (or by its first argument): they share most of their code, so one binary is a fifth of the size of seven, and one
 // process of all components (`kubeall all DIR`) needs about half of the memory of seven processes.
@@ -5,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
+	"k8s.io/klog/v2"
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -70,4 +74,15 @@ func component(name string) func() *cobra.Command {
 		return kubeproxy.NewProxyCommand
 	}
 	return nil
+}
+
+// fatal ends the process with the name of the component that ended; a component that returned without an error
+// ended as well.
+func fatal(component string, err error) {
+	klog.Flush()
+	if err == nil {
+		err = errors.New("returned")
+	}
+	fmt.Fprintf(os.Stderr, "kubeall: %s ended: %v\n", component, err)
+	os.Exit(1)
 }
