@@ -60,6 +60,11 @@ func (c *Cluster) Log(name string) string { return filepath.Join(c.Dir, "log", n
 // LogNames are the cluster's own logs.
 func LogNames() []string { return []string{KubernetesLog, ContainerdLog, InitLog} }
 
+// Components are the programs whose log KubernetesLog is.
+func Components() []string {
+	return []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"}
+}
+
 func (c *Cluster) configDir() string          { return filepath.Join(c.Dir, "config") }
 func (c *Cluster) specFile() string           { return filepath.Join(c.configDir(), "init.json") }
 func (c *Cluster) processFile() string        { return filepath.Join(c.Dir, "process.json") }

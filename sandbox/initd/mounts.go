@@ -3,6 +3,7 @@
 package initd
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,43 +22,45 @@ func buildView(s *Spec) error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
-	kept, err := openHidden(s)
-	if err != nil {
+	mounts := s.Mounts
+	for _, path := range s.Keep {
+		if hidden(path, s.Mounts) {
+			mounts = append(mounts, Mount{From: path, To: path})
+		}
+	}
+	if err := bindAll(mounts); err != nil {
 		return err
-	}
-	for _, m := range s.Mounts {
-		if err := mount(m.From, m.To, unix.MS_BIND); err != nil {
-			return err
-		}
-	}
-	for path, dir := range kept {
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			return err
-		}
-		if err := mount(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()), path, unix.MS_BIND); err != nil {
-			return err
-		}
-		if err := dir.Close(); err != nil {
-			return err
-		}
 	}
 	return mount("", "/", unix.MS_REC|unix.MS_SHARED)
 }
 
-// openHidden opens the folders that a mount is about to hide.
-func openHidden(s *Spec) (map[string]*os.File, error) {
-	kept := map[string]*os.File{}
-	for _, path := range s.Keep {
-		if !hidden(path, s.Mounts) {
-			continue
+// bindAll opens all sources before it mounts the first, because each mount may hide the sources of the others. Where a
+// mount has hidden its target's folder too, the target is made anew.
+func bindAll(mounts []Mount) (err error) {
+	sources := make([]*os.File, 0, len(mounts))
+	defer func() {
+		for _, f := range sources {
+			err = errors.Join(err, f.Close())
 		}
-		f, err := os.Open(path)
+	}()
+	for _, m := range mounts {
+		f, err := os.Open(m.From)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		kept[path] = f
+		sources = append(sources, f)
 	}
-	return kept, nil
+	for i, m := range mounts {
+		if m.From == m.To {
+			if err := os.MkdirAll(m.To, 0o755); err != nil {
+				return err
+			}
+		}
+		if err := mount(fmt.Sprintf("/proc/self/fd/%d", sources[i].Fd()), m.To, unix.MS_BIND); err != nil {
+			return fmt.Errorf("%w (%s)", err, m.From)
+		}
+	}
+	return nil
 }
 
 // hidden says whether a mount covers the path.
