@@ -25,7 +25,7 @@ type Announcer struct {
 	opts AnnouncerOptions
 
 	mu    sync.Mutex
-	ctx   context.Context //nolint:containedctx // the life of what SetPeers and Announce start
+	ctx   context.Context // the life of what SetPeers and Announce start
 	card  *v1alpha1.ClusterAdvertisementSpec
 	peers map[string]*telling
 	tasks sync.WaitGroup

@@ -17,7 +17,7 @@ type backoff struct {
 
 func (b *backoff) next() time.Duration {
 	b.current = min(max(b.current, b.least), b.most)
-	pause := b.current/2 + rand.N(b.current/2+1) //nolint:gosec // not a secret
+	pause := b.current/2 + rand.N(b.current/2+1) // not a secret
 	b.current *= 2
 	return pause
 }

@@ -21,7 +21,6 @@ const (
 	maxReadyBackends    = 1000000
 	maxExportedKeys     = 64
 	maxExportedBytes    = 16 << 10
-	maxAppProtocol      = 253
 	maxAffinitySeconds  = 86400 // Service.spec.sessionAffinityConfig.clientIP.timeoutSeconds
 	minYear             = 1970
 	maxYear             = 9999 // encoding/json writes no later one
@@ -110,8 +109,8 @@ func advertisedName(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	if len(validation.IsDNS1123Label(adv.Namespace)) != 0 {
 		return refuse(v1alpha1.RefusedName, "namespace must be a DNS label")
 	}
-	if len(validation.IsDNS1035Label(adv.Name)) != 0 {
-		return refuse(v1alpha1.RefusedName, "name must be a DNS label that begins with a letter")
+	if len(validation.IsDNS1123Label(adv.Name)) != 0 {
+		return refuse(v1alpha1.RefusedName, "name must be a DNS label")
 	}
 	return accept()
 }
@@ -196,7 +195,7 @@ func advertisedPort(p *v1alpha1.AdvertisedPort, named bool) verdict {
 		return refuse(v1alpha1.RefusedPort, "port %d needs a name, since the service has several ports", p.Port)
 	case p.Name != "" && len(validation.IsDNS1123Label(p.Name)) != 0:
 		return refuse(v1alpha1.RefusedPort, "port %d: name %s must be a DNS label", p.Port, quote(p.Name))
-	case p.AppProtocol != nil && (len(*p.AppProtocol) > maxAppProtocol || len(validation.IsQualifiedName(*p.AppProtocol)) != 0):
+	case p.AppProtocol != nil && len(validation.IsQualifiedName(*p.AppProtocol)) != 0:
 		return refuse(v1alpha1.RefusedPort, "port %d: appProtocol must be a qualified name such as http2", p.Port)
 	case p.ReadyBackends < 0 || p.ReadyBackends > maxReadyBackends:
 		return refuse(v1alpha1.RefusedBounds, "port %d: readyBackends %d is not within 0 to %d", p.Port, p.ReadyBackends, maxReadyBackends)

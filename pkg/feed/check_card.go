@@ -9,11 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // Bounds on one card, as in the schema of its CRD.
 const (
 	maxAddresses = 32
+	maxAddress   = 45 // characters
 	maxPolicies  = 64
 	maxDrained   = 4096
 	maxUID       = 64
@@ -97,37 +99,24 @@ func cardAddresses(r Rules, card *v1alpha1.ClusterAdvertisementSpec) verdict {
 	}
 	seen := map[netip.Addr]bool{}
 	for _, a := range card.Addresses {
-		if v := CheckAddress(a, r.OwnAddress); v != "" {
-			return refuse(v1alpha1.RefusedAddress, "the card's address %s %s", quote(a), v)
+		if len(a) > maxAddress {
+			return refuse(v1alpha1.RefusedAddress, "an address of the card is not an IP address")
+		}
+		if err := translate.CheckAddress(translate.Cluster{}, a); err != nil {
+			return refuse(v1alpha1.RefusedAddress, "an address of the card: %v", err)
 		}
 		addr := netip.MustParseAddr(a)
-		if seen[addr] {
-			return refuse(v1alpha1.RefusedAddress, "the card's address %s is listed twice", quote(a))
+		switch {
+		case addr.String() != a:
+			return refuse(v1alpha1.RefusedAddress, "the card's address %s must be written as %s", quote(a), addr)
+		case r.OwnAddress != nil && r.OwnAddress(addr):
+			return refuse(v1alpha1.RefusedAddress, "the card's address %s belongs to this cluster", addr)
+		case seen[addr]:
+			return refuse(v1alpha1.RefusedAddress, "the card's address %s is listed twice", addr)
 		}
 		seen[addr] = true
 	}
 	return accept()
-}
-
-// CheckAddress says why an address must not be taken as one of a peer's gateways, or "". A gateway that is reached over
-// the SD-WAN has a routable unicast address that is not one of the own cluster.
-func CheckAddress(s string, own AddressPredicate) string {
-	addr, err := netip.ParseAddr(s)
-	switch {
-	case err != nil:
-		return "is not an IP address"
-	case addr.String() != s, addr.Is4In6(), addr.Zone() != "":
-		return "is not in canonical form"
-	case addr.IsUnspecified(), addr.IsLoopback():
-		return "is a loopback or unspecified address"
-	case addr.IsLinkLocalUnicast(), addr.IsLinkLocalMulticast(), addr.IsInterfaceLocalMulticast(), addr.IsMulticast():
-		return "is a link-local or multicast address"
-	case addr.Is4() && (addr.As4()[0] == 0 || addr.As4()[0] >= 240):
-		return "is of a reserved range" // RFC 1122 "this network", RFC 1112 class E and broadcast
-	case own != nil && own(addr):
-		return "belongs to this cluster"
-	}
-	return ""
 }
 
 func cardPolicies(_ Rules, card *v1alpha1.ClusterAdvertisementSpec) verdict {

@@ -48,7 +48,7 @@ func (o *item) UnmarshalJSON(data []byte) error {
 		Spec     json.RawMessage
 	}
 	if err := json.Unmarshal(data, &top); err != nil {
-		return nil //nolint:nilerr // an item without name and spec: refused as undecodable
+		return nil // an item without name and spec: refused as undecodable
 	}
 	var meta struct {
 		Name            string
@@ -159,7 +159,7 @@ func decodeSpec(data json.RawMessage, into any) verdict {
 	switch {
 	case err == nil && len(data) > 0 && data[0] == '{':
 		return accept()
-	case errors.As(err, &wrongType):
+	case errors.As(err, &wrongType) && wrongType.Field != "":
 		return refuse(v1alpha1.RefusedUndecodable, "the field %s has another type than this version of mc-wan reads", quote(wrongType.Field))
 	}
 	return refuse(v1alpha1.RefusedUndecodable, "the spec is missing or cannot be decoded")

@@ -82,12 +82,16 @@ func (f *follower) lasted() bool {
 	return f.steady
 }
 
-// failed takes what went wrong. It is logged when the problem is another one than before.
+// failed takes what went wrong. It is logged when the problem is another one than before. A peer whose answers cannot
+// be read soon spends its budget on them: that says less than what it spent it on.
 func (f *follower) failed(p problem, cause error) {
 	news := false
 	f.reader.update(func(l *ledger) {
-		news = l.streams[f.side].problem != p
-		l.streams[f.side].problem = p
+		s := &l.streams[f.side]
+		if s.problem == p || p == overBudget(f.source.limits) && s.problem.reason == p.reason {
+			return
+		}
+		news, s.problem = true, p
 	})
 	if news {
 		f.log.Info("The peer's feed cannot be read", "reason", p.reason, "cause", fmt.Sprint(cause))

@@ -63,7 +63,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, c.fail(unreachable(), err)
 	}
 	if !g.budget.left(time.Now()) {
-		return nil, c.fail(g.overBudget(), nil)
+		return nil, c.fail(overBudget(g.limits), nil)
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	timer := time.AfterFunc(g.headers, func() { cancel(errNoHeaders) })
@@ -94,8 +94,7 @@ func judge(c *call, resp *http.Response) error {
 	}
 	if resp.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-		p := problemOf(resp.StatusCode, body)
-		return &callError{c.override(p, fmt.Errorf("status %d: %.200q", resp.StatusCode, body))}
+		return c.override(problemOf(resp.StatusCode, body), fmt.Errorf("status %d: %.300q", resp.StatusCode, body))
 	}
 	if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return c.fail(unreadable("the peer's feed does not answer in JSON"), fmt.Errorf("content type %.200q", resp.Header.Get("Content-Type")))
@@ -104,15 +103,15 @@ func judge(c *call, resp *http.Response) error {
 }
 
 // override is fail for an answer that is known, whatever reading its body brought.
-func (c *call) override(p problem, cause error) problem {
+func (c *call) override(p problem, cause error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.problem, c.cause = p, cause
-	return p
+	return &callError{p, cause}
 }
 
-func (g *guard) overBudget() problem {
-	return unreadable("the peer sent more than %d bytes within a minute", g.limits.MaxBytesPerMinute)
+func overBudget(l ReaderLimits) problem {
+	return unreadable("the peer sent more than %d bytes within a minute", l.MaxBytesPerMinute)
 }
 
 // guardedBody counts what is read. Closing it ends the request.
@@ -133,7 +132,7 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 	case !b.call.watch && size > limits.MaxResponseBytes:
 		return 0, b.call.fail(unreadable("an answer of the peer's feed has more than %d bytes", limits.MaxResponseBytes), nil)
 	case !b.guard.budget.take(time.Now(), n):
-		return 0, b.call.fail(b.guard.overBudget(), nil)
+		return 0, b.call.fail(overBudget(limits), nil)
 	case err != nil && !errors.Is(err, io.EOF):
 		return n, b.call.fail(unreachable(), err)
 	}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // ServerOptions say what a Server serves and to whom.
@@ -79,7 +80,7 @@ type ReaderOptions struct {
 	Transport http.RoundTripper
 	// Sink takes what was accepted. Required.
 	Sink Sink
-	// NameOf names copies: translate.AdvertisementName. Required.
+	// NameOf names copies; nil takes translate.AdvertisementName.
 	NameOf NameFunc
 	// OwnAddress forbids addresses in cards; nil forbids none.
 	OwnAddress AddressPredicate
@@ -180,8 +181,11 @@ type AnnouncerOptions struct {
 }
 
 func (o *ReaderOptions) complete() error {
-	if o.Sink == nil || o.NameOf == nil {
-		return errors.New("feed.ReaderOptions: Sink and NameOf are required")
+	if o.Sink == nil {
+		return errors.New("feed.ReaderOptions: Sink is required")
+	}
+	if o.NameOf == nil {
+		o.NameOf = translate.AdvertisementName
 	}
 	if o.BaseURL == nil {
 		o.BaseURL = BaseURL

@@ -258,7 +258,7 @@ func (p *planner) report() {
 			accepted++
 		}
 	}
-	r.Counts = v1alpha1.AdvertisementCounts{Accepted: int32(accepted), Refused: int32(p.refused), Refusals: p.refusals} //nolint:gosec // bounded by MaxAdvertisements
+	r.Counts = v1alpha1.AdvertisementCounts{Accepted: int32(accepted), Refused: int32(p.refused), Refusals: p.refusals} // bounded by MaxAdvertisements
 	r.SyncedOnce = p.syncedOnce || p.trust == trusted && p.problem.none()
 	r.Notices = p.notices()
 	p.out.report = r

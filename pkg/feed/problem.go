@@ -119,7 +119,7 @@ func (c *call) fail(p problem, cause error) error {
 	if c.problem.none() {
 		c.problem, c.cause = p, cause
 	}
-	return &callError{c.problem}
+	return &callError{c.problem, c.cause}
 }
 
 func (c *call) failure() (problem, error) {
@@ -143,18 +143,26 @@ func (c *call) delivered() {
 }
 
 // callError is a problem as an error. It unwraps to nothing: client-go and the reflector would act on what is below.
-type callError struct{ problem problem }
+type callError struct {
+	problem problem
+	cause   error
+}
 
-func (e *callError) Error() string { return e.problem.reason + ": " + e.problem.message }
+func (e *callError) Error() string {
+	if e.cause == nil {
+		return e.problem.reason
+	}
+	return e.problem.reason + ": " + e.cause.Error()
+}
 
-// problemFrom says what an error of a call means that the guard below the client did not see, such as a decoding one.
-func problemFrom(c *call, err error) (problem, error) {
+// asCallError makes a problem of an error of a call that the guard below the client did not see, such as a decoding one.
+func asCallError(c *call, err error) *callError {
 	if p, cause := c.failure(); !p.none() {
-		return p, cause
+		return &callError{p, cause}
 	}
 	var ce *callError
 	if errors.As(err, &ce) {
-		return ce.problem, err
+		return ce
 	}
-	return unreadable("the peer's answer cannot be decoded: do the two clusters run versions of mc-wan that fit"), err
+	return &callError{unreadable("the peer's answer cannot be decoded: do the two clusters run versions of mc-wan that fit"), err}
 }

@@ -158,7 +158,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, peer v1alpha1.Pee
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	if err := http.NewResponseController(w).Flush(); err != nil {
-		return nil //nolint:nilerr // the caller is gone
+		return nil // the caller is gone
 	}
 	if err := s.relay(w, body); err != nil && ctx.Err() == nil {
 		s.opts.Log.V(1).Info("A watch of a peer broke", "peer", peer.ClusterID, "resource", resource, "err", err.Error())

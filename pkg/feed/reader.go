@@ -226,7 +226,7 @@ func (r *reader) apply(ctx context.Context, name string, spec *v1alpha1.ServiceA
 		r.log.Error(err, "The API server refuses a copy", "name", name)
 		r.turnedAway(name, spec, refuse(v1alpha1.RefusedBounds, "this cluster's API server refuses the copy: see the log of mcwan-controller"))
 	default:
-		return err //nolint:wrapcheck // wrapped by execute
+		return err // wrapped by execute
 	}
 	return nil
 }
@@ -240,7 +240,7 @@ func (r *reader) remove(ctx context.Context, name string) error {
 		return fmt.Errorf("wait for a turn: %w", err)
 	}
 	if err := r.opts.Sink.DeleteAdvertisement(ctx, r.clusterID, name); err != nil {
-		return err //nolint:wrapcheck // wrapped by execute
+		return err // wrapped by execute
 	}
 	r.mu.Lock()
 	r.ledger.dropped(name)

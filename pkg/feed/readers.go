@@ -14,7 +14,7 @@ type Readers struct {
 	opts ReaderOptions
 
 	mu      sync.Mutex
-	ctx     context.Context //nolint:containedctx // the life of what SetPeers starts
+	ctx     context.Context // the life of what SetPeers starts
 	readers map[string]*running
 	peers   map[string]v1alpha1.PeerSpec
 }

@@ -39,11 +39,11 @@ func faultf(code int, reason metav1.StatusReason, format string, args ...any) *f
 func (f *fault) write(w http.ResponseWriter) {
 	status := metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
-		Status:   metav1.StatusFailure, Code: int32(f.code), Reason: f.reason, Message: f.message, //nolint:gosec // an HTTP code
+		Status:   metav1.StatusFailure, Code: int32(f.code), Reason: f.reason, Message: f.message, // an HTTP code
 	}
 	if f.retry > 0 {
 		w.Header().Set("Retry-After", fmt.Sprint(f.retry))
-		status.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(f.retry)} //nolint:gosec // a few seconds
+		status.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(f.retry)} // a few seconds
 	}
 	writeJSON(w, f.code, status)
 }

@@ -91,8 +91,8 @@ func (s *source) ListWithContext(ctx context.Context, _ metav1.ListOptions) (run
 		}
 	}
 	if ctx.Err() == nil {
-		p, cause := problemFrom(&call{}, err)
-		s.failed(p, cause)
+		failure := asCallError(&call{}, err)
+		s.failed(failure.problem, failure.cause)
 	}
 	return nil, fmt.Errorf("list %s: %w", s.resource, opaque{err})
 }
@@ -109,10 +109,10 @@ func (s *source) pages(ctx context.Context) (*itemList, error) {
 			return nil, err
 		}
 		if held += size; held > s.limits.MaxHeldBytes {
-			return nil, &callError{tooMuch(s.limits)}
+			return nil, &callError{problem: tooMuch(s.limits)}
 		}
 		if len(page.Items) == 0 && page.Continue != "" {
-			return nil, &callError{unreadable("the peer's feed answers with empty pages")}
+			return nil, &callError{problem: unreadable("the peer's feed answers with empty pages")}
 		}
 		token, all.ListMeta = page.Continue, page.ListMeta
 		all.Items = append(all.Items, page.Items...)
@@ -133,27 +133,18 @@ func (s *source) page(ctx context.Context, token string, room int) (*itemList, i
 	data, err := req.Do(ctx).Raw()
 	if err != nil {
 		if p, _ := c.failure(); p.none() && apierrors.IsGone(err) {
-			return nil, 0, err //nolint:wrapcheck // looked at by ListWithContext
+			return nil, 0, err // looked at by ListWithContext
 		}
-		p, cause := problemFrom(c, err)
-		return nil, 0, fmt.Errorf("%w (%w)", &callError{p}, orNil(cause))
+		return nil, 0, asCallError(c, err)
 	}
 	page, err := decodePage(data, s.kind, room)
 	switch {
 	case errors.Is(err, errTooManyItems):
-		return nil, 0, &callError{tooMany(s.limits)}
+		return nil, 0, &callError{tooMany(s.limits), err}
 	case err != nil:
-		p, _ := problemFrom(c, err)
-		return nil, 0, fmt.Errorf("%w (%w)", &callError{p}, err)
+		return nil, 0, asCallError(c, err)
 	}
 	return page, int64(len(data)), nil
-}
-
-func orNil(err error) error {
-	if err == nil {
-		return errors.New("no cause")
-	}
-	return opaque{err}
 }
 
 func tooMany(l ReaderLimits) problem {
@@ -173,15 +164,14 @@ func (s *source) WatchWithContext(ctx context.Context, opts metav1.ListOptions) 
 		req.Param("timeoutSeconds", strconv.FormatInt(*opts.TimeoutSeconds, 10))
 	}
 	inner, err := req.Watch(withCall(ctx, c))
-	if err == nil {
-		if p, cause := c.failure(); !p.none() {
-			inner.Stop() // client-go made an empty watch of it
-			err = fmt.Errorf("%w (%w)", &callError{p}, orNil(cause))
-		}
+	if p, cause := c.failure(); err == nil && !p.none() {
+		inner.Stop() // client-go made an empty watch of the failure
+		err = &callError{p, cause}
 	}
 	if err != nil {
 		if ctx.Err() == nil && !apierrors.IsGone(err) {
-			s.failed(problemFrom(c, err))
+			failure := asCallError(c, err)
+			s.failed(failure.problem, failure.cause)
 		}
 		return nil, fmt.Errorf("watch %s: %w", s.resource, opaque{err})
 	}
