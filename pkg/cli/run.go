@@ -112,7 +112,7 @@ Exit codes: 0 done, 1 a check failed or a state was not found or not reached, 2 
 	root.AddCommand(
 		newExportCmd(a), newUnexportCmd(a), newStatusCmd(a),
 		newJoinCmd(a), newLeaveCmd(a), newCardCmd(a),
-		newVersionCmd(a),
+		newRenderCmd(a), newVersionCmd(a),
 	)
 	return root
 }
