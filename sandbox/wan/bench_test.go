@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package wan
 
 import (
 	"os"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,29 +62,27 @@ func BenchmarkPipes(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer r.close()
-	var arrived atomic.Int64
+	window := make(chan struct{}, 5000) // packets under way, as a window of TCP would bound them
 	go func() {
 		buf := make([]byte, 2048)
 		for {
 			if _, err := bOut.Read(buf); err != nil {
 				return
 			}
-			arrived.Add(1)
+			<-window
 		}
 	}()
 	data := benchPacket()
 	b.ReportAllocs()
 	b.ResetTimer()
-	for i := range int64(b.N) {
-		for i-arrived.Load() > 5000 { // as a window of TCP would
-			time.Sleep(100 * time.Microsecond)
-		}
+	for range b.N {
+		window <- struct{}{}
 		if _, err := aOut.Write(data); err != nil {
 			b.Fatal(err)
 		}
 	}
-	for arrived.Load() < int64(b.N) {
-		time.Sleep(100 * time.Microsecond)
+	for range cap(window) { // until the last has arrived
+		window <- struct{}{}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "packets/s")
 }

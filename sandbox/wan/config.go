@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package wan
 
 import (
@@ -153,5 +155,5 @@ func validName(field, name string) error {
 	if len(name) <= maxNameLength && regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`).MatchString(name) {
 		return nil
 	}
-	return fmt.Errorf("%s: %q is not a name; use at most %d lower-case letters, digits, - and .", field, name, maxNameLength)
+	return fmt.Errorf("%s: %q is not a name; use at most %d lower-case letters, digits, dots and hyphens", field, name, maxNameLength)
 }

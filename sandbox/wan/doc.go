@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package wan is a software SD-WAN: a user-space router over TUN devices that joins sites (the network namespaces of
 // clusters) and is the only way between them.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package wan
 
 import (
@@ -180,13 +182,13 @@ func receive(t *testing.T, p *pipe) packet.Header {
 }
 
 // eventually waits until f is true.
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !f() {
+	every := time.NewTicker(time.Millisecond)
+	defer every.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !f(); <-every.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("not reached: %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 //go:build netns
 
 package wan
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -46,7 +47,7 @@ func TestKernelLatency(t *testing.T) {
 			t.Errorf("least %v, a quarter within %v, want 40 ms, and at most 1 ms more", took[0], took[25])
 		}
 	})
-	counters, err := c.Counters(context.Background())
+	counters, err := c.Counters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestKernelAcceptsResets(t *testing.T) {
 func TestKernelAcceptsProhibited(t *testing.T) {
 	a, b := newPlace(t, "a", 11), newPlace(t, "b", 12)
 	c := startWAN(t, 0, a, b)
-	if err := c.Set(context.Background(), "internet", "a", "b", Patch{State: new(Refused)}); err != nil {
+	if err := c.Set(t.Context(), "internet", "a", "b", Patch{State: new(Refused)}); err != nil {
 		t.Fatal(err)
 	}
 	for to, want := range map[netip.Addr]syscall.Errno{b.v4: syscall.EHOSTUNREACH, b.v6: syscall.EACCES} {
@@ -113,14 +114,14 @@ func TestKernelBlackholeOfOneDirection(t *testing.T) {
 	}
 	defer conn.Close()
 	set(t, c, "b", "a", Patch{State: new(Blackhole)})
-	before, err := c.Counters(context.Background())
+	before, err := c.Counters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := exchange(conn, 300*time.Millisecond); !isTimeout(err) {
 		t.Errorf("without a way back: %v, want a timeout", err)
 	}
-	after, err := c.Counters(context.Background())
+	after, err := c.Counters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestKernelBlackholeOfOneDirection(t *testing.T) {
 	if there.Packets == 0 || there.Dropped.Total() != 0 || back.Packets != 0 || back.Dropped.Blackhole == 0 {
 		t.Errorf("there %+v, back %+v, want packets to arrive there and vanish on the way back", there, back)
 	}
-	if err := c.Heal(context.Background()); err != nil {
+	if err := c.Heal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {

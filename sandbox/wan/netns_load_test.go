@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 //go:build netns
 
 package wan
@@ -50,7 +52,7 @@ func TestMain(m *testing.M) {
 	roles := map[string]func(job) error{"wan": runWAN, "server": runServer, "client": runClient, "sender": runSender}
 	role, isChild := roles[os.Getenv(roleVariable)]
 	if !isChild {
-		os.Exit(m.Run())
+		os.Exit(m.Run()) //nolint:forbidigo // TestMain is the main function of this binary
 	}
 	var j job
 	err := json.Unmarshal([]byte(os.Getenv(jobVariable)), &j)
@@ -59,7 +61,7 @@ func TestMain(m *testing.M) {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // TestMain is the main function of this binary
 	}
 }
 
@@ -271,7 +273,7 @@ func TestLoad(t *testing.T) {
 
 func report(t *testing.T, got result, control *Client, used, usedByLoad float64, isHTTP bool) {
 	t.Helper()
-	c, err := control.Counters(context.Background())
+	c, err := control.Counters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

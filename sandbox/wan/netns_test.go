@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 //go:build netns
 
 package wan
@@ -12,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,26 +165,15 @@ func netnsConfig(socket string, latency time.Duration, places ...place) Config {
 
 func waitAttached(t testing.TB, c *Client) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		st, err := c.Status(context.Background())
-		attached := err == nil
-		for _, s := range st.Sites {
-			attached = attached && s.Attached
-		}
-		if attached {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the SD-WAN is not up: %+v, error %v", st.Sites, err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	eventually(t, "the SD-WAN is up and holds all devices", func() bool {
+		st, err := c.Status(t.Context())
+		return err == nil && !slices.ContainsFunc(st.Sites, func(s SiteStatus) bool { return !s.Attached })
+	})
 }
 
 func set(t testing.TB, c *Client, from, to string, p Patch) {
 	t.Helper()
-	if err := c.Set(context.Background(), "business", from, to, p); err != nil {
+	if err := c.Set(t.Context(), "business", from, to, p); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -189,4 +181,11 @@ func set(t testing.TB, c *Client, from, to string, p Patch) {
 func isTimeout(err error) bool {
 	var ne net.Error
 	return errors.As(err, &ne) && ne.Timeout()
+}
+
+func wantError(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want one with %s", err, want)
+	}
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package wan
 
 // ring is a queue that grows as needed and keeps its memory.

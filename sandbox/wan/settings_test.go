@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package wan
 
 import (
@@ -58,12 +60,5 @@ func TestValidateNamesTheFieldAndTheFix(t *testing.T) {
 	}
 	if err := (Settings{}).Validate(); err != nil {
 		t.Errorf("empty settings: %v", err)
-	}
-}
-
-func wantError(t *testing.T, err error, want string) {
-	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("error %v, want one with %s", err, want)
 	}
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package wan
 
 import (
@@ -83,27 +85,33 @@ func (s *site) supervise(ctx context.Context, cfg Site, tried func()) {
 
 // serve reads from a until ctx ends, the reader fails, or a is not the right device any more. It closes a.
 func (s *site) serve(ctx context.Context, a *attachment) error {
-	failed := make(chan error, 1)
-	go func() { failed <- s.read(a) }()
+	var failure error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failure = s.read(a)
+	}()
 	check := time.NewTicker(attachRetry)
 	defer check.Stop()
 	for {
 		select {
-		case err := <-failed:
-			return errors.Join(err, a.Close())
+		case <-ended:
+			return errors.Join(failure, a.Close())
 		case <-ctx.Done():
-			err := a.Close()
-			<-failed
-			return err
+			return detach(a, ended)
 		case <-check.C:
-			if !a.gone() {
-				continue
+			if a.gone() {
+				return errors.Join(errReplaced, detach(a, ended))
 			}
-			err := a.Close()
-			<-failed
-			return errors.Join(errReplaced, err)
 		}
 	}
+}
+
+// detach closes a and waits until its reader has noticed.
+func detach(a *attachment, ended <-chan struct{}) error {
+	err := a.Close()
+	<-ended
+	return err
 }
 
 // setAttached makes a the device that packets are written to; without one the site is down for the reason in err.

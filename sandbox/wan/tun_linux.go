@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package wan
 
 import (
@@ -61,19 +63,24 @@ func inNetns(path string, f func() error) error {
 	go func() {
 		// The thread is never unlocked, so it ends with this goroutine and no other one runs in the namespace by mistake.
 		runtime.LockOSThread()
-		errs <- func() error {
-			ns, err := netns.GetFromPath(path)
-			if err != nil {
-				return err
-			}
-			defer ns.Close()
-			if err := netns.Set(ns); err != nil {
-				return fmt.Errorf("enter: %w", err)
-			}
-			return f()
-		}()
+		if err := enter(path); err != nil {
+			errs <- err
+			return
+		}
+		errs <- f()
 	}()
 	return <-errs
+}
+
+func enter(path string) error {
+	ns, err := netns.GetFromPath(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(netns.Set(ns), ns.Close()); err != nil {
+		return fmt.Errorf("enter: %w", err)
+	}
+	return nil
 }
 
 // attachTUN opens an existing TUN device of this thread's network namespace.
@@ -116,13 +123,12 @@ func setQueueLength(name string) error {
 	if err != nil {
 		return fmt.Errorf("device %s: set its queue length: %w", name, err)
 	}
-	defer unix.Close(fd)
 	req, err := unix.NewIfreq(name)
-	if err != nil {
-		return fmt.Errorf("device %s: %w", name, err)
+	if err == nil {
+		req.SetUint32(queueLength)
+		err = unix.IoctlIfreq(fd, unix.SIOCSIFTXQLEN, req)
 	}
-	req.SetUint32(queueLength)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFTXQLEN, req); err != nil {
+	if err := errors.Join(err, unix.Close(fd)); err != nil {
 		return fmt.Errorf("device %s: set its queue length: %w", name, err)
 	}
 	return nil

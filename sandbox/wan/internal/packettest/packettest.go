@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package packettest writes IP packets for tests.
 package packettest
 
