@@ -16,7 +16,8 @@ import (
 
 const (
 	// headerRatelimited is the mark by which the egress gateway knows an answer of the ingress gateway itself that says
-	// "no backend here" (envoyfilters.go): it tries another hop. Taken off what applications answer: theirs is no such mark.
+	// "no backend here" (envoyfilters.go): it tries another hop. The ingress gateway takes it off what applications answer:
+	// theirs is no such mark. The egress gateway takes it off the answer that is left when nobody has a backend.
 	headerRatelimited = "x-envoy-ratelimited"
 
 	// subsetLocal are this cluster's own endpoints of an exported service.

@@ -106,6 +106,7 @@ func feedRoute(cluster string, path PathKey) Object {
 				Retries: &networkingv1alpha3.HTTPRetry{
 					Attempts: attempts, RetryOn: retryIdempotent, RetryRemoteLocalities: yes(), Backoff: seconds(backoff),
 				},
+				Headers: withoutMark(),
 			}},
 		},
 	}

@@ -21,7 +21,7 @@ const (
 	backoff = 5 * time.Millisecond
 
 	// retryIdempotent also repeats what was reset after it had been sent. envoy-ratelimited is how the ingress gateway
-	// says that it has no backend (envoyfilters.go); Envoy takes the mark off before the client sees it.
+	// says that it has no backend (envoyfilters.go).
 	retryIdempotent = "connect-failure,refused-stream,reset,envoy-ratelimited"
 	// retryOthers repeats only what has not been sent, or was turned away by the ingress gateway itself.
 	retryOthers = "connect-failure,refused-stream,reset-before-request,envoy-ratelimited"
@@ -140,10 +140,11 @@ func (l leg) httpRoute(matches []*networkingv1alpha3.HTTPMatchRequest, policy, r
 			RetryRemoteLocalities: yes(),
 			Backoff:               seconds(backoff),
 		},
-		Headers: &networkingv1alpha3.Headers{Request: &networkingv1alpha3.Headers_HeaderOperations{
-			Remove: []string{v1alpha1.HeaderPeer, v1alpha1.HeaderSource},
-			Set:    map[string]string{v1alpha1.HeaderSource: sourceValue, v1alpha1.HeaderForwardedHost: hostValue},
-		}},
+		Headers: withoutMark(),
+	}
+	out.Headers.Request = &networkingv1alpha3.Headers_HeaderOperations{
+		Remove: []string{v1alpha1.HeaderPeer, v1alpha1.HeaderSource},
+		Set:    map[string]string{v1alpha1.HeaderSource: sourceValue, v1alpha1.HeaderForwardedHost: hostValue},
 	}
 	for _, p := range l.paths(policy) {
 		out.Route = append(out.Route, &networkingv1alpha3.HTTPRouteDestination{
