@@ -4,9 +4,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,24 +84,5 @@ func checkCard(card v1alpha1.ClusterAdvertisementSpec) error {
 	if len(card.Policies) == 0 {
 		return fmt.Errorf("%s has no usable WANPolicy, so there is no port to reach it on; see: kubectl get wanpolicies", card.ClusterID)
 	}
-	var problems []error
-	for _, address := range card.Addresses {
-		if err := checkAddress(address); err != nil {
-			problems = append(problems, fmt.Errorf("%s cannot be reached: %w", card.ClusterID, err))
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// checkAddress says why an address cannot be the one of another cluster's gateway.
-func checkAddress(address string) error {
-	ip, err := netip.ParseAddr(address)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%q is not an IP address", address)
-	case ip.IsLoopback(), ip.IsUnspecified(), ip.IsLinkLocalUnicast(), ip.IsMulticast():
-		return fmt.Errorf("%s is not an address that another cluster can route to; give the address of the ingress gateway as the SD-WAN routes it", ip)
-	default:
-		return nil
-	}
+	return nil
 }

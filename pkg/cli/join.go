@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 type joinOptions struct {
@@ -182,34 +183,39 @@ func (a *app) readCard(path string) (*v1alpha1.Peer, error) {
 	return &peer, nil
 }
 
-// checkJoin says what keeps a cluster from being joined here.
+// checkJoin says what keeps a cluster from being joined here: what the controller would say by a condition, and what it
+// cannot see.
 func checkJoin(ctx context.Context, here side, card v1alpha1.ClusterAdvertisementSpec) error {
 	own := here.card
-	if card.ClusterUID != "" && card.ClusterUID == own.ClusterUID {
-		return fmt.Errorf("this is the card of %s itself; give another cluster's", own.ClusterID)
-	}
-	if card.ClusterID == own.ClusterID {
-		return fmt.Errorf("both clusters have the id %s; install mc-wan in one of them anew with another clusterID", own.ClusterID)
-	}
 	if err := checkCard(card); err != nil {
 		return err
+	}
+	var existing v1alpha1.PeerList
+	if err := here.List(ctx, &existing, client.InNamespace(v1alpha1.Namespace)); err != nil {
+		return here.explain("listing Peers", err)
+	}
+	candidate := peerOf(card)
+	candidate.CreationTimestamp = metav1.NewTime(time.Now())
+	peers := []v1alpha1.Peer{*candidate}
+	for _, peer := range existing.Items {
+		if peer.Name != candidate.Name {
+			peers = append(peers, peer)
+			continue
+		}
+		if uid := peer.Spec.ClusterUID; uid != "" && card.ClusterUID != "" && uid != card.ClusterUID {
+			return fmt.Errorf("the id %s is taken: %s has joined another cluster by that name (uid %s); if that one is gone, run first: mcwanctl --context %s leave %s",
+				card.ClusterID, own.ClusterID, uid, here.Context, card.ClusterID)
+		}
+	}
+	self := translate.Cluster{ID: own.ClusterID, UID: own.ClusterUID, Identities: own.Identities, TrustDomain: translate.TrustDomainOf(own.Identities.Egress)}
+	verdict := translate.ValidatePeers(self, peers)[candidate.Name]
+	if verdict.Status != metav1.ConditionTrue {
+		return fmt.Errorf("%s would not accept the card of %s: %s: %s", own.ClusterID, card.ClusterID, verdict.Reason, verdict.Message)
 	}
 	for _, address := range card.Addresses {
 		if slices.Contains(own.Addresses, address) {
 			return fmt.Errorf("the ingress gateways of %s and %s have the same address %s, so neither can reach the other: their pod networks must not overlap", own.ClusterID, card.ClusterID, address)
 		}
-	}
-	var existing v1alpha1.Peer
-	err := here.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: card.ClusterID}, &existing)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return here.explain("reading Peer "+card.ClusterID, err)
-	}
-	if uid := existing.Spec.ClusterUID; uid != "" && card.ClusterUID != "" && uid != card.ClusterUID {
-		return fmt.Errorf("the id %s is taken: %s has joined another cluster by that name (uid %s); if that one is gone, run first: mcwanctl --context %s leave %s",
-			card.ClusterID, own.ClusterID, uid, here.Context, card.ClusterID)
 	}
 	return nil
 }

@@ -190,7 +190,7 @@ func hopStatus(f clusterFacts, exporters []string, policy *PolicyInUse) []HopSta
 // lacking says the first thing that keeps the service from being called; empty if nothing does.
 func lacking(f serviceFacts, s ServiceStatus) string {
 	if f.export != nil {
-		for _, kind := range []string{string(mcsv1beta1.ServiceExportConditionValid), string(mcsv1beta1.ServiceExportConditionReady), v1alpha1.ConditionWANPolicy} {
+		for _, kind := range []string{string(mcsv1beta1.ServiceExportConditionValid), string(mcsv1beta1.ServiceExportConditionReady)} {
 			if why := falseCondition(f.export.Status.Conditions, kind); why != "" {
 				return "the export is not " + why
 			}
