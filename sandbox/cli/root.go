@@ -19,7 +19,6 @@ import (
 	"github.com/l7mp/mc-wan/sandbox/lifecycle"
 	"github.com/l7mp/mc-wan/sandbox/progress"
 	"github.com/l7mp/mc-wan/sandbox/state"
-	"github.com/l7mp/mc-wan/sandbox/wan"
 )
 
 // Exit codes.
@@ -183,15 +182,4 @@ func (o *options) sandbox(cmd *cobra.Command) (*lifecycle.Sandbox, error) {
 		return nil, err
 	}
 	return m.Sandbox(o.name)
-}
-
-func newWAN(o *options) *cobra.Command {
-	cmd := wan.NewCommand(func() (string, error) {
-		s, err := o.sandbox(&cobra.Command{})
-		if err != nil {
-			return "", err
-		}
-		return s.WAN.Socket(), nil
-	})
-	return cmd
 }

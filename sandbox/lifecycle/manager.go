@@ -80,6 +80,17 @@ func groupOf(name string) string { return path.Join(cluster.GroupRoot, name) }
 // Kubeconfig is the file with a context per cluster.
 func (s *Sandbox) Kubeconfig() string { return filepath.Join(s.Dir, "kubeconfig") }
 
+// StopWAN turns the SD-WAN off, until StartWAN or Up.
+func (s *Sandbox) StopWAN(ctx context.Context) error { return s.WAN.Stop(ctx) }
+
+// StartWAN turns the SD-WAN on, unless it is.
+func (s *Sandbox) StartWAN(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, wanTimeout)
+	defer cancel()
+	_, err := s.WAN.Start(ctx, s.members())
+	return err
+}
+
 func (s *Sandbox) rootDir() string { return filepath.Join(s.Dir, "mesh-root") }
 
 func (s *Sandbox) members() []sdwan.Member {

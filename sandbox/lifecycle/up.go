@@ -4,7 +4,9 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -71,7 +73,7 @@ func (m *Manager) Up(ctx context.Context, name string, want Want) (*Sandbox, err
 		return nil, err
 	}
 	defer lock.Release()
-	record, err := m.claim(ctx, name, want)
+	record, err := m.claim(ctx, name, want, groups)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,10 @@ func (m *Manager) Up(ctx context.Context, name string, want Want) (*Sandbox, err
 }
 
 // claim reads or makes the sandbox's record. A new sandbox that cannot be leaves nothing behind.
-func (m *Manager) claim(ctx context.Context, name string, want Want) (*state.Record, error) {
+func (m *Manager) claim(ctx context.Context, name string, want Want, groups *cgroup.Tree) (*state.Record, error) {
+	if err := m.checkUnknown(name, groups); err != nil {
+		return nil, m.forgetUnclaimed(name, err)
+	}
 	used, err := network.Used()
 	if err != nil {
 		return nil, err
@@ -117,6 +122,18 @@ func (m *Manager) claim(ctx context.Context, name string, want Want) (*state.Rec
 		return nil, err
 	}
 	return &merged, m.Store.Save(&merged)
+}
+
+// checkUnknown refuses the name of a sandbox that runs without a record here: it may be one of another --state-dir.
+func (m *Manager) checkUnknown(name string, groups *cgroup.Tree) error {
+	if _, err := m.Store.Load(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	members, err := groups.Members(groupOf(name))
+	if err != nil || len(members) == 0 {
+		return err
+	}
+	return fmt.Errorf("a sandbox %q runs that %s knows nothing of; give its --state-dir, or remove it with mcwan-sandbox down --name %s", name, m.Store.Root, name)
 }
 
 // withoutClusters lets a new sandbox have fewer clusters than the default.
@@ -139,10 +156,7 @@ func (m *Manager) prepare(ctx context.Context, s *Sandbox) error {
 		return err
 	}
 	return m.Progress.Do(progress.Step{Subject: "sd-wan", What: "running", Log: s.WAN.Log()}, func() error {
-		ctx, cancel := context.WithTimeout(ctx, wanTimeout)
-		defer cancel()
-		_, err := s.WAN.Start(ctx, s.members())
-		return err
+		return s.StartWAN(ctx)
 	})
 }
 
