@@ -52,7 +52,8 @@ func (c *Client) ResetCounters(ctx context.Context) error {
 	return c.do(ctx, http.MethodDelete, "/v1/counters", nil, nil)
 }
 
-// Set changes the settings that p names, of a tunnel in the direction from one site to another; Wildcard stands for all sites.
+// Set changes the settings that p names, of a tunnel in the direction from one site to another; Wildcard stands for all
+// tunnels or sites.
 // When it returns, every packet that comes is treated by the new settings; a tunnel that is not up any more has also given up
 // the packets that were in it.
 func (c *Client) Set(ctx context.Context, tunnel, from, to string, p Patch) error {

@@ -61,11 +61,13 @@ func newSetCommand(client connect) *cobra.Command {
 		Use:   "set TUNNEL",
 		Short: "Change settings of a tunnel, in one direction or in all",
 		Long: `Change settings of a tunnel, in one direction or in all. Settings that are not named stay as they are.
+'*' stands for all tunnels.
 
 Latency is one way: with 20ms in both directions, a round trip takes 40ms.`,
 		Example: `  wan set business --latency 60ms --jitter 20ms --loss 1%
   wan set internet --from cluster-1 --to cluster-2 --rate 10mbit
   wan set lte --state refused
+  wan set '*' --from cluster-1 --state blackhole
   wan set lte --rate unlimited --state up`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

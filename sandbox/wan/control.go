@@ -22,7 +22,7 @@ type failure struct {
 //	GET    /v1/status                       -> Status
 //	GET    /v1/counters                     -> Counters
 //	DELETE /v1/counters                        all to zero
-//	PATCH  /v1/tunnels/NAME?from=SITE&to=SITE  Patch; from and to default to all sites
+//	PATCH  /v1/tunnels/NAME?from=SITE&to=SITE  Patch; NAME may be *, from and to default to *
 //	POST   /v1/heal                            all tunnels as configured, and up
 //	PUT    /v1/classes                         Classes, instead of all that were there
 //	PUT    /v1/sites/NAME                      Site -> SiteStatus

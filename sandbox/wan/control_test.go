@@ -50,6 +50,25 @@ func TestClientChangesOneDirectionOfOneTunnel(t *testing.T) {
 	}
 }
 
+func TestClientCutsASiteOff(t *testing.T) {
+	f := newFabric(t, twoSites(), "a", "b")
+	c, ctx := f.client(t), t.Context()
+	if err := c.Set(ctx, Wildcard, "a", Wildcard, Patch{State: new(Blackhole)}); err != nil {
+		t.Fatal(err)
+	}
+	st, err := c.Status(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tunnel := range st.Tunnels {
+		for _, l := range tunnel.Links {
+			if (l.State == Blackhole) != (l.From == "a") {
+				t.Errorf("%s from %s to %s is %s, want all from a black", tunnel.Name, l.From, l.To, l.State)
+			}
+		}
+	}
+}
+
 func TestClientRefusals(t *testing.T) {
 	f := newFabric(t, twoSites(), "a", "b")
 	c, ctx := f.client(t), t.Context()

@@ -101,18 +101,18 @@ func writeRemarks(w io.Writer, now *sample) error {
 	return err
 }
 
-// writeLinks writes the settings of one tunnel between the given sites.
+// writeLinks writes the settings of a tunnel, or of all, between the given sites.
 func writeLinks(w io.Writer, st Status, tunnel, from, to string) error {
 	t := table{header: []string{"TUNNEL", "FROM", "TO", "STATE", "LATENCY", "JITTER", "LOSS", "RATE", "QUEUE"}}
 	for _, s := range st.Tunnels {
 		for _, l := range s.Links {
-			if s.Name == tunnel && (from == Wildcard || from == l.From) && (to == Wildcard || to == l.To) {
-				t.add(tunnel, l.From, l.To, string(l.State), l.Latency.String(), l.Jitter.String(), l.Loss.String(), l.Rate.String(), l.Queue.String())
+			if (tunnel == Wildcard || tunnel == s.Name) && (from == Wildcard || from == l.From) && (to == Wildcard || to == l.To) {
+				t.add(s.Name, l.From, l.To, string(l.State), l.Latency.String(), l.Jitter.String(), l.Loss.String(), l.Rate.String(), l.Queue.String())
 			}
 		}
 	}
 	if len(t.rows) == 0 {
-		_, err := fmt.Fprintf(w, "%s is set for sites to come: fewer than two are joined yet\n", tunnel)
+		_, err := fmt.Fprintln(w, "set for sites to come: fewer than two are joined yet")
 		return err
 	}
 	return t.write(w)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Wildcard stands for every site where one is asked for.
+// Wildcard stands for every site, or every tunnel, where one is asked for.
 const Wildcard = "*"
 
 // ErrNotFound is matched by errors about a tunnel or site that does not exist.
@@ -109,7 +109,7 @@ type linkRef struct {
 	link *link
 }
 
-// matching returns the links of a tunnel between the given sites. r.mu must be held.
+// matching returns the links of a tunnel, or all tunnels, between the given sites. r.mu must be held.
 func (r *router) matching(tunnel, from, to string) ([]linkRef, error) {
 	for _, end := range []struct{ field, site string }{{"from", from}, {"to", to}} {
 		if _, known := r.sites[end.site]; !known && end.site != Wildcard {
@@ -126,7 +126,7 @@ func (r *router) matching(tunnel, from, to string) ([]linkRef, error) {
 			continue
 		}
 		for _, l := range s.exit.links { // only changed with r.mu held
-			if l.tunnel == tunnel && (from == Wildcard || from == l.from) {
+			if (tunnel == Wildcard || tunnel == l.tunnel) && (from == Wildcard || from == l.from) {
 				refs = append(refs, linkRef{exit: s.exit, link: l})
 			}
 		}
@@ -134,25 +134,29 @@ func (r *router) matching(tunnel, from, to string) ([]linkRef, error) {
 	return refs, nil
 }
 
-// set patches the settings of a tunnel between the given sites; all of them or, with an error, none. With the wildcard at both
-// ends, sites that come later start with these settings too.
+// set patches the settings of one tunnel or, with the wildcard, all of them, between the given sites; or, with an error, nothing.
+// With the wildcard at both ends, sites that come later start with these settings too.
 func (r *router) set(tunnel, from, to string, p Patch) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, err := r.tunnel(tunnel); err != nil {
+	if err := p.Apply(Settings{}).Validate(); err != nil { // bounds are per field, so what is valid here is valid everywhere
 		return err
+	}
+	if tunnel != Wildcard {
+		if _, err := r.tunnel(tunnel); err != nil {
+			return err
+		}
 	}
 	refs, err := r.matching(tunnel, from, to)
 	if err != nil {
 		return err
 	}
-	base := p.Apply(r.base[tunnel])
-	if err := base.Validate(); err != nil {
-		return err
-	}
-	// Bounds are per field, so what is valid for one link is valid for all.
 	if from == Wildcard && to == Wildcard {
-		r.base[tunnel] = base
+		for name, base := range r.base {
+			if tunnel == Wildcard || tunnel == name {
+				r.base[name] = p.Apply(base)
+			}
+		}
 	}
 	now := r.clock()
 	for _, ref := range refs {
