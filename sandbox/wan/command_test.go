@@ -4,6 +4,7 @@ package wan
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -164,3 +165,32 @@ func TestCommandRefusals(t *testing.T) {
 		}
 	}
 }
+
+func TestCommandWatch(t *testing.T) {
+	f := newFabric(t, twoSites(), "a", "b")
+	c := f.client(t)
+	f.pipe("a").in <- tcp(podA, podB, 40000, 31111, packet.FlagSYN)
+	receive(t, f.pipe("b"))
+	ctx, interrupt := context.WithCancel(t.Context())
+	pictures := 0
+	cmd := NewCommand(func() (string, error) { return c.socket, nil })
+	cmd.SetOut(writerFunc(func(b []byte) (int, error) {
+		if bytes.Contains(b, []byte("Counted since")) {
+			if pictures++; pictures == 2 {
+				interrupt()
+			}
+		}
+		if pictures == 0 && bytes.Contains(b, []byte("PACKETS/S")) {
+			t.Error("the first picture has rates already")
+		}
+		return len(b), nil
+	}))
+	cmd.SetArgs([]string{"--watch"})
+	if err := cmd.ExecuteContext(ctx); err != nil || pictures != 2 {
+		t.Errorf("%d pictures until interrupted, error %v, want 2 and none", pictures, err)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

@@ -80,12 +80,21 @@ func (v *viewer) show(w io.Writer, now, before *sample) error {
 		_, err = fmt.Fprintf(w, "---\n%s", b)
 		return err
 	}
-	if v.watch && isTerminal(w) {
-		if _, err := fmt.Fprint(w, "\x1b[H\x1b[J"); err != nil { // cursor home, clear to the end
-			return err
-		}
+	if _, err := fmt.Fprint(w, v.separator(w, before == nil)); err != nil {
+		return err
 	}
 	return v.table(w, now, before)
+}
+
+// separator is what is written before a table in a watch: on a terminal it clears the screen.
+func (v *viewer) separator(w io.Writer, first bool) string {
+	switch {
+	case v.watch && isTerminal(w):
+		return "\x1b[H\x1b[J" // cursor home, clear to the end
+	case v.watch && !first:
+		return "\n"
+	}
+	return ""
 }
 
 func isTerminal(w io.Writer) bool {
