@@ -21,6 +21,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
 )
 
 // fieldManager owns the fields that mcwanctl writes.
@@ -99,7 +100,7 @@ func (a *app) export(ctx context.Context, arg string, o exportOptions) error {
 
 // checkExportable says what keeps a Service from being exported, where the controller would only say so by a condition.
 func (a *app) checkExportable(ctx context.Context, c Access, key types.NamespacedName) error {
-	if protected(key.Namespace) {
+	if !snapshot.MayImport(nil, key.Namespace) {
 		return fmt.Errorf("services of namespace %s are not imported by any cluster: it is protected (kube-*, istio-system, %s); export a Service of another namespace", key.Namespace, v1alpha1.Namespace)
 	}
 	var service corev1.Service
@@ -236,11 +237,6 @@ func notTrue(conditions []metav1.Condition, kind string, generation int64) strin
 	default:
 		return ""
 	}
-}
-
-// protected says whether a namespace is one that peers' services are never imported into.
-func protected(namespace string) bool {
-	return strings.HasPrefix(namespace, "kube-") || namespace == "istio-system" || namespace == v1alpha1.Namespace
 }
 
 // advertisements are what is known of all exports of a service, by cluster.
