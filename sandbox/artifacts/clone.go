@@ -75,7 +75,7 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer closeRead(in)
 	info, err := in.Stat()
 	if err != nil {
 		return err

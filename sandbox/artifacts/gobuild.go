@@ -5,6 +5,7 @@ package artifacts
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -117,7 +118,7 @@ func (b *builder) goRun(ctx context.Context, t goTarget, log *stepLog) error {
 // runCounting runs a command whose output goes to the log, and tells every few seconds how many lines it has written
 // (of go build -v: packages compiled) and the latest of them.
 func runCounting(cmd *exec.Cmd, log *stepLog) error {
-	fmt.Fprintln(log, "+", strings.Join(cmd.Args, " "))
+	log.line("+", strings.Join(cmd.Args, " "))
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
 	counted := make(chan struct{})
@@ -125,7 +126,7 @@ func runCounting(cmd *exec.Cmd, log *stepLog) error {
 		defer close(counted)
 		told, lines := time.Now(), 0
 		for scanner := bufio.NewScanner(r); scanner.Scan(); {
-			fmt.Fprintln(log, scanner.Text())
+			log.line(scanner.Text())
 			if lines++; time.Since(told) >= progressEvery {
 				told = time.Now()
 				log.progress(fmt.Sprintf("%d packages, now %s", lines, scanner.Text()))
@@ -134,8 +135,7 @@ func runCounting(cmd *exec.Cmd, log *stepLog) error {
 		// Only a line longer than the scanner takes ends it early: let the command go on.
 		_, _ = io.Copy(log, r)
 	}()
-	err := cmd.Run()
-	w.Close()
+	err := errors.Join(cmd.Run(), w.Close())
 	<-counted
 	return err
 }

@@ -17,7 +17,7 @@ import (
 // keyHash collects what goes into a step. Each part is written with its length, so that no two lists of parts have
 // the same bytes.
 type keyHash struct {
-	hash.Hash
+	h hash.Hash
 }
 
 func newKey(parts ...string) *keyHash {
@@ -28,7 +28,7 @@ func newKey(parts ...string) *keyHash {
 
 func (k *keyHash) add(parts ...string) {
 	for _, p := range parts {
-		fmt.Fprintf(k, "%d:%s\n", len(p), p)
+		k.h.Write(fmt.Appendf(nil, "%d:%s\n", len(p), p))
 	}
 }
 
@@ -55,7 +55,7 @@ func (k *keyHash) addTree(dir string, keep func(path string) bool) error {
 	})
 }
 
-func (k *keyHash) sum() string { return hex.EncodeToString(k.Sum(nil)) }
+func (k *keyHash) sum() string { return hex.EncodeToString(k.h.Sum(nil)) }
 
 // goInput says whether a file of a Go module takes part in a build: everything but tests (files that are embedded
 // may have any name).
@@ -69,10 +69,13 @@ func fileDigest(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer closeRead(f)
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
+
+// closeRead closes what was only read from: there is nothing that an error could have lost.
+func closeRead(c io.Closer) { _ = c.Close() }

@@ -15,7 +15,8 @@ func TestKeyTellsPartsApart(t *testing.T) {
 	if newKey("a").sum() == newKey("a", "").sum() {
 		t.Error("an empty part does not count")
 	}
-	if newKey("a", "b").sum() != newKey("a", "b").sum() {
+	one, two := newKey("a", "b"), newKey("a", "b")
+	if one.sum() != two.sum() {
 		t.Error("the same parts have two keys")
 	}
 }

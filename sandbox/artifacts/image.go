@@ -138,7 +138,7 @@ func (b *builder) openDebian() (debian, error) {
 	if err != nil {
 		return debian{}, err
 	}
-	defer f.Close()
+	defer closeRead(f)
 	return readDebian(f)
 }
 

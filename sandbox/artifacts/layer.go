@@ -73,7 +73,7 @@ func (f file) write(w *tar.Writer) error {
 		if err != nil {
 			return err
 		}
-		defer in.Close()
+		defer closeRead(in)
 		info, err := in.Stat()
 		if err != nil {
 			return err

@@ -56,12 +56,12 @@ func unzipFile(archive, name, to string) error {
 	if err != nil {
 		return err
 	}
-	defer z.Close()
+	defer closeRead(z)
 	in, err := z.Open(name)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer closeRead(in)
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o755)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (b *builder) rootfsStep(r rootfs) step {
 		run: func(ctx context.Context, log *stepLog) error {
 			cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
 			cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "SOURCE_DATE_EPOCH=0", "LC_ALL=C.UTF-8")
-			fmt.Fprintln(log, "+", strings.Join(cmd.Args, " "))
+			log.line("+", strings.Join(cmd.Args, " "))
 			cmd.Stdout, cmd.Stderr = log, log
 			if err := cmd.Run(); err != nil {
 				return fmt.Errorf("mmdebstrap: %w", err)

@@ -61,6 +61,9 @@ type stepLog struct {
 	progress func(detail string)
 }
 
+// line writes a line; a log that cannot be written does not fail the step.
+func (l *stepLog) line(words ...any) { _, _ = fmt.Fprintln(l, words...) }
+
 // record is what is remembered of a step that succeeded.
 type record struct {
 	Key     string           `json:"key"`
@@ -112,7 +115,7 @@ func (b *builder) run(ctx context.Context, s step, logFile string, tell func(Sta
 	}
 	log := &stepLog{Writer: f, progress: func(detail string) { tell(Progress, detail) }}
 	if err := s.run(ctx, log); err != nil {
-		fmt.Fprintln(f, "failed:", err)
+		log.line("failed:", err)
 		return errors.Join(err, f.Close())
 	}
 	return f.Close()
@@ -183,7 +186,7 @@ func writeFile(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // gone after the rename
 	_, err = tmp.Write(content)
 	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
 		return err

@@ -5,7 +5,6 @@ package artifacts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,7 +22,7 @@ func TestStepRunsOnlyWhenSomethingChanged(t *testing.T) {
 		name: "thing", key: func() (string, error) { return newKey(key).sum(), nil }, outputs: []string{out},
 		run: func(_ context.Context, log *stepLog) error {
 			runs++
-			fmt.Fprintln(log, "made")
+			log.line("made")
 			return os.WriteFile(out, []byte(key), 0o644)
 		},
 	}

@@ -128,11 +128,12 @@ func (b *builder) importInto(ctx context.Context, images []Image, was map[string
 
 // importer is a containerd on the template's root.
 type importer struct {
-	cmd  *exec.Cmd
-	ctl  string // ctr
-	dir  string // of its sockets and state
-	log  *stepLog
-	done chan error
+	cmd   *exec.Cmd
+	ctl   string // ctr
+	dir   string // of its sockets and state
+	log   *stepLog
+	ended chan struct{} // closed when the process has ended
+	err   error         // why, once ended is closed
 }
 
 // startContainerd returns when containerd answers. Sockets are in a temporary folder: the path of a Unix socket has
@@ -152,13 +153,16 @@ func (b *builder) startContainerd(ctx context.Context, log *stepLog) (*importer,
 	}
 	c := &importer{
 		cmd: exec.Command(b.node("containerd"), "--config", configFile), ctl: b.node("ctr"),
-		dir: dir, log: log, done: make(chan error, 1),
+		dir: dir, log: log, ended: make(chan struct{}),
 	}
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	if err := c.cmd.Start(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	go func() { c.done <- c.cmd.Wait() }()
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.ended)
+	}()
 	err = c.await(ctx, "containerd did not answer", func() (bool, error) {
 		_, err := c.ctr(ctx, "version")
 		return err == nil, nil
@@ -171,21 +175,19 @@ func (b *builder) startContainerd(ctx context.Context, log *stepLog) (*importer,
 
 // stop ends containerd and removes its folder; a containerd that ended by itself is an error.
 func (c *importer) stop() error {
-	var ended error
 	select {
-	case err := <-c.done:
-		ended = fmt.Errorf("containerd ended by itself: %w", err)
+	case <-c.ended:
+		return errors.Join(fmt.Errorf("containerd ended by itself: %w", c.err), os.RemoveAll(c.dir))
 	default:
-		if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
-			ended = err
-		}
-		select {
-		case <-c.done: // it says why it ended in its log
-		case <-time.After(templateTimeout):
-			ended = errors.Join(errors.New("containerd did not end on SIGINT and was killed"), c.cmd.Process.Kill(), <-c.done)
-		}
 	}
-	return errors.Join(ended, os.RemoveAll(c.dir))
+	err := c.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-c.ended: // on request: its exit code says nothing
+	case <-time.After(templateTimeout):
+		err = errors.Join(err, errors.New("containerd did not end on SIGINT and was killed"), c.cmd.Process.Kill())
+		<-c.ended
+	}
+	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
 // ctr runs the containerd client in the namespace that the kubelet's containerd plugin uses.
@@ -194,7 +196,8 @@ func (c *importer) ctr(ctx context.Context, args ...string) (string, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	fmt.Fprintf(c.log, "+ %s\n%s%s", strings.Join(cmd.Args, " "), out, stderr.Bytes())
+	c.log.line("+", strings.Join(cmd.Args, " "))
+	c.log.line(string(out) + stderr.String())
 	if err != nil {
 		return "", fmt.Errorf("ctr %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
 	}
@@ -262,9 +265,8 @@ func (c *importer) await(ctx context.Context, what string, ok func() (bool, erro
 			return err
 		}
 		select {
-		case err := <-c.done:
-			c.done <- err // for stop
-			return fmt.Errorf("%s: it ended: %w", what, err)
+		case <-c.ended:
+			return fmt.Errorf("%s: it ended: %w", what, c.err)
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w", what, ctx.Err())
 		case <-time.After(50 * time.Millisecond):

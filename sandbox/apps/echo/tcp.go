@@ -35,7 +35,7 @@ func (e *tcpEcho) serve(l net.Listener) error {
 			return err
 		}
 		if !e.track(conn) {
-			conn.Close()
+			_ = conn.Close()
 			continue
 		}
 		go func() {
@@ -82,7 +82,7 @@ func (e *tcpEcho) shutdown(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	for conn := range e.conns {
-		conn.Close()
+		_ = conn.Close()
 	}
 	e.mu.Unlock()
 	<-done
@@ -105,6 +105,6 @@ func (e *tcpEcho) forget(conn net.Conn) {
 	e.mu.Lock()
 	delete(e.conns, conn)
 	e.mu.Unlock()
-	conn.Close()
+	_ = conn.Close()
 	e.active.Done()
 }
