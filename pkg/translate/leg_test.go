@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
+)
+
+// payment is an import with an HTTP port, exported by the clusters with the given ready backends.
+func payment(ready map[string]int32) LegInput {
+	in := LegInput{
+		Namespace: "secure", Name: "payment",
+		Policies: []v1alpha1.WANPolicy{policy("high", 100), policy("low", 300)},
+		Ports:    map[int32]LegPorts{8080: {Plain: 10000, MTLS: 10001}},
+		VIPs:     []string{"10.96.7.7"},
+	}
+	for c, n := range ready {
+		in.Exports = append(in.Exports, v1alpha1.ServiceAdvertisementSpec{
+			ClusterID: c, Namespace: "secure", Name: "payment", Type: "ClusterSetIP", ExportedAt: start, WANPolicy: "high",
+			Ports: []v1alpha1.AdvertisedPort{{Name: "http", Protocol: corev1.ProtocolTCP, Port: 8080, ReadyBackends: n}},
+		})
+	}
+	in.Merged = mcs.Merge(in.Exports)
+	return in
+}
+
+func virtualServices(objects []Object) []*networkingv1.VirtualService {
+	var out []*networkingv1.VirtualService
+	for _, o := range objects {
+		if vs, ok := o.(*networkingv1.VirtualService); ok {
+			out = append(out, vs)
+		}
+	}
+	return out
+}
+
+func TestLegWithoutVIPHasNothingThatBringsClients(t *testing.T) {
+	in := payment(map[string]int32{"c2": 1})
+	in.VIPs = nil
+	out := Leg(in)
+	if out.Service == nil || len(out.Import.Spec.IPs) != 0 || out.Import.Status.EndpointSliceObjects != mcsv1beta1.EndpointSliceObjectsAbsent {
+		t.Errorf("the Service is to be written, the import has no address yet: %+v", out.Import)
+	}
+	for _, o := range out.Objects {
+		if o.GetNamespace() != v1alpha1.Namespace {
+			t.Errorf("%T %s/%s brings clients to an address that is not there", o, o.GetNamespace(), o.GetName())
+		}
+	}
+}
+
+func TestLegAsksForItsOldAddress(t *testing.T) {
+	in := payment(map[string]int32{"c2": 1})
+	in.Wanted = []string{"10.96.7.7"}
+	if s := Leg(in).Service; s.Spec.ClusterIP != "" {
+		t.Errorf("a Service that has its address is left alone, got %s", s.Spec.ClusterIP)
+	}
+	in.VIPs = nil
+	if s := Leg(in).Service; s.Spec.ClusterIP != "10.96.7.7" || !slices.Equal(s.Spec.ClusterIPs, in.Wanted) {
+		t.Errorf("a new Service asks for the import's address, got %s", s.Spec.ClusterIP)
+	}
+}
+
+func TestLegOutOfPorts(t *testing.T) {
+	in := payment(map[string]int32{"c2": 1})
+	in.Ports = nil
+	out := Leg(in)
+	if out.Service != nil || len(out.Objects) != 0 || !slices.Equal(out.Unallocated, []int32{8080}) {
+		t.Errorf("without ports there is no leg: %+v", out)
+	}
+	if out.Problem == nil || out.Problem.Reason != v1alpha1.ReasonOutOfPorts || !strings.Contains(out.Problem.Message, "8080") {
+		t.Errorf("it has to be told: %+v", out.Problem)
+	}
+}
+
+func TestLegWithoutPolicyUsesNoTunnel(t *testing.T) {
+	in := payment(map[string]int32{"c2": 1})
+	in.Merged.WANPolicy = ""
+	out := Leg(in)
+	if out.Problem == nil || out.Problem.Reason != v1alpha1.ReasonNoDefaultPolicy || len(out.Paths) != 0 {
+		t.Errorf("no policy, no path: %+v %v", out.Problem, out.Paths)
+	}
+	vs := virtualServices(out.Objects)
+	if len(vs) != 1 || len(vs[0].Spec.Http) != 1 || vs[0].Spec.Http[0].DirectResponse.GetStatus() != 503 {
+		t.Errorf("clients are told: %v", vs)
+	}
+}
+
+// Weights follow only what they must: three paths of one leg, their backups in a ring, hysteresis across calls.
+func TestLegPathsAndWeights(t *testing.T) {
+	in := payment(map[string]int32{"c2": 2, "c3": 1, "c4": 1, "c5": 0})
+	out := Leg(in)
+	want := []PathKey{
+		{Policy: "high", Exporter: "c2", Backup: "c3"}, {Policy: "high", Exporter: "c3", Backup: "c4"}, {Policy: "high", Exporter: "c4", Backup: "c2"},
+	}
+	if !slices.Equal(out.Paths, want) {
+		t.Errorf("got %v, want %v", out.Paths, want)
+	}
+	if got := out.Shares[8080].String(); got != "c2=50,c3=25,c4=25" {
+		t.Errorf("got %s", got)
+	}
+	for _, h := range virtualServices(out.Objects)[0].Spec.Http {
+		sum := int32(0)
+		for _, r := range h.Route {
+			sum += r.Weight
+		}
+		if sum != whole || h.Timeout != nil || h.Retries.PerTryTimeout != nil {
+			t.Errorf("weights sum to 100 and shared paths have no timeouts: %v", h)
+		}
+	}
+	next := payment(map[string]int32{"c2": 21, "c3": 10, "c4": 9, "c5": 0})
+	next.Previous = map[int32]Shares{8080: out.Shares[8080]}
+	if got := Leg(next).Shares[8080].String(); got != "c2=50,c3=25,c4=25" {
+		t.Errorf("scaling within an eighth moves no weight, got %s", got)
+	}
+}
+
+func match(method string) *networkingv1alpha3.HTTPMatchRequest {
+	m := &networkingv1alpha3.HTTPMatchRequest{Uri: &networkingv1alpha3.StringMatch{MatchType: &networkingv1alpha3.StringMatch_Prefix{Prefix: "/payment"}}}
+	if method != "" {
+		m.Method = &networkingv1alpha3.StringMatch{MatchType: &networkingv1alpha3.StringMatch_Exact{Exact: method}}
+	}
+	return m
+}
+
+// A route with matches of its own is split by method the same way: what is repeated after a reset is idempotent.
+func TestRoutesAreSplitByMethod(t *testing.T) {
+	l := leg{namespace: "secure", name: "payment", policy: "high", shares: Shares{"c2": 100}}
+	for _, tc := range []struct {
+		name    string
+		matches []*networkingv1alpha3.HTTPMatchRequest
+		want    []string
+	}{
+		{"everything", nil, []string{retryIdempotent + " GET|HEAD|OPTIONS", retryOthers + " "}},
+		{"any method", []*networkingv1alpha3.HTTPMatchRequest{match("")}, []string{retryIdempotent + " GET|HEAD|OPTIONS", retryOthers + " "}},
+		{"GET", []*networkingv1alpha3.HTTPMatchRequest{match("GET")}, []string{retryIdempotent + " GET"}},
+		{"POST", []*networkingv1alpha3.HTTPMatchRequest{match("POST")}, []string{retryOthers + " POST"}},
+		{"GET or POST", []*networkingv1alpha3.HTTPMatchRequest{match("GET"), match("POST")}, []string{retryIdempotent + " GET", retryOthers + " POST"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var got []string
+			for _, h := range l.httpRoutes(route{matches: tc.matches, policy: "high"}) {
+				method := ""
+				for _, m := range h.Match {
+					method += m.GetMethod().GetExact() + m.GetMethod().GetRegex()
+				}
+				got = append(got, h.Retries.RetryOn+" "+method)
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+	denied := l.httpRoutes(route{matches: []*networkingv1alpha3.HTTPMatchRequest{match("")}, status: 403})
+	if len(denied) != 1 || denied[0].DirectResponse.GetStatus() != 403 || len(denied[0].Route) != 0 {
+		t.Errorf("a denied match is answered, whatever the method: %v", denied)
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	app := func(s string) *string { return &s }
+	for _, tc := range []struct {
+		port mcsv1beta1.ServicePort
+		want string
+	}{
+		{mcsv1beta1.ServicePort{Name: "http"}, protocolHTTP},
+		{mcsv1beta1.ServicePort{Name: "http-web"}, protocolHTTP},
+		{mcsv1beta1.ServicePort{Name: "HTTP2-x"}, protocolHTTP2},
+		{mcsv1beta1.ServicePort{Name: "grpc"}, protocolGRPC},
+		{mcsv1beta1.ServicePort{Name: "grpc-web"}, protocolGRPCWeb},
+		{mcsv1beta1.ServicePort{Name: "grpc-web-x"}, protocolGRPCWeb},
+		{mcsv1beta1.ServicePort{Name: "grpcx"}, protocolTCP},
+		{mcsv1beta1.ServicePort{Name: "https"}, protocolTCP},
+		{mcsv1beta1.ServicePort{Name: "tls"}, protocolTCP},
+		{mcsv1beta1.ServicePort{Name: "mongo"}, protocolTCP},
+		{mcsv1beta1.ServicePort{Name: "web"}, protocolTCP},
+		{mcsv1beta1.ServicePort{}, protocolTCP},
+		{mcsv1beta1.ServicePort{Name: "http", AppProtocol: app("tcp")}, protocolTCP},
+		{mcsv1beta1.ServicePort{Name: "tcp", AppProtocol: app("http")}, protocolHTTP},
+		{mcsv1beta1.ServicePort{Name: "http", AppProtocol: app("")}, protocolTCP},
+		{mcsv1beta1.ServicePort{AppProtocol: app("kubernetes.io/h2c")}, protocolHTTP2},
+		{mcsv1beta1.ServicePort{AppProtocol: app("kubernetes.io/ws")}, protocolHTTP},
+		{mcsv1beta1.ServicePort{AppProtocol: app("kubernetes.io/wss")}, protocolTCP},
+	} {
+		if got := protocolOf(tc.port); got != tc.want {
+			t.Errorf("%+v is %s, want %s", tc.port, got, tc.want)
+		}
+	}
+}
