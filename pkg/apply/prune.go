@@ -21,24 +21,39 @@ func (a *Applier) Prune(ctx context.Context, kinds []schema.GroupVersionKind, ke
 	for _, ref := range keep {
 		kept[ref] = true
 	}
+	found, err := a.Owned(ctx, kinds, opts...)
+	if err != nil {
+		return nil, err
+	}
 	var changes ChangeSet
-	for _, gvk := range kinds {
-		found, err := a.list(ctx, gvk, opts...)
+	for _, obj := range found {
+		if kept[RefOf(obj)] {
+			continue
+		}
+		change, err := a.Delete(ctx, obj)
 		if err != nil {
 			return changes, err
 		}
-		for _, obj := range found {
-			if kept[RefOf(obj)] || !ours(obj, a.Label, a.Value) {
-				continue
-			}
-			change, err := a.Delete(ctx, obj)
-			if err != nil {
-				return changes, err
-			}
-			changes = append(changes, change)
-		}
+		changes = append(changes, change)
 	}
 	return changes, nil
+}
+
+// Owned returns what the cache holds of kinds, selected by opts, that is ours.
+func (a *Applier) Owned(ctx context.Context, kinds []schema.GroupVersionKind, opts ...client.ListOption) ([]client.Object, error) {
+	var out []client.Object
+	for _, gvk := range kinds {
+		found, err := a.list(ctx, gvk, opts...)
+		if err != nil {
+			return nil, err
+		}
+		for _, obj := range found {
+			if ours(obj, a.Label, a.Value) {
+				out = append(out, obj)
+			}
+		}
+	}
+	return out, nil
 }
 
 // Delete deletes exactly the object that obj was read as: one that has been made anew under the same name stays.

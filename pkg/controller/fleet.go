@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/feed"
+	"github.com/l7mp/mc-wan/pkg/mesh"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// holdOff is how long events about the fleet are collected: a changed AuthorizationPolicy or Gateway drains listeners,
+// and every new generation of the card goes to every peer.
+const holdOff = 100 * time.Millisecond
+
+// fleetReconciler writes what a cluster needs once, its own card, and the status of WAN policies.
+type fleetReconciler struct {
+	*core
+	announcer *feed.Announcer
+	// kubernetes is the version of the own API server.
+	kubernetes string
+	// problems are those of the mesh that have been told.
+	problems map[string]bool
+}
+
+func (r *fleetReconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	l := r.lister(ctx)
+	in := snapshot.FleetInput(l)
+	if err := l.Err(); err != nil {
+		return reconcile.Result{}, err
+	}
+	result := translate.Fleet(in)
+	if err := r.provide(ctx, result); err != nil {
+		return r.standing(err)
+	}
+	istio, err := r.lookAtMesh(ctx)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if err := r.publishCard(ctx, in.Policies, istio); err != nil {
+		return r.standing(err)
+	}
+	for i := range in.Policies {
+		if err := r.tell(ctx, &in.Policies[i], result.Policies[in.Policies[i].Name], in.Cards); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	return reconcile.Result{}, nil
+}
+
+// provide writes the fleet's objects: paths to peers' feeds before the routes to them.
+func (r *fleetReconciler) provide(ctx context.Context, result translate.FleetResult) error {
+	if err := r.ensurePaths(ctx, fleetKey, result.Paths); err != nil {
+		return err
+	}
+	if err := r.write(ctx, result.Objects...); err != nil {
+		return err
+	}
+	if err := r.prune(ctx, fleetKey, fleetKinds(), result.Objects); err != nil {
+		return err
+	}
+	return r.releasePaths(ctx, fleetKey, result.Paths)
+}
+
+// publishCard writes the own card and announces it to peers when it changed.
+func (r *fleetReconciler) publishCard(ctx context.Context, policies []v1alpha1.WANPolicy, istio string) error {
+	in, err := r.cardInput(ctx, policies, istio)
+	if err != nil {
+		return err
+	}
+	card := feed.CardCopy(ptrTo(translate.Card(in)))
+	if err := r.write(ctx, card); err != nil {
+		return err
+	}
+	if in.Previous == nil || in.Previous.Generation != card.Spec.Generation {
+		r.announcer.Announce(card.Spec)
+	}
+	return nil
+}
+
+func ptrTo[T any](v T) *T { return &v }
+
+func (r *fleetReconciler) cardInput(ctx context.Context, policies []v1alpha1.WANPolicy, istio string) (translate.CardInput, error) {
+	l := r.lister(ctx)
+	in := translate.CardInput{
+		Self:      r.self,
+		Policies:  policies,
+		Previous:  cardOf(l, r.self.ID),
+		Addresses: gatewayAddresses(l),
+		TrustRoot: r.trustRoot(l),
+		Versions:  v1alpha1.Versions{Controller: r.opts.Version, Reader: v1alpha1.ReaderVersion, Kubernetes: r.kubernetes, Istio: istio},
+		Drained:   r.drains.acks(r.self.ID),
+	}
+	var own v1alpha1.ServiceAdvertisementList
+	l.list(&own, client.InNamespace(v1alpha1.Namespace), client.MatchingFields{indexSource: r.self.ID})
+	for i := range own.Items {
+		if feed.Mine(&own.Items[i], r.self.ID) {
+			in.Advertisements++
+		}
+	}
+	return in, l.Err()
+}
+
+// gatewayAddresses are the addresses of the own ready ingress gateways, as peers reach them.
+func gatewayAddresses(l *lister) []string {
+	var ready []string
+	for _, slice := range l.Slices(v1alpha1.Namespace, v1alpha1.IngressName) {
+		if slice.AddressType == discoveryv1.AddressTypeFQDN {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if e.Conditions.Ready == nil || *e.Conditions.Ready {
+				ready = append(ready, e.Addresses...)
+			}
+		}
+	}
+	slices.Sort(ready)
+	return mesh.GatewayAddresses(l.Service(v1alpha1.Namespace, v1alpha1.IngressName), slices.Compact(ready))
+}
+
+// trustRoot is the fingerprint of the root that the mesh trusts; empty while istiod has not written it.
+func (r *fleetReconciler) trustRoot(l *lister) string {
+	root := found(l, v1alpha1.Namespace, mesh.RootConfigMap, &corev1.ConfigMap{})
+	if root == nil {
+		return ""
+	}
+	fingerprint, err := mesh.RootFingerprint(root.Data[mesh.RootKey])
+	if err != nil {
+		r.notes.log.Info("The mesh's root certificate cannot be read", "configMap", mesh.RootConfigMap, "error", err.Error())
+	}
+	return fingerprint
+}
+
+// lookAtMesh returns istiod's version, tells once of each thing about it that fights mc-wan, and fails when the trust
+// domain is no longer the one that all identities were made of.
+func (r *fleetReconciler) lookAtMesh(ctx context.Context) (string, error) {
+	var deployments appsv1.DeploymentList
+	if err := r.cache.List(ctx, &deployments, client.InNamespace(r.opts.IstioNamespace)); err != nil {
+		return "", fmt.Errorf("looking at istiod: %w", err)
+	}
+	version, problems := "", map[string]bool{}
+	for _, d := range mesh.Istiods(deployments.Items, r.opts.IstioRevision) {
+		version = mesh.Version(d)
+		for _, p := range mesh.Problems(d) {
+			problems[p.Reason] = true
+			if !r.problems[p.Reason] {
+				r.notes.meshProblem(&d, p)
+			}
+		}
+	}
+	for reason := range r.problems {
+		if !problems[reason] {
+			r.metrics.meshProblem.DeleteLabelValues(reason)
+		}
+	}
+	for reason := range problems {
+		r.metrics.meshProblem.WithLabelValues(reason).Set(1)
+	}
+	r.problems = problems
+	return version, r.checkTrustDomain(ctx)
+}
+
+// checkTrustDomain has the controller start anew when the mesh's trust domain has changed: every identity is made of it.
+func (r *fleetReconciler) checkTrustDomain(ctx context.Context) error {
+	if r.opts.TrustDomain != "" {
+		return nil
+	}
+	l := r.lister(ctx)
+	config := found(l, r.opts.IstioNamespace, mesh.ConfigMapName(r.opts.IstioRevision), &corev1.ConfigMap{})
+	if config == nil {
+		return l.Err() // gone for a moment, or for good: what was read last holds
+	}
+	domain, err := mesh.TrustDomain(config.Data)
+	if err != nil {
+		return err
+	}
+	if domain != r.self.TrustDomain {
+		r.restart(fmt.Errorf("the mesh's trust domain changed from %s to %s", r.self.TrustDomain, domain))
+	}
+	return nil
+}
+
+// tell writes a WANPolicy's status.
+func (r *fleetReconciler) tell(ctx context.Context, policy *v1alpha1.WANPolicy, ready metav1.Condition, cards []v1alpha1.ClusterAdvertisementSpec) error {
+	told := &v1alpha1.WANPolicy{}
+	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("WANPolicy"))
+	told.Name, told.UID, told.Generation = policy.Name, policy.UID, policy.Generation
+	told.Status = v1alpha1.WANPolicyStatus{Conditions: []metav1.Condition{ready}}
+	for _, peer := range translate.PolicyPeers(policy.Name, cards) {
+		if peer.ClusterID != r.self.ID {
+			told.Status.Peers = append(told.Status.Peers, peer)
+		}
+	}
+	return r.status(ctx, told)
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/pkg/apply"
+	"github.com/l7mp/mc-wan/pkg/mesh"
+	"github.com/l7mp/mc-wan/pkg/ports"
+)
+
+// maxNote is how long the note of an Event may be (events.k8s.io/v1, Event.note).
+const maxNote = 1000
+
+// notes tell people: Events for who looks at an object, log lines for who runs the controller.
+type notes struct {
+	recorder events.EventRecorder
+	log      logr.Logger
+}
+
+// transitions writes an Event for every condition of obj whose status or reason changed.
+func (n *notes) transitions(obj client.Object, changed []metav1.Condition) {
+	for _, c := range changed {
+		kind := corev1.EventTypeNormal
+		if bad(c) {
+			kind = corev1.EventTypeWarning
+		}
+		n.event(obj, kind, c.Reason, c.Type+" is "+string(c.Status)+": "+c.Message)
+	}
+}
+
+// bad conditions are those that are not True, except Conflict, which is bad when it is.
+func bad(c metav1.Condition) bool {
+	if c.Type == string(mcsv1beta1.ServiceExportConditionConflict) {
+		return c.Status == metav1.ConditionTrue
+	}
+	return c.Status == metav1.ConditionFalse
+}
+
+// foreign tells on an object that it is in the way.
+func (n *notes) foreign(err *apply.ForeignError) {
+	ref := &corev1.ObjectReference{
+		APIVersion: err.Ref.GroupVersion().String(), Kind: err.Ref.Kind, Namespace: err.Ref.Namespace, Name: err.Ref.Name,
+	}
+	n.log.Info("An object that is not ours is in the way", "object", err.Ref.String())
+	n.recorder.Eventf(ref, nil, corev1.EventTypeWarning, "NotManaged", "Skip", "%s", err.Error())
+}
+
+// meshProblem tells on istiod what fights mc-wan.
+func (n *notes) meshProblem(istiod client.Object, problem mesh.Problem) {
+	n.log.Info("The mesh is set up in a way that does not work with mc-wan", "reason", problem.Reason, "problem", problem.Message)
+	n.event(istiod, corev1.EventTypeWarning, problem.Reason, problem.Message)
+}
+
+func (n *notes) event(obj client.Object, kind, reason, note string) {
+	if len(note) > maxNote {
+		note = note[:maxNote]
+	}
+	n.recorder.Eventf(obj, nil, kind, eventReason(reason), "Reconcile", "%s", note)
+}
+
+// eventReason cuts joined reasons to what an Event can carry (events.k8s.io/v1, Event.reason: 128 characters).
+func eventReason(reason string) string {
+	const most = 128
+	if len(reason) > most {
+		return reason[:most]
+	}
+	return reason
+}
+
+// portFinding tells what was wrong with the table of leg ports.
+func (n *notes) portFinding(finding ports.Finding) {
+	n.log.Info("Repaired the table of leg ports", "namespace", finding.Key.Namespace, "name", finding.Key.Name, "port", finding.Key.Port, "finding", finding.Message)
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"hash/fnv"
+	"sync"
+
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// pathUse knows which paths are in use by which key ("import/namespace/name", "fleet"). Paths are shared: a path goes
+// when nobody uses it. Until every key that may use paths has said so once in this life of the process, none goes.
+type pathUse struct {
+	mu    sync.Mutex
+	keys  map[string]translate.PathKey
+	users map[string]map[string]bool
+	paths map[string][]string
+	// pending are the keys that have not spoken yet; nil until they are known.
+	pending map[string]bool
+	written map[string]bool
+	// locks are shared by paths whose names have the same hash.
+	locks [64]sync.Mutex
+}
+
+func newPathUse() *pathUse {
+	return &pathUse{
+		keys:    map[string]translate.PathKey{},
+		users:   map[string]map[string]bool{},
+		paths:   map[string][]string{},
+		written: map[string]bool{},
+	}
+}
+
+// expect says which keys will speak, and returns whether all have already.
+func (p *pathUse) expect(users []string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending == nil {
+		p.pending = map[string]bool{}
+	}
+	for _, user := range users {
+		if _, spoke := p.paths[user]; !spoke {
+			p.pending[user] = true
+		}
+	}
+	return len(p.pending) == 0
+}
+
+// add notes that user uses the paths, besides those it already uses: to be called before anything routes to them.
+func (p *pathUse) add(user string, keys []translate.PathKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, key := range keys {
+		p.use(user, key)
+	}
+}
+
+func (p *pathUse) use(user string, key translate.PathKey) {
+	name := translate.PathName(key)
+	p.keys[name] = key
+	if p.users[name] == nil {
+		p.users[name] = map[string]bool{}
+	}
+	if !p.users[name][user] {
+		p.users[name][user] = true
+		p.paths[user] = append(p.paths[user], name)
+	}
+}
+
+// set notes that user uses these paths only: to be called when nothing of it routes to others any more. It returns the
+// names of the paths to look at, because nobody uses them now, and whether this was the last user that had to speak.
+func (p *pathUse) set(user string, keys []translate.PathKey) (idle []string, complete bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.paths[user]
+	p.paths[user] = nil
+	for _, name := range before {
+		delete(p.users[name], user)
+	}
+	for _, key := range keys {
+		p.use(user, key)
+	}
+	for _, name := range before {
+		if len(p.users[name]) == 0 {
+			idle = append(idle, name)
+		}
+	}
+	if len(keys) == 0 && p.pending != nil && !p.pending[user] {
+		delete(p.paths, user)
+	}
+	if p.pending[user] {
+		delete(p.pending, user)
+		complete = len(p.pending) == 0
+	}
+	return idle, complete
+}
+
+// lookup returns the key of a path in use; for one that is not, whether it may go.
+func (p *pathUse) lookup(name string) (key translate.PathKey, used, mayGo bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.users[name]) > 0 {
+		return p.keys[name], true, false
+	}
+	return translate.PathKey{}, false, p.pending != nil && len(p.pending) == 0
+}
+
+// names are the paths in use for which match says yes.
+func (p *pathUse) names(match func(translate.PathKey) bool) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for name, users := range p.users {
+		if len(users) > 0 && match(p.keys[name]) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// lock makes writing and deleting one path exclude each other; the returned function ends that.
+func (p *pathUse) lock(name string) func() {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // a hash.Hash never fails
+	l := &p.locks[h.Sum32()%uint32(len(p.locks))]
+	l.Lock()
+	return l.Unlock
+}
+
+// wrote notes that a path stands as it was decided last, deleted that it is gone.
+func (p *pathUse) wrote(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.written[name] = true
+}
+
+func (p *pathUse) deleted(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.written, name)
+	if len(p.users[name]) == 0 {
+		delete(p.users, name)
+		delete(p.keys, name)
+	}
+}
+
+// stands tells whether a path has been written in this life of the process.
+func (p *pathUse) stands(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.written[name]
+}
+
+// count is how many paths are in use.
+func (p *pathUse) count() int {
+	return len(p.names(func(translate.PathKey) bool { return true }))
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"testing"
+
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+func TestPathGoesWhenNobodyUsesIt(t *testing.T) {
+	a := translate.PathKey{Policy: "high", Exporter: "c2"}
+	b := translate.PathKey{Policy: "high", Exporter: "c3"}
+	name := translate.PathName(a)
+	p := newPathUse()
+	if p.expect([]string{"import/x", "import/y"}) {
+		t.Fatal("complete before anybody spoke")
+	}
+	p.add("import/x", []translate.PathKey{a})
+	if _, used, _ := p.lookup(name); !used {
+		t.Fatal("not in use before it was routed to")
+	}
+	p.set("import/x", []translate.PathKey{a, b})
+	if idle, complete := p.set("import/y", []translate.PathKey{a}); len(idle) != 0 || !complete {
+		t.Fatalf("idle %v, complete %v", idle, complete)
+	}
+	if idle, _ := p.set("import/x", nil); len(idle) != 1 || idle[0] != translate.PathName(b) {
+		t.Fatalf("idle %v", idle)
+	}
+	if key, used, _ := p.lookup(name); !used || key != a {
+		t.Fatalf("%v, %v", key, used)
+	}
+	idle, _ := p.set("import/y", nil)
+	if len(idle) != 1 || idle[0] != name {
+		t.Fatalf("idle %v", idle)
+	}
+	if _, used, mayGo := p.lookup(name); used || !mayGo {
+		t.Errorf("used %v, may go %v", used, mayGo)
+	}
+}
+
+func TestNoPathGoesBeforeEveryoneSpoke(t *testing.T) {
+	p := newPathUse()
+	if _, _, mayGo := p.lookup("path-x"); mayGo {
+		t.Error("a path may go before it is known who will speak")
+	}
+	p.set("import/early", nil)
+	p.expect([]string{"import/early", "import/late"})
+	if _, _, mayGo := p.lookup("path-x"); mayGo {
+		t.Error("a path may go before everyone spoke")
+	}
+	if _, complete := p.set("import/late", nil); !complete {
+		t.Error("not complete")
+	}
+	if _, _, mayGo := p.lookup("path-x"); !mayGo {
+		t.Error("an unused path may not go")
+	}
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/apply"
+	"github.com/l7mp/mc-wan/pkg/feed"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+const (
+	// leaseName is the Lease in mc-wan that the leader holds.
+	leaseName = "mcw-controller"
+	// Concurrency of the reconcilers that have a key per service: most of their time is waiting for the API server.
+	workers = 16
+	// Requests to the API server per second and burst, high enough for a thousand imports to be written at start; the API
+	// server's own fairness protects it.
+	requestsPerSecond = 400
+	requestBurst      = 800
+)
+
+// Run runs the controller until ctx ends or it cannot go on.
+func Run(ctx context.Context, opts Options) error {
+	if err := opts.Validate(); err != nil {
+		return err
+	}
+	scheme, err := NewScheme()
+	if err != nil {
+		return err
+	}
+	mgr, err := newManager(opts, scheme)
+	if err != nil {
+		return err
+	}
+	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	if err := warm(ctx, mgr.GetCache()); err != nil {
+		return err
+	}
+	self, err := lookup(ctx, mgr.GetAPIReader(), opts)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c := newCore(mgr, opts, self, cancel)
+	if err := wire(mgr, c); err != nil {
+		return err
+	}
+	opts.Log.Info("Starting", "cluster", self.ID, "uid", self.UID, "trustDomain", self.TrustDomain, "version", opts.Version)
+	err = mgr.Start(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+func newManager(opts Options, scheme *runtime.Scheme) (manager.Manager, error) {
+	cfg := rest.CopyConfig(opts.Config)
+	cfg.QPS, cfg.Burst = requestsPerSecond, requestBurst
+	cfg.UserAgent = "mcwan-controller/" + opts.Version
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme:                        scheme,
+		Logger:                        opts.Log,
+		Cache:                         cacheOptions(opts.IstioNamespace),
+		Metrics:                       metricsserver.Options{BindAddress: opts.MetricsBindAddress},
+		HealthProbeBindAddress:        opts.HealthProbeBindAddress,
+		LeaderElection:                opts.LeaderElect,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       v1alpha1.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up: %w", err)
+	}
+	return mgr, nil
+}
+
+// newCore makes what the reconcilers share.
+func newCore(mgr manager.Manager, opts Options, self translate.Cluster, restart func(error)) *core {
+	c := &core{
+		opts:     opts,
+		self:     self,
+		cache:    mgr.GetCache(),
+		notes:    &notes{recorder: mgr.GetEventRecorder("mc-wan"), log: opts.Log},
+		metrics:  newMetrics(),
+		now:      time.Now,
+		restart:  restart,
+		paths:    newPathUse(),
+		gate:     newGate(opts.PeerSyncTimeout, time.Now),
+		drains:   newDrains(opts.AckSettle, time.Now),
+		peerBook: newPeerBook(),
+	}
+	c.applier = apply.New(apply.Options{
+		Client: mgr.GetClient(), Cache: mgr.GetCache(), Scheme: mgr.GetScheme(),
+		Label: v1alpha1.LabelManagedBy, Value: v1alpha1.ValueManagedBy,
+	})
+	c.ports = newPortStore(mgr.GetClient(), mgr.GetAPIReader(), c.observePorts, c.notes.portFinding)
+	return c
+}
+
+// wire adds everything that runs to the manager.
+func wire(mgr manager.Manager, c *core) error {
+	if err := c.metrics.register(c.opts.Registerer, c); err != nil {
+		return err
+	}
+	s := &store{core: c}
+	server, readers, announcer, err := newFeed(c, s, mgr.GetConfig())
+	if err != nil {
+		return err
+	}
+	version, err := serverVersion(mgr.GetConfig())
+	if err != nil {
+		return err
+	}
+	reconcilers := []struct {
+		name    string
+		workers int
+		sources []source.Source
+		reconcile.Reconciler
+	}{
+		{"export", workers, c.exportSources(mgr.GetCache()), &exportReconciler{core: c, linger: newLinger(c.opts.DrainDeadline, c.now)}},
+		{"import", workers, c.importSources(mgr.GetCache()), &importReconciler{core: c}},
+		{"path", workers, c.pathSources(mgr.GetCache()), &pathReconciler{core: c}},
+		{"fleet", 1, c.fleetSources(mgr.GetCache()), &fleetReconciler{core: c, announcer: announcer, kubernetes: version, problems: map[string]bool{}}},
+		{"peer", 1, c.peerSources(mgr.GetCache()), &peerReconciler{core: c, store: s, readers: readers, announcer: announcer}},
+	}
+	for _, r := range reconcilers {
+		if err := addController(mgr, r.name, r.workers, r.Reconciler, r.sources); err != nil {
+			return err
+		}
+	}
+	for _, runnable := range []manager.Runnable{server, readers, announcer, &starter{core: c}} {
+		if err := mgr.Add(runnable); err != nil {
+			return fmt.Errorf("setting up: %w", err)
+		}
+	}
+	return addChecks(mgr)
+}
+
+func addController(mgr manager.Manager, name string, workers int, r reconcile.Reconciler, sources []source.Source) error {
+	ctl, err := controller.New(name, mgr, controller.Options{Reconciler: r, MaxConcurrentReconciles: workers})
+	if err != nil {
+		return fmt.Errorf("setting up %s: %w", name, err)
+	}
+	for _, src := range sources {
+		if err := ctl.Watch(src); err != nil {
+			return fmt.Errorf("setting up %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// newFeed makes the serving and the reading side of the feed.
+func newFeed(c *core, s *store, cfg *rest.Config) (manager.Runnable, *feed.Readers, *feed.Announcer, error) {
+	log := c.opts.Log.WithName("feed")
+	server, err := feed.NewServer(feed.ServerOptions{
+		ClusterID: c.self.ID, API: cfg, BindAddress: c.opts.FeedBindAddress,
+		Peers: s.lookup, Cards: s, OwnAddress: s.ownAddress, Log: log,
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	readers, err := feed.NewReaders(feed.ReaderOptions{
+		BaseURL: c.opts.FeedBaseURL, Transport: c.opts.FeedTransport, Timing: c.opts.FeedTiming,
+		Sink: s, NameOf: translate.AdvertisementName, OwnAddress: s.ownAddress, Log: log,
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	announcer, err := feed.NewAnnouncer(feed.AnnouncerOptions{BaseURL: c.opts.FeedBaseURL, Transport: c.opts.FeedTransport, Log: log})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if c.opts.FeedListener == nil {
+		return server, readers, announcer, nil
+	}
+	return everywhere(func(ctx context.Context) error { return server.Serve(ctx, c.opts.FeedListener) }), readers, announcer, nil
+}
+
+// everywhere is a Runnable that every replica runs.
+type everywhere func(context.Context) error
+
+// Start runs it.
+func (f everywhere) Start(ctx context.Context) error { return f(ctx) }
+
+// NeedLeaderElection is false.
+func (f everywhere) NeedLeaderElection() bool { return false }
+
+// addChecks: alive is who answers, ready is who has read what it decides by.
+func addChecks(mgr manager.Manager) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("setting up health checks: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("caches", cacheSynced(mgr.GetCache())); err != nil {
+		return fmt.Errorf("setting up health checks: %w", err)
+	}
+	return nil
+}
+
+func serverVersion(cfg *rest.Config) (string, error) {
+	client, err := discovery.NewDiscoveryClientForConfig(cfg)
+	if err != nil {
+		return "", fmt.Errorf("asking for the version of the API server: %w", err)
+	}
+	info, err := client.ServerVersion()
+	if err != nil {
+		return "", fmt.Errorf("asking for the version of the API server: %w", err)
+	}
+	return info.GitVersion, nil
+}

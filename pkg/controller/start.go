@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mesh"
+	"github.com/l7mp/mc-wan/pkg/ports"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// lookup finds out who the own cluster is.
+func lookup(ctx context.Context, reader client.Reader, opts Options) (translate.Cluster, error) {
+	system := &corev1.Namespace{}
+	if err := reader.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, system); err != nil {
+		return translate.Cluster{}, fmt.Errorf("reading the uid of namespace %s: %w", metav1.NamespaceSystem, err)
+	}
+	domain, err := trustDomain(ctx, reader, opts)
+	if err != nil {
+		return translate.Cluster{}, err
+	}
+	return translate.Cluster{
+		ID:          opts.ClusterID,
+		UID:         string(system.UID),
+		TrustDomain: domain,
+		Identities: v1alpha1.Identities{
+			Egress:  mesh.Identity(domain, opts.EgressServiceAccount),
+			Ingress: mesh.Identity(domain, opts.IngressServiceAccount),
+		},
+		Controller: mesh.Identity(domain, v1alpha1.ControllerName),
+	}, nil
+}
+
+func trustDomain(ctx context.Context, reader client.Reader, opts Options) (string, error) {
+	if opts.TrustDomain != "" {
+		return opts.TrustDomain, nil
+	}
+	key := types.NamespacedName{Namespace: opts.IstioNamespace, Name: mesh.ConfigMapName(opts.IstioRevision)}
+	config := &corev1.ConfigMap{}
+	if err := reader.Get(ctx, key, config); err != nil {
+		return "", fmt.Errorf("reading the mesh configuration %s for the trust domain: %w; is Istio installed there? Else set --istio-namespace, --istio-revision or --trust-domain", key, err)
+	}
+	return mesh.TrustDomain(config.Data)
+}
+
+// starter does what a new leader does once: it finds out which keys use paths, and has keys looked at for which no event
+// comes, because what they are about went away while nobody looked.
+type starter struct{ *core }
+
+// Start runs once the cache is there.
+func (s *starter) Start(ctx context.Context) error {
+	kinds := importKinds()
+	written, err := s.applier.Owned(ctx, kinds)
+	if err != nil {
+		return fmt.Errorf("looking at what was written before: %w", err)
+	}
+	keys := map[types.NamespacedName]bool{}
+	for _, key := range s.advertised(ctx) {
+		keys[key] = true
+	}
+	for _, obj := range written {
+		if key, ok := keyOf(ownerOf(obj), "import"); ok {
+			keys[key] = true
+		}
+	}
+	users := []string{fleetKey}
+	for key := range keys {
+		users = append(users, importOwner(key))
+		s.imports.ask(key)
+	}
+	s.exports.ask(s.allExports(ctx)...)
+	s.fleet.ask(types.NamespacedName{Name: fleetKey})
+	if s.paths.expect(users) {
+		return s.sweepPaths(ctx)
+	}
+	return nil
+}
+
+// observePorts reads from the derived Services which leg ports are in use.
+func (c *core) observePorts(ctx context.Context) ([]ports.Observation, error) {
+	var list corev1.ServiceList
+	if err := c.cache.List(ctx, &list, client.InNamespace(v1alpha1.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing derived Services: %w", err)
+	}
+	var out []ports.Observation
+	for i := range list.Items {
+		if key, ok := keyOf(ownerOf(&list.Items[i]), "import"); ok {
+			out = append(out, observedPorts(key, &list.Items[i])...)
+		}
+	}
+	return out, nil
+}
+
+// observedPorts are the leg ports of one derived Service: each service port leads to its plain listener, and beside it
+// stands the mTLS listener's own port under the name mtls-<service port>.
+func observedPorts(key types.NamespacedName, service *corev1.Service) []ports.Observation {
+	plain, mtls := map[int32]int32{}, map[int32]int32{}
+	for _, p := range service.Spec.Ports {
+		number, isMTLS := strings.CutPrefix(p.Name, "mtls-")
+		of, err := strconv.ParseInt(number, 10, 32)
+		if isMTLS && err == nil {
+			mtls[int32(of)] = p.TargetPort.IntVal
+		} else {
+			plain[p.Port] = p.TargetPort.IntVal
+		}
+	}
+	var out []ports.Observation
+	for _, port := range slices.Sorted(maps.Keys(plain)) {
+		if second, ok := mtls[port]; ok {
+			out = append(out, ports.Observation{
+				Key: ports.Key{Namespace: key.Namespace, Name: key.Name, Port: port}, Ports: []int32{plain[port], second},
+			})
+		}
+	}
+	return out
+}
+
+// cacheSynced is ready once every informer has been filled.
+func cacheSynced(cc cache.Cache) healthz.Checker {
+	return func(req *http.Request) error {
+		ctx, cancel := context.WithTimeout(req.Context(), time.Second)
+		defer cancel()
+		if !cc.WaitForCacheSync(ctx) {
+			return errors.New("caches are not synced")
+		}
+		return nil
+	}
+}
