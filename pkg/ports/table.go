@@ -3,17 +3,19 @@
 package ports
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 // ErrExhausted is returned when no port is left that the caller may have.
 var ErrExhausted = errors.New("out of leg ports")
-
-// ErrCorrupt is returned by Parse for data that no version of this package wrote. Rebuild the table with Repair from New.
-var ErrCorrupt = errors.New("corrupt port table")
-
-// ErrVersion is returned by Parse for data of a newer version: it must not be overwritten.
-var ErrVersion = errors.New("port table of a newer version")
 
 // Key is what ports are allocated for: one port of one imported service. Policy is empty except for a leg with a fixed
 // WAN policy.
@@ -24,6 +26,31 @@ type Key struct {
 	Port int32
 	// Policy is the WAN policy of a leg that has a fixed one, else empty.
 	Policy string
+}
+
+// String is the key for messages: namespace/name:port, with the policy if there is one.
+func (k Key) String() string {
+	if k.Policy == "" {
+		return fmt.Sprintf("%s/%s:%d", k.Namespace, k.Name, k.Port)
+	}
+	return fmt.Sprintf("%s/%s:%d over %s", k.Namespace, k.Name, k.Port, k.Policy)
+}
+
+func compareKeys(a, b Key) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Policy, b.Policy))
+}
+
+// validate keeps out what Parse would not read back.
+func (k Key) validate() error {
+	for _, name := range []string{k.Namespace, k.Name, cmp.Or(k.Policy, "none")} {
+		if len(validation.IsDNS1123Label(name)) > 0 {
+			return fmt.Errorf("%q in the leg %s is not an RFC 1123 label", name, k)
+		}
+	}
+	if len(validation.IsValidPortNum(int(k.Port))) > 0 {
+		return fmt.Errorf("the service port of the leg %s is not in 1 to 65535", k)
+	}
+	return nil
 }
 
 // Set is a set of port numbers.
@@ -45,54 +72,119 @@ func (s Set) Has(number int32) bool {
 }
 
 // Table says which leg ports belong to which key, and in which order the free ones will be given out. It is a value:
-// every change returns a new Table and leaves the receiver as it was. The zero value is not usable; see New and Parse.
-type Table struct{}
-
-// New is the table in which nothing is allocated.
-func New() Table { return Table{} }
-
-// Parse reads what Data wrote; nil or empty data is New. Errors are ErrCorrupt or ErrVersion and name the field.
-func Parse(data map[string]string) (Table, error) { return Table{}, nil }
-
-// Data is the table as the data of a ConfigMap: the same table gives the same bytes.
-func (t Table) Data() (map[string]string, error) { return nil, nil }
-
-// Allocate gives the key n ports outside avoid. A key that has ports keeps them: it gets more or fewer only if n differs,
-// and another one for each that is in avoid now. On error (ErrExhausted) the table is unchanged.
-func (t Table) Allocate(key Key, n int, avoid Set) (Table, []int32, error) { return t, nil, nil }
-
-// Release takes the key's ports back. A freed port is not given out again until every other free one has been.
-func (t Table) Release(key Key) Table { return t }
-
-// Retain releases every key for which keep says no.
-func (t Table) Retain(keep func(Key) bool) Table { return t }
-
-// Get is what the key has, in the order it was allocated; nil when it has nothing.
-func (t Table) Get(key Key) []int32 { return nil }
-
-// Keys are the keys that have ports, sorted.
-func (t Table) Keys() []Key { return nil }
-
-// Free is how many ports are left.
-func (t Table) Free() int { return 0 }
-
-// Equal says whether two tables are the same, order of free ports included.
-func (t Table) Equal(o Table) bool { return false }
-
-// Observation is what a live derived Service says about a key.
-type Observation struct {
-	Key   Key
-	Ports []int32
+// every change returns a new Table and leaves the receiver as it was, so it may be read by many at once. The zero value has
+// no free port; see New and Parse.
+type Table struct {
+	// legs are the allocations by service. The lists are never changed in place: tables share them.
+	legs map[service][]leg
+	// free is the queue of free ports, the next one first. Never changed in place.
+	free []int32
+	// names is about how many bytes the names in legs take when encoded.
+	names int
 }
 
-// Repair brings the table in line with the live derived Services, at start or when the table was lost. Live ports win
-// over the table; of two live claims to a port the one that the table agrees with wins, else the lower key. Keys of the
-// table that are not observed stay, unless a live one took a port of theirs. Findings say what was changed; empty means
-// that the table was right.
-func (t Table) Repair(live []Observation) (Table, []Finding) { return t, nil }
+type service struct{ namespace, name string }
 
-// Finding is one thing that Repair changed.
-type Finding struct {
-	Key     Key
-	Message string
+// leg is one key of a service with its ports; a service's legs are sorted by port and policy.
+type leg struct {
+	port   int32
+	policy string
+	ports  []int32
+}
+
+// New is the table in which nothing is allocated: the ports are given out in ascending order first.
+func New() Table {
+	return Table{legs: map[service][]leg{}, free: allPorts()}
+}
+
+// Total is how many ports there are for legs.
+func Total() int {
+	return int(v1alpha1.MaxLegPort-v1alpha1.MinLegPort+1) - int(v1alpha1.MaxIstioPort-v1alpha1.MinIstioPort+1)
+}
+
+func allPorts() []int32 {
+	out := make([]int32, 0, Total())
+	for p := v1alpha1.MinLegPort; p <= v1alpha1.MaxLegPort; p++ {
+		if usable(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// usable says whether the number may be a leg's at all.
+func usable(p int32) bool {
+	return p >= v1alpha1.MinLegPort && p <= v1alpha1.MaxLegPort && (p < v1alpha1.MinIstioPort || p > v1alpha1.MaxIstioPort)
+}
+
+// Get is what the key has, in the order it was allocated; nil when it has nothing.
+func (t Table) Get(key Key) []int32 { return slices.Clone(t.get(key)) }
+
+func (t Table) get(key Key) []int32 {
+	legs := t.legs[serviceOf(key)]
+	if i, found := findLeg(legs, key); found {
+		return legs[i].ports
+	}
+	return nil
+}
+
+// Keys are the keys that have ports, sorted.
+func (t Table) Keys() []Key {
+	var out []Key
+	for s, legs := range t.legs {
+		for _, l := range legs {
+			out = append(out, keyOf(s, l))
+		}
+	}
+	slices.SortFunc(out, compareKeys)
+	return out
+}
+
+// Free is how many ports are left.
+func (t Table) Free() int { return len(t.free) }
+
+// Equal says whether two tables are the same, order of free ports included.
+func (t Table) Equal(o Table) bool {
+	sameLeg := func(a, b leg) bool {
+		return a.port == b.port && a.policy == b.policy && slices.Equal(a.ports, b.ports)
+	}
+	return slices.Equal(t.free, o.free) &&
+		maps.EqualFunc(t.legs, o.legs, func(a, b []leg) bool { return slices.EqualFunc(a, b, sameLeg) })
+}
+
+func serviceOf(k Key) service { return service{namespace: k.Namespace, name: k.Name} }
+
+func keyOf(s service, l leg) Key {
+	return Key{Namespace: s.namespace, Name: s.name, Port: l.port, Policy: l.policy}
+}
+
+func findLeg(legs []leg, key Key) (int, bool) {
+	return slices.BinarySearchFunc(legs, key, func(l leg, k Key) int {
+		return cmp.Or(cmp.Compare(l.port, k.Port), cmp.Compare(l.policy, k.Policy))
+	})
+}
+
+// with is the table with the ports given to the key, or with the key gone if there are none. The queue is the caller's.
+func (t Table) with(key Key, ports, free []int32) Table {
+	s := serviceOf(key)
+	legs := slices.Clone(t.legs[s])
+	i, found := findLeg(legs, key)
+	switch {
+	case found && len(ports) == 0:
+		legs = slices.Delete(legs, i, i+1)
+	case found:
+		legs[i].ports = ports
+	case len(ports) > 0:
+		legs = slices.Insert(legs, i, leg{port: key.Port, policy: key.Policy, ports: ports})
+	}
+	out := Table{legs: maps.Clone(t.legs), free: free, names: t.names + encodedNames(s, legs) - encodedNames(s, t.legs[s])}
+	if out.legs == nil {
+		out.legs = map[service][]leg{}
+	}
+	if len(legs) == 0 {
+		delete(out.legs, s)
+	} else {
+		out.legs[s] = legs
+	}
+	return out
 }
