@@ -29,6 +29,10 @@ func TestManifests(t *testing.T) {
 			}
 		}
 	}
+	// the version of the chart's own copy of these kinds: an older one would be refused by a cluster that has newer objects
+	if v := objects[0].GetLabels()["multicluster.x-k8s.io/release-version"]; v != "v0.5.2" {
+		t.Errorf("MCS kinds are of %q", v)
+	}
 	want := []string{
 		"CustomResourceDefinition serviceexports.multicluster.x-k8s.io",
 		"CustomResourceDefinition serviceimports.multicluster.x-k8s.io",
