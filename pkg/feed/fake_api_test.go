@@ -30,6 +30,7 @@ type fakeAPI struct {
 	queries   []string
 	headers   []http.Header
 	bookmarks bool
+	watching  int
 }
 
 type storedObject struct {
@@ -217,6 +218,8 @@ func (a *fakeAPI) watch(w http.ResponseWriter, r *http.Request, resource string)
 	defer ends.Stop()
 	marks := time.NewTicker(time.Minute)
 	defer marks.Stop()
+	a.set(func(a *fakeAPI) { a.watching++ })
+	defer a.set(func(a *fakeAPI) { a.watching-- })
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	flusher := w.(http.Flusher)
