@@ -318,7 +318,7 @@ func TestAllReasonsAreTold(t *testing.T) {
 func TestMessagesAreBounded(t *testing.T) {
 	var many []v1alpha1.AdvertisedPort
 	for i := range int32(250) {
-		many = append(many, tcp(strings.Repeat("n", 60)+string(rune('a'+i%26))+string(rune('a'+i/26)), i+1))
+		many = append(many, tcp(strings.Repeat("n", 60)+string('a'+i%26)+string('a'+i/26), i+1))
 	}
 	exports := []export{exportOf("a", 1, ports(many...))}
 	for i := range 100 {
