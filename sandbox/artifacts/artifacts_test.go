@@ -156,30 +156,6 @@ func TestGoBuildOutputs(t *testing.T) {
 	}
 }
 
-func TestParseRefs(t *testing.T) {
-	table := `REF                    TYPE                                                 DIGEST                SIZE      PLATFORMS   LABELS
-mcwan.local/pause:1    application/vnd.docker.distribution.manifest.v2+json sha256:aa 1.4 MiB   linux/amd64 io.cri-containerd.image=managed,io.cri-containerd.pinned=pinned
-sha256:bb              application/vnd.docker.distribution.manifest.v2+json sha256:aa 1.4 MiB   linux/amd64 -
-`
-	got, err := parseRefs(table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []ref{
-		{"mcwan.local/pause:1", "sha256:aa", "io.cri-containerd.image=managed,io.cri-containerd.pinned=pinned"},
-		{"sha256:bb", "sha256:aa", "-"},
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("refs %q, want %q", got, want)
-	}
-	if got, err := parseRefs("REF TYPE DIGEST SIZE PLATFORMS LABELS\n"); err != nil || len(got) != 0 {
-		t.Errorf("no images: %q, %v", got, err)
-	}
-	if _, err := parseRefs("REF TYPE\nsomething else\n"); err == nil {
-		t.Error("a table of another form is read")
-	}
-}
-
 func TestCloneTemplate(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "template/containerd/snapshots/1/fs/bin/sh", "program")

@@ -12,13 +12,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
 )
 
 // templateConfig configures the containerd that imports images. Plugins that are off need kernel features, write to
-// folders outside the root, or have no part in a node of the sandbox; clusters' nodes switch the same ones off.
+// folders outside the root, or have no part in importing: the CRI plugin of a cluster takes note of every image that
+// it finds when it starts (CheckImages in containerd's internal/cri/server/images).
 //
 //go:embed template.toml
 var templateConfig string
@@ -121,7 +123,7 @@ func (b *builder) importInto(ctx context.Context, images []Image, was map[string
 				return err
 			}
 		}
-		return c.awaitManaged(ctx, images)
+		return nil
 	}()
 	return errors.Join(err, c.stop())
 }
@@ -145,7 +147,7 @@ func (b *builder) startContainerd(ctx context.Context, log *stepLog) (*importer,
 	}
 	var config bytes.Buffer
 	err = template.Must(template.New("containerd").Parse(templateConfig)).Execute(&config, map[string]string{
-		"Root": b.templateRoot(), "State": dir, "Pause": PauseImage,
+		"Root": b.templateRoot(), "State": dir,
 	})
 	configFile := filepath.Join(dir, "config.toml")
 	if err := errors.Join(err, writeFile(configFile, config.Bytes())); err != nil {
@@ -204,30 +206,17 @@ func (c *importer) ctr(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// stale lists the references to remove: images that are gone or about to be replaced, and the references by digest
-// that the CRI plugin keeps beside each name, which would keep the old layers alive.
+// stale lists the images to remove: those that are gone, and those that are about to be replaced.
 func (c *importer) stale(ctx context.Context, images []Image, was map[string]string) ([]string, error) {
+	table, err := c.ctr(ctx, "images", "list", "--quiet")
+	if err != nil {
+		return nil, err
+	}
 	keep := map[string]bool{}
 	for _, image := range images {
 		keep[image.Name] = was[image.Name] == image.Digest
 	}
-	refs, err := c.refs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	kept := map[string]bool{}
-	for _, r := range refs {
-		if keep[r.name] {
-			kept[r.target] = true
-		}
-	}
-	var list []string
-	for _, r := range refs {
-		if !kept[r.target] {
-			list = append(list, r.name)
-		}
-	}
-	return list, nil
+	return slices.DeleteFunc(strings.Fields(table), func(name string) bool { return keep[name] }), nil
 }
 
 // remove deletes references and waits for containerd to delete what only they held.
@@ -237,23 +226,6 @@ func (c *importer) remove(ctx context.Context, refs []string) error {
 	}
 	_, err := c.ctr(ctx, append([]string{"images", "rm", "--sync"}, refs...)...)
 	return err
-}
-
-// awaitManaged waits until the CRI plugin, which learns of imports by events, has taken note of every image.
-func (c *importer) awaitManaged(ctx context.Context, images []Image) error {
-	return c.await(ctx, "the CRI plugin did not take note of every image", func() (bool, error) {
-		refs, err := c.refs(ctx)
-		managed := map[string]bool{}
-		for _, r := range refs {
-			managed[r.name] = strings.Contains(r.labels, "io.cri-containerd.image=managed")
-		}
-		for _, image := range images {
-			if !managed[image.Name] {
-				return false, err
-			}
-		}
-		return true, err
-	})
 }
 
 // await polls until ok, containerd's end, an error or templateTimeout.
@@ -272,34 +244,4 @@ func (c *importer) await(ctx context.Context, what string, ok func() (bool, erro
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// ref is a name of an image in containerd.
-type ref struct {
-	name, target, labels string
-}
-
-// refs lists the images of the namespace.
-func (c *importer) refs(ctx context.Context) ([]ref, error) {
-	text, err := c.ctr(ctx, "images", "list")
-	if err != nil {
-		return nil, err
-	}
-	return parseRefs(text)
-}
-
-// parseRefs reads the table of `ctr images list`: REF, TYPE, DIGEST, SIZE (two words), PLATFORMS, LABELS.
-func parseRefs(table string) ([]ref, error) {
-	var list []ref
-	for i, line := range strings.Split(strings.TrimSpace(table), "\n") {
-		fields := strings.Fields(line)
-		if i == 0 {
-			continue
-		}
-		if len(fields) < 3 || !strings.HasPrefix(fields[2], "sha256:") {
-			return nil, fmt.Errorf("ctr images list: cannot read %q", line)
-		}
-		list = append(list, ref{name: fields[0], target: fields[2], labels: fields[len(fields)-1]})
-	}
-	return list, nil
 }
