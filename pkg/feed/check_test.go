@@ -102,7 +102,9 @@ func TestCheckAdvertisement(t *testing.T) {
 		{"affinity for ever", func(s *spec) {
 			s.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr(int32(86401))}}
 		}, v1alpha1.RefusedBounds},
-		{"affinity without numbers", func(s *spec) { s.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{}} }, ""},
+		{"affinity without numbers", func(s *spec) {
+			s.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{}}
+		}, ""},
 		{"internalTrafficPolicy", func(s *spec) { s.InternalTrafficPolicy = ptr(corev1.ServiceInternalTrafficPolicy("Everywhere")) }, v1alpha1.RefusedBounds},
 		{"trafficDistribution", func(s *spec) { s.TrafficDistribution = ptr("PreferClose") }, ""},
 		{"trafficDistribution with spaces", func(s *spec) { s.TrafficDistribution = ptr("as you like") }, v1alpha1.RefusedBounds},

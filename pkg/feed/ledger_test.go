@@ -146,14 +146,14 @@ func (m *model) act() {
 // Whatever happens: only what left the feed is removed, not before its grace unless it was draining, and a feed that
 // is fine and quiet ends with exactly the copies of what it publishes.
 func TestLedgerNeverRemovesWhatIsPublished(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range uint64(40) {
 		m := &model{
 			t: t, rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 			ledger: newLedger(testRules(), translate.AdvertisementName, DefaultReaderLimits(), DefaultTiming()),
 			held:   map[string]v1alpha1.ServiceAdvertisementSpec{}, feed: map[string]bool{}, absent: map[string]time.Time{}, drains: map[string]bool{},
 		}
 		m.ledger.streams = [sides]streamState{{read: true, opened: true}, {read: true, opened: true}}
-		for range 200 {
+		for range 150 {
 			m.step()
 		}
 		m.broken, m.lying = false, false

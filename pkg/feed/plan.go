@@ -188,8 +188,7 @@ func (p *planner) refuse(name string, o *object, v verdict) {
 // planCopies goes through what the Sink holds. A namespace that the operator has closed is cleared whatever the peer
 // says, and whether or not it can be read.
 func (p *planner) planCopies() {
-	for _, name := range slices.Sorted(maps.Keys(p.copies)) {
-		c := p.copies[name]
+	for name, c := range p.copies {
 		switch {
 		case !NamespaceAllowed(p.rules, c.spec.Namespace):
 			p.out.remove = append(p.out.remove, name)
@@ -199,6 +198,7 @@ func (p *planner) planCopies() {
 			p.out.remove = append(p.out.remove, name)
 		}
 	}
+	slices.Sort(p.out.remove)
 	for name := range p.gone {
 		if p.copies[name] == nil {
 			delete(p.gone, name)

@@ -110,6 +110,7 @@ func waysToBreak() []broken {
 func TestUnreadableIsNotEmpty(t *testing.T) {
 	for _, b := range waysToBreak() {
 		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, "secure/payment", "shop/cart")
 				w.start()
@@ -119,7 +120,7 @@ func TestUnreadableIsNotEmpty(t *testing.T) {
 				after(30 * time.Second)
 				w.wantReason(b.reason, b.message)
 				before, reports := w.sink.written(), len(w.sink.reports[there])
-				after(time.Hour)
+				after(10 * time.Minute)
 				w.wantNames("secure/payment", "shop/cart")
 				w.wantReason(b.reason, b.message)
 				if r := w.sink.last(there); !r.SyncedOnce || r.Counts.Accepted != 2 || r.Card == nil {
@@ -148,6 +149,7 @@ func TestUnreadableIsNotEmpty(t *testing.T) {
 func TestUnreadableFromTheStart(t *testing.T) {
 	for _, b := range waysToBreak() {
 		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, "secure/payment", "shop/cart")
 				w.start()
@@ -156,7 +158,7 @@ func TestUnreadableFromTheStart(t *testing.T) {
 				w.start()
 				after(30 * time.Second)
 				before := w.sink.written()
-				after(time.Hour)
+				after(5 * time.Minute)
 				w.wantNames("secure/payment", "shop/cart")
 				w.wantReason(b.reason, b.message)
 				if r := w.sink.last(there); r.SyncedOnce || r.Counts.Accepted != 2 {

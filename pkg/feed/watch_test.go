@@ -131,7 +131,7 @@ func TestWatchCannotBeRead(t *testing.T) {
 				after(time.Minute)
 				w.wantReason(v1alpha1.ReasonUnreadable, row.message)
 				reports := len(w.sink.reports[there])
-				after(20 * time.Minute)
+				after(10 * time.Minute)
 				w.wantNames("secure/payment", "shop/cart")
 				if now := len(w.sink.reports[there]); now != reports {
 					t.Errorf("%d more reports: the peer seems to be readable between two attempts: %+v", now-reports, w.sink.reports[there][reports:])
@@ -204,15 +204,15 @@ func TestWatchIsRefused(t *testing.T) {
 			return isWatch(r, advertisements) && says(503, "text/plain", "no healthy upstream")(rw, r)
 		})
 		w.start()
-		after(time.Hour)
+		after(10 * time.Minute)
 		w.wantReason(v1alpha1.ReasonUnreachable, "")
 		for _, r := range w.sink.reports[there] {
 			if r.Reason == v1alpha1.ReasonSynced {
 				t.Errorf("report %+v: the feed was never watched", r)
 			}
 		}
-		if n := w.api.count("limit="); n > 800 {
-			t.Errorf("%d lists in an hour", n)
+		if n := w.api.count("limit="); n > 150 {
+			t.Errorf("%d lists in ten minutes", n)
 		}
 	})
 }
