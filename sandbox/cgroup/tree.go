@@ -37,9 +37,10 @@ func Detect(mount string) (*Tree, error) {
 	if stat.Type == unix.CGROUP2_SUPER_MAGIC {
 		return unified(mount)
 	}
+	// beside the controllers' hierarchies there may be a unified one without controllers, which runc uses as well
 	return split(mount, func(dir string) bool {
 		var s unix.Statfs_t
-		return unix.Statfs(dir, &s) == nil && s.Type == unix.CGROUP_SUPER_MAGIC
+		return unix.Statfs(dir, &s) == nil && (s.Type == unix.CGROUP_SUPER_MAGIC || s.Type == unix.CGROUP2_SUPER_MAGIC)
 	})
 }
 
