@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mesh"
+)
+
+// TestBadExports: each gives a condition, is put right by doing what the message says, and harms no other export.
+func TestBadExports(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	two.service("good", 1)
+	two.export("good", "high")
+	one.imported("good", two.id)
+
+	t.Run("unknown WAN policy", func(t *testing.T) {
+		two.service("unknown-policy", 1)
+		export := two.export("unknown-policy", "no-such-policy")
+		two.exportIs(export.Name, v1alpha1.ConditionWANPolicy, metav1.ConditionFalse, v1alpha1.ReasonUnknownPolicy)
+		two.exportIs(export.Name, "Ready", metav1.ConditionFalse, "Failed")
+		if err := one.gone(&mcsv1beta1.ServiceImport{}, f.namespace, export.Name); err != nil {
+			t.Error(err)
+		}
+		change(two, export, func(e *mcsv1beta1.ServiceExport) { e.Annotations[v1alpha1.AnnotationWANPolicy] = "high" })
+		one.imported(export.Name, two.id)
+	})
+	t.Run("no Service", func(t *testing.T) {
+		export := two.export("no-service", "high")
+		two.exportIs(export.Name, "Valid", metav1.ConditionFalse, "NoService")
+		two.service("no-service", 1)
+		two.exportIs(export.Name, "Valid", metav1.ConditionTrue, "Valid")
+		one.imported(export.Name, two.id)
+	})
+	t.Run("ExternalName", func(t *testing.T) {
+		two.create(&corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "external"},
+			Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com"},
+		})
+		two.export("external", "high")
+		two.exportIs("external", "Valid", metav1.ConditionFalse, "InvalidServiceType")
+	})
+	t.Run("UDP", func(t *testing.T) {
+		two.create(service(f.namespace, "mixed",
+			corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromInt32(80)},
+			corev1.ServicePort{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP, TargetPort: intstr.FromInt32(53)}))
+		two.create(slice(f.namespace, "mixed", 80, "10.9.9.9"))
+		two.export("mixed", "high")
+		two.exportIs("mixed", v1alpha1.ConditionPortsCarried, metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol)
+		two.exportIs("mixed", "Ready", metav1.ConditionTrue, "Ready")
+		if si := one.imported("mixed", two.id); len(si.Spec.Ports) != 2 {
+			t.Errorf("ports %v", si.Spec.Ports)
+		}
+	})
+	one.imported("good", two.id)
+}
+
+// TestBadPolicies: a policy that cannot be used says why, and the others stay in use.
+func TestBadPolicies(t *testing.T) {
+	f := newFleet(t, 1)
+	one := f.members[0]
+	one.policyIs("high", metav1.ConditionTrue, v1alpha1.ReasonReady)
+	one.create(policy("twin", "lte", 31111, false))
+	one.policyIs("twin", metav1.ConditionFalse, v1alpha1.ReasonPortConflict)
+	one.policyIs("high", metav1.ConditionTrue, v1alpha1.ReasonReady)
+	one.create(policy("feed", "lte", v1alpha1.EgressFeedPort, false))
+	one.policyIs("feed", metav1.ConditionFalse, v1alpha1.ReasonPortReserved)
+	one.create(policy("second-default", "lte", 31119, true))
+	one.policyIs("second-default", metav1.ConditionTrue, v1alpha1.ReasonDefaultConflict)
+	for port, who := range map[int32]string{15021: "Istio", 20000: "legs"} {
+		if err := one.Create(t.Context(), policy("reserved", "lte", port, false)); err == nil {
+			t.Errorf("port %d of %s is not refused", port, who)
+		}
+	}
+	one.remove(policy("high", "", 0, false))
+	one.policyIs("twin", metav1.ConditionTrue, v1alpha1.ReasonReady)
+}
+
+// TestBadPeers: a Peer that cannot be accepted says why, is not called, and does not disturb those that are joined.
+func TestBadPeers(t *testing.T) {
+	f := joined(t, 2)
+	one, two, three := f.members[0], f.members[1], shared.clusters[2]
+	third := func(mutate func(*v1alpha1.Peer)) *v1alpha1.Peer {
+		peer := (&member{cluster: three, fleet: f}).asPeer()
+		mutate(peer)
+		return peer
+	}
+	for name, c := range map[string]struct {
+		peer   *v1alpha1.Peer
+		reason string
+	}{
+		"own card":            {one.asPeer(), v1alpha1.ReasonOwnCluster},
+		"unreachable address": {third(func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = []string{"127.0.0.1"} }), v1alpha1.ReasonInvalidAddress},
+		"another's identity":  {third(func(p *v1alpha1.Peer) { p.Spec.Identities = two.asPeer().Spec.Identities }), v1alpha1.ReasonInvalidIdentity},
+	} {
+		t.Run(name, func(t *testing.T) {
+			one.create(c.peer)
+			one.peerIs(c.peer.Name, v1alpha1.ConditionAccepted, metav1.ConditionFalse, c.reason)
+			one.peerIs(c.peer.Name, v1alpha1.ConditionReady, metav1.ConditionFalse, c.reason)
+			one.remove(c.peer)
+		})
+	}
+	t.Run("taken id", func(t *testing.T) {
+		twin := third(func(p *v1alpha1.Peer) { p.Spec.ClusterUID = "11111111-1111-1111-1111-111111111111" })
+		other := third(func(p *v1alpha1.Peer) {
+			p.Name, p.Spec.ClusterID = "cluster-4", "cluster-4"
+			p.Spec.ClusterUID = twin.Spec.ClusterUID
+			p.Spec.Identities.Egress, p.Spec.Identities.Ingress = p.Spec.Identities.Egress+"-4", p.Spec.Identities.Ingress+"-4"
+		})
+		one.create(twin)
+		one.peerIs(twin.Name, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+		one.create(other)
+		one.peerIs(other.Name, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonDuplicateID)
+		one.remove(other)
+		one.remove(twin)
+	})
+	if got := f.gateways.count(one.id, one.id); got != 0 {
+		t.Errorf("the own cluster was called %d times", got)
+	}
+	one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+}
+
+func TestMeshThatFightsIsTold(t *testing.T) {
+	f := newFleet(t, 1)
+	one := f.members[0]
+	deployment := istiod()
+	set := func(image string, env ...corev1.EnvVar) {
+		change(one, deployment, func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Image, d.Spec.Template.Spec.Containers[0].Env = image, env
+		})
+	}
+	t.Cleanup(func() { set("docker.io/istio/pilot:1.31.1") })
+	set("docker.io/istio/pilot:1.29.0", corev1.EnvVar{Name: "ENABLE_MCS_HOST", Value: "true"})
+	for _, reason := range []string{mesh.ReasonIstioTooOld, mesh.ReasonMCSHost} {
+		one.eventually(soon, "event "+reason, func() error {
+			var list eventsv1.EventList
+			if err := one.List(t.Context(), &list, client.InNamespace("istio-system")); err != nil {
+				return err
+			}
+			for _, e := range list.Items {
+				if e.Reason == reason && e.Regarding.Name == "istiod" && e.Type == corev1.EventTypeWarning {
+					return nil
+				}
+			}
+			return fmt.Errorf("%d events, none of them", len(list.Items))
+		})
+	}
+}

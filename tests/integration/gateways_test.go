@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// fault is what is wrong on the way from one cluster to another.
+type fault string
+
+const (
+	works fault = ""
+	// cut: no tunnel leads there.
+	cut fault = "cut"
+	// turnedAway: the peer's ingress gateway does not know the caller.
+	turnedAway fault = "turned away"
+	// otherIdentity: what answers there is not the pinned identity.
+	otherIdentity fault = "other identity"
+	// garbled: something answers, but not in our language.
+	garbled fault = "garbled"
+)
+
+// gateways play the egress and ingress gateways of all clusters: they lead /peers/<cluster>/ to that cluster's feed, and
+// tell it who calls.
+type gateways struct {
+	mu      sync.Mutex
+	feeds   map[string]string
+	callers map[string]string
+	faults  map[[2]string]fault
+	open    map[*passage]bool
+	calls   map[[2]string]int
+}
+
+func newGateways() *gateways {
+	return &gateways{
+		feeds: map[string]string{}, callers: map[string]string{}, faults: map[[2]string]fault{},
+		open: map[*passage]bool{}, calls: map[[2]string]int{},
+	}
+}
+
+// passage is a call under way.
+type passage struct {
+	way    [2]string
+	cancel context.CancelFunc
+}
+
+// connect says where a cluster's feed is served and as whom its egress gateway calls.
+func (g *gateways) connect(id, feed, egressIdentity string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.feeds[id], g.callers[id] = feed, egressIdentity
+}
+
+// set makes a fault on the way from one cluster to another, or ends it; calls under way end.
+func (g *gateways) set(from, to string, f fault) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	way := [2]string{from, to}
+	g.faults[way] = f
+	for p := range g.open {
+		if p.way == way {
+			p.cancel()
+		}
+	}
+}
+
+// count is how many calls went from one cluster to another.
+func (g *gateways) count(from, to string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.calls[[2]string{from, to}]
+}
+
+func baseURL(clusterID string) string { return "http://egress/peers/" + clusterID }
+
+// egress is the egress gateway of a cluster.
+func (g *gateways) egress(id string) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) { return g.carry(id, r) })
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
+	rest, ok := strings.CutPrefix(r.URL.Path, "/peers/")
+	to, path, _ := strings.Cut(rest, "/")
+	if !ok {
+		return answer(r, http.StatusNotFound, ""), nil
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	p := &passage{way: [2]string{from, to}, cancel: cancel}
+	g.mu.Lock()
+	f, feed, caller := g.faults[p.way], g.feeds[to], g.callers[from]
+	g.open[p] = true
+	g.calls[p.way]++
+	g.mu.Unlock()
+	end := func() {
+		cancel()
+		g.mu.Lock()
+		delete(g.open, p)
+		g.mu.Unlock()
+	}
+	switch {
+	case f == works && feed != "":
+		return g.forward(r.Clone(ctx), feed, "/"+path, caller, end)
+	case f == works:
+		end()
+		return answer(r, http.StatusNotFound, "no route"), nil
+	}
+	end()
+	return fails(r, f)
+}
+
+// forward makes the call that the peer's ingress gateway makes.
+func (g *gateways) forward(r *http.Request, feed, path, caller string, end func()) (*http.Response, error) {
+	r.URL.Scheme, r.URL.Host, r.URL.Path, r.RequestURI = "http", feed, path, ""
+	r.Header = r.Header.Clone()
+	r.Header.Set("x-mcw-peer", caller)
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		end()
+		return answer(r, http.StatusServiceUnavailable, fmt.Sprintf("upstream connect error: %v", err)), nil
+	}
+	resp.Body = &body{ReadCloser: resp.Body, end: end}
+	return resp, nil
+}
+
+type body struct {
+	io.ReadCloser
+	end func()
+}
+
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	b.end()
+	return err
+}
+
+// fails is what the own egress gateway makes of a fault.
+func fails(r *http.Request, f fault) (*http.Response, error) {
+	switch f {
+	case turnedAway:
+		return answer(r, http.StatusForbidden, "RBAC: access denied"), nil
+	case otherIdentity:
+		return answer(r, http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, "+
+			"transport failure reason: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify SAN list:TLS_error_end"), nil
+	case garbled:
+		return answer(r, http.StatusOK, "<html>captive portal</html>"), nil
+	case cut:
+		return answer(r, http.StatusServiceUnavailable, "no healthy upstream"), nil
+	}
+	return nil, errors.New("unknown fault")
+}
+
+func answer(r *http.Request, code int, text string) *http.Response {
+	return &http.Response{
+		StatusCode: code, Status: http.StatusText(code), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": []string{"text/plain"}}, Body: io.NopCloser(strings.NewReader(text)), Request: r,
+	}
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/controller"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
+	for _, c := range []struct {
+		fault  fault
+		reason string
+		status metav1.ConditionStatus
+	}{
+		{cut, v1alpha1.ReasonUnreachable, metav1.ConditionFalse},
+		{turnedAway, v1alpha1.ReasonRefused, metav1.ConditionFalse},
+		{otherIdentity, v1alpha1.ReasonIdentityMismatch, metav1.ConditionFalse},
+		{garbled, v1alpha1.ReasonUnreadable, metav1.ConditionFalse},
+	} {
+		t.Run(string(c.fault), func(t *testing.T) {
+			f := joined(t, 2)
+			one, two := f.members[0], f.members[1]
+			two.service("payment", 1)
+			export := two.export("payment", "high")
+			one.imported("payment", two.id)
+
+			f.gateways.set(one.id, two.id, c.fault)
+			one.peerIs(two.id, v1alpha1.ConditionFeedReady, c.status, c.reason)
+			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionFalse, c.reason)
+			before := one.versions()
+			two.remove(export)
+			one.always(time.Second, "nothing is deleted because a peer cannot be read", func() error {
+				si := &mcsv1beta1.ServiceImport{}
+				if err := one.isImported(si, "payment", two.id); err != nil {
+					return err
+				}
+				return sameObjects(before, one.versions())
+			})
+
+			f.gateways.set(one.id, two.id, works)
+			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+		})
+	}
+}
+
+// sameObjects compares which objects there are.
+func sameObjects(before, after map[string]string) error {
+	for key := range before {
+		if _, ok := after[key]; !ok {
+			return fmt.Errorf("%s is gone", key)
+		}
+	}
+	return nil
+}
+
+func TestNewImportsWaitForPeersThatHaveNotBeenRead(t *testing.T) {
+	f := newFleet(t, 2)
+	one, two := f.members[0], f.members[1]
+	f.gateways.set(one.id, two.id, cut)
+	one.create(two.asPeer())
+	one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable)
+	one.service("payment", 1)
+	one.export("payment", "")
+	one.exportIs("payment", "Ready", metav1.ConditionTrue, "Ready")
+	if err := one.gone(&mcsv1beta1.ServiceImport{}, f.namespace, "payment"); err != nil {
+		t.Error(err)
+	}
+	one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonGivenUp)
+	one.imported("payment", one.id)
+}
+
+func TestNewImportsComeOnceThePeerHasBeenRead(t *testing.T) {
+	f := newFleet(t, 2, func(o *controller.Options) { o.PeerSyncTimeout = time.Hour })
+	one, two := f.members[0], f.members[1]
+	two.create(one.asPeer())
+	f.gateways.set(one.id, two.id, cut)
+	one.create(two.asPeer())
+	one.service("payment", 1)
+	one.export("payment", "")
+	one.exportIs("payment", "Ready", metav1.ConditionTrue, "Ready")
+	one.always(time.Second, "no import", func() error { return one.gone(&mcsv1beta1.ServiceImport{}, f.namespace, "payment") })
+	f.gateways.set(one.id, two.id, works)
+	one.imported("payment", one.id)
+}
+
+func TestLeavingTakesWhatThePeerPublished(t *testing.T) {
+	f := joined(t, 3)
+	one, two, three := f.members[0], f.members[1], f.members[2]
+	two.service("payment", 1)
+	two.export("payment", "high")
+	three.service("payment", 1)
+	three.export("payment", "high")
+	one.imported("payment", two.id, three.id)
+	if err := one.lets(two.id, two.identity(v1alpha1.EgressName), true); err != nil {
+		t.Error(err)
+	}
+
+	one.remove(&v1alpha1.Peer{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: two.id}})
+	one.imported("payment", three.id)
+	one.eventually(soon, "its card and advertisements are gone", func() error {
+		if err := one.gone(&v1alpha1.ClusterAdvertisement{}, v1alpha1.Namespace, two.id); err != nil {
+			return err
+		}
+		return one.gone(&v1alpha1.ServiceAdvertisement{}, v1alpha1.Namespace, translate.AdvertisementName(two.id, f.namespace, "payment"))
+	})
+	one.eventually(soon, "it is not let in any more", func() error { return one.lets(two.id, two.identity(v1alpha1.EgressName), false) })
+	two.peerIs(one.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonRefused)
+	two.imported("payment", two.id, three.id)
+}
+
+// lets compares whether the ingress gateway admits a peer.
+func (m *member) lets(id, identity string, want bool) error {
+	policies := &securityv1.AuthorizationPolicyList{}
+	if err := m.List(m.fleet.t.Context(), policies, client.InNamespace(v1alpha1.Namespace)); err != nil {
+		return err
+	}
+	got := false
+	for _, p := range policies.Items {
+		for _, rule := range p.Spec.Rules {
+			for _, from := range rule.From {
+				for _, principal := range from.Source.Principals {
+					got = got || "spiffe://"+principal == identity
+				}
+			}
+		}
+	}
+	if got != want {
+		return fmt.Errorf("%s is let in: %v, want %v", id, got, want)
+	}
+	return nil
+}
+
+func TestChangedCardReachesAPeerThatCannotRead(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	f.gateways.set(one.id, two.id, cut)
+	one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable)
+	slice := gatewaySlice()
+	change(two, slice, func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Addresses = []string{"10.22.0.77"} })
+	one.eventually(soon, "the announced address is in use", func() error {
+		peer := &v1alpha1.Peer{}
+		if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: two.id}, peer); err != nil {
+			return err
+		}
+		for _, hop := range peer.Status.Hops {
+			if hop.Address != "10.22.0.77" {
+				return fmt.Errorf("hops %v", peer.Status.Hops)
+			}
+		}
+		return nil
+	})
+}
+
+func TestAdvertisementsThatAreNotAllowedAreRefused(t *testing.T) {
+	f := newFleet(t, 2)
+	one, two := f.members[0], f.members[1]
+	narrow := two.asPeer()
+	narrow.Spec.Namespaces = []string{"somewhere-else"}
+	one.create(narrow)
+	two.create(one.asPeer())
+	two.service("payment", 1)
+	two.export("payment", "")
+	two.imported("payment", two.id)
+	peer := one.peerIs(two.id, v1alpha1.ConditionAdvertisementsAccepted, metav1.ConditionFalse, v1alpha1.ReasonSomeRefused)
+	one.eventually(soon, "the refusal is told", func() error {
+		if err := one.Get(t.Context(), client.ObjectKeyFromObject(peer), peer); err != nil {
+			return err
+		}
+		refusals := peer.Status.Advertisements.Refusals
+		if len(refusals) != 1 || refusals[0].Reason != v1alpha1.RefusedNamespace {
+			return fmt.Errorf("refusals %v", refusals)
+		}
+		return nil
+	})
+	if err := one.gone(&mcsv1beta1.ServiceImport{}, f.namespace, "payment"); err != nil {
+		t.Error(err)
+	}
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Namespaces = []string{"*"} })
+	one.imported("payment", two.id)
+	one.peerIs(two.id, v1alpha1.ConditionAdvertisementsAccepted, metav1.ConditionTrue, v1alpha1.ReasonAllAccepted)
+}
