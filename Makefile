@@ -5,7 +5,7 @@ BIN := $(CURDIR)/bin
 BUILD := $(CURDIR)/build
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
-MODULES := . sandbox sandbox/node sandbox/containerd tests/xds
+MODULES := . sandbox sandbox/apps sandbox/containerd sandbox/node tests/xds
 
 # Tools are pinned here and kept out of the product's module graph, see RATIONALE.md.
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
@@ -51,6 +51,7 @@ test: test-unit test-integration test-xds ## Unit, integration and xds tests
 test-unit: ## Pure functions, CLI, sandbox: seconds
 	go test ./api/... ./pkg/... ./cmd/... ./samples/...
 	cd sandbox && go test ./...
+	cd sandbox/apps && go test ./...
 
 .PHONY: test-integration
 test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
@@ -91,6 +92,8 @@ fmt: ## Format the Go code
 lint: $(GOLANGCI_LINT) ## Lint all modules
 	$(GOLANGCI_LINT) run ./...
 	cd sandbox && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+	cd sandbox/apps && $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
+	cd sandbox/containerd && $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 
 $(GOLANGCI_LINT):
 	GOBIN=$(BUILD)/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

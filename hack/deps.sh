@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the sandbox and its image builds use, where they are missing. Needs root.
 set -euo pipefail
-packages="runc nftables iproute2 util-linux mmdebstrap jq python3 unzip ca-certificates"
+cd "$(dirname "$0")/.."
+packages=$(awk '!/^#/ {print $1}' sandbox/artifacts/debian-packages.txt)
 missing=
 for p in $packages; do
   dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
