@@ -16,6 +16,11 @@ func Mine(obj metav1.Object, clusterID string) bool {
 	return !manual && labels[v1alpha1.LabelSourceCluster] == clusterID && labels[v1alpha1.LabelManagedBy] == v1alpha1.ValueManagedBy
 }
 
+// ownSelector selects what Mine says of the own cluster: what is served is what the own card counts.
+func ownSelector(clusterID string) string {
+	return v1alpha1.LabelManagedBy + "=" + v1alpha1.ValueManagedBy + "," + v1alpha1.LabelSourceCluster + "=" + clusterID + ",!" + v1alpha1.LabelManual
+}
+
 // AdvertisementCopy is an accepted advertisement as it is written down here.
 func AdvertisementCopy(nameOf NameFunc, spec *v1alpha1.ServiceAdvertisementSpec) *v1alpha1.ServiceAdvertisement {
 	return &v1alpha1.ServiceAdvertisement{

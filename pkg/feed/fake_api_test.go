@@ -14,6 +14,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
@@ -132,12 +133,20 @@ func (a *fakeAPI) count(part string) (n int) {
 	return n
 }
 
+func (o storedObject) labels() labels.Set {
+	l := labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ValueManagedBy, v1alpha1.LabelSourceCluster: o.cluster, "secret": "label"}
+	if strings.HasPrefix(o.name, "manual") {
+		l[v1alpha1.LabelManual] = "true"
+	}
+	return l
+}
+
 func (o storedObject) json() map[string]any {
 	return map[string]any{
 		"apiVersion": v1alpha1.GroupVersion().String(), "kind": o.kind,
 		"metadata": map[string]any{
 			"name": o.name, "namespace": "mc-wan", "resourceVersion": strconv.Itoa(o.version),
-			"labels":        map[string]string{v1alpha1.LabelSourceCluster: o.cluster, "secret": "label"},
+			"labels":        o.labels(),
 			"annotations":   map[string]string{"secret": "annotation"},
 			"managedFields": []any{map[string]any{"manager": "secret"}},
 		},
@@ -171,8 +180,8 @@ func answer(w http.ResponseWriter, code int, v any) {
 }
 
 func selected(r *http.Request, o storedObject) bool {
-	s := r.URL.Query().Get("labelSelector")
-	return s == "" || s == v1alpha1.LabelSourceCluster+"="+o.cluster
+	s, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	return err == nil && s.Matches(o.labels())
 }
 
 // list answers a page; the continue token is <resource version>/<last name>.

@@ -115,7 +115,7 @@ func (s *Server) proxy(resource string) peerHandler {
 // request is a fresh one: of the caller's nothing but the allow-listed parameters goes on.
 func (s *Server) request(resource string, q query) *rest.Request {
 	req := s.api.Get().Namespace(v1alpha1.Namespace).Resource(resource).MaxRetries(0).
-		Param("labelSelector", v1alpha1.LabelSourceCluster+"="+s.opts.ClusterID)
+		Param("labelSelector", ownSelector(s.opts.ClusterID))
 	for name, values := range q.params {
 		req.Param(name, values[0])
 	}

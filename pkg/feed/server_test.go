@@ -39,6 +39,7 @@ func serve(t *testing.T, limits feed.ServerLimits) *served {
 	s := &served{t: t, api: newFakeAPI(), cards: newMemorySink(), peers: []string{here, "c3"}}
 	s.api.put(advertisements, there, "payment", advertisement(there, "secure", "payment"))
 	s.api.put(advertisements, here, "copy", advertisement(here, "secure", "copy"))
+	s.api.put(advertisements, there, "manual", advertisement(there, "secure", "by-hand"))
 	s.api.put(cards, there, there, cardSpec(there, 1, 1))
 	_, api := listen(t, s.api)
 	server, err := feed.NewServer(feed.ServerOptions{
@@ -101,7 +102,7 @@ func TestServedListIsOursAndStripped(t *testing.T) {
 		if code != http.StatusOK || header.Get("Content-Type") != "application/json" {
 			t.Fatalf("%d %s %v", code, body, header)
 		}
-		for _, secret := range []string{"managedFields", "secret\":\"", "annotation", "labels", "copy"} {
+		for _, secret := range []string{"managedFields", "secret\":\"", "annotation", "labels", "copy", "by-hand"} {
 			if strings.Contains(body, secret) {
 				t.Errorf("%q leaves the cluster: %s", secret, body)
 			}
@@ -111,7 +112,7 @@ func TestServedListIsOursAndStripped(t *testing.T) {
 			t.Errorf("list %+v, %v", list, err)
 		}
 		query, err := url.Parse(s.api.queries[0])
-		if err != nil || query.Query().Get("labelSelector") != v1alpha1.LabelSourceCluster+"="+there || query.Query().Get("limit") != "500" {
+		if err != nil || query.Query().Get("labelSelector") != "app.kubernetes.io/managed-by=mc-wan,mcw.l7mp.io/source-cluster=c2,!mcw.l7mp.io/manual" || query.Query().Get("limit") != "500" {
 			t.Errorf("asked the API server for %s", s.api.queries[0])
 		}
 		got := s.api.headers[0]

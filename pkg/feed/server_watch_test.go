@@ -57,7 +57,7 @@ func TestWatchIsFlushedAndStripped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t, feed.ServerLimits{})
 		ctx, cancel := context.WithCancel(t.Context())
-		code, lines := s.open(ctx, here, listPath+"?watch=true&allowWatchBookmarks=true&resourceVersion=103")
+		code, lines := s.open(ctx, here, listPath+"?watch=true&allowWatchBookmarks=true&resourceVersion=104")
 		if code != http.StatusOK || len(lines) != 0 {
 			t.Fatalf("status %d, %d lines", code, len(lines))
 		}
@@ -72,7 +72,7 @@ func TestWatchIsFlushedAndStripped(t *testing.T) {
 			t.Errorf("event %s", line)
 		}
 		after(time.Minute)
-		if line := <-lines; !strings.Contains(line, `"BOOKMARK"`) || !strings.Contains(line, `"resourceVersion":"105"`) {
+		if line := <-lines; !strings.Contains(line, `"BOOKMARK"`) || !strings.Contains(line, `"resourceVersion":"106"`) {
 			t.Errorf("bookmark %s", line)
 		}
 		s.api.compact()
@@ -92,7 +92,7 @@ func TestWatchesAreCapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t, feed.ServerLimits{WatchesPerPeer: 2, Watches: 3})
 		ctx, cancel := context.WithCancel(t.Context())
-		target := listPath + "?watch=true&resourceVersion=103"
+		target := listPath + "?watch=true&resourceVersion=104"
 		_, first := s.open(ctx, here, target)
 		_, second := s.open(ctx, here, target)
 		_, third := s.open(ctx, here, target)
@@ -125,7 +125,7 @@ func TestWatchesAreCapped(t *testing.T) {
 func TestCallerDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t, feed.ServerLimits{})
-		resp, err := s.http.RoundTrip(s.request(t.Context(), http.MethodGet, listPath+"?watch=true&resourceVersion=103", ""))
+		resp, err := s.http.RoundTrip(s.request(t.Context(), http.MethodGet, listPath+"?watch=true&resourceVersion=104", ""))
 		if err != nil {
 			t.Fatal(err)
 		}
