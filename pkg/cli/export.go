@@ -112,7 +112,7 @@ func (a *app) checkExportable(ctx context.Context, c Access, key types.Namespace
 		return c.explain("reading Service "+short(key), err)
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		return fmt.Errorf("Service %s is of type ExternalName, which cannot be exported; export the Service it points to", short(key)) //nolint:revive // Service is a kind.
+		return fmt.Errorf("the Service %s is of type ExternalName, which cannot be exported; export the Service it points to", short(key))
 	}
 	var left []string
 	carried := false
@@ -124,7 +124,7 @@ func (a *app) checkExportable(ctx context.Context, c Access, key types.Namespace
 		left = append(left, fmt.Sprintf("%d/%s", port.Port, port.Protocol))
 	}
 	if !carried && len(left) > 0 {
-		return fmt.Errorf("Service %s has no TCP port: the gateways carry TCP only, not %s", short(key), strings.Join(left, ", ")) //nolint:revive // Service is a kind.
+		return fmt.Errorf("the Service %s has no TCP port: the gateways carry TCP only, not %s", short(key), strings.Join(left, ", "))
 	}
 	if len(left) > 0 {
 		a.say("warning: the gateways carry TCP only; other clusters cannot reach %s of %s", strings.Join(left, ", "), short(key))
