@@ -35,7 +35,7 @@ type streamState struct {
 //   - While they agree (the card is there, and counts as many advertisements as are listed), everything is applied.
 //   - While they disagree, one of the two may be on its way: for Settle after the card or the list last changed, and no
 //     longer than settleLimit times that, additions and changes are applied and nothing is removed, but for what was
-//     draining and has been deleted. After that the peer is Unreadable: nothing at all is done.
+//     draining and has been deleted. After that the peer is Unreadable until they agree: nothing at all is done.
 //   - While a stream is broken, what was read before stays in use; nothing is removed for being absent.
 type ledger struct {
 	rules  Rules
@@ -54,6 +54,7 @@ type ledger struct {
 
 	lastChange    time.Time // of the card or of which advertisements there are
 	disagreeSince time.Time
+	disbelieved   bool // card and list have disagreed for too long, and still do
 	staleSince    time.Time
 	formerUID     string
 	syncedOnce    bool

@@ -106,7 +106,7 @@ func (p *planner) judgeContent() (trust, problem) {
 	case int(p.card.spec.Advertisements) != len(p.objects):
 		doubt = unreadable("the peer's card and its list of advertisements do not agree on how many there are")
 	default:
-		p.disagreeSince = time.Time{}
+		p.disagreeSince, p.disbelieved = time.Time{}, false
 		return trusted, problem{}
 	}
 	if p.disagreeSince.IsZero() {
@@ -120,7 +120,7 @@ func (p *planner) judgeContent() (trust, problem) {
 	if limit.Before(until) {
 		until = limit
 	}
-	if !p.now.Before(until) {
+	if p.disbelieved = p.disbelieved || !p.now.Before(until); p.disbelieved {
 		return distrusted, doubt
 	}
 	p.wakeAt(until)

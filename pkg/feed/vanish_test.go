@@ -102,6 +102,32 @@ func TestAbsentFromAList(t *testing.T) {
 	})
 }
 
+// A peer whose card and list have disagreed for long is not believed in anything, not even in a drained deletion.
+func TestNothingIsRemovedForALiar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "secure/payment", "shop/cart")
+		w.start()
+		w.card(2, 7)
+		after(15 * time.Second)
+		w.wantReason(v1alpha1.ReasonUnreadable, "do not agree")
+		w.export("shop/cart", draining)
+		w.unexport("shop/cart")
+		after(15 * time.Second)
+		w.wantReason(v1alpha1.ReasonUnreadable, "do not agree")
+		before := w.sink.written()
+		w.export("secure/payment", draining)
+		after(time.Minute)
+		w.wantNames("secure/payment", "shop/cart")
+		if now := w.sink.written(); now != before {
+			t.Errorf("%d writes", now-before)
+		}
+		w.card(3, 1)
+		after(time.Second)
+		w.wantNames("secure/payment")
+		w.wantReason(v1alpha1.ReasonSynced, "")
+	})
+}
+
 // The grace counts while the feed says so, not while it cannot be read.
 func TestGraceNeedsAReadableFeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
