@@ -18,6 +18,7 @@
 //	// In the reconciler of Peers, whenever the set of accepted Peers or one of their specs has changed:
 //	readers.SetPeers(specs) // when it returns, nothing is written any more for a cluster that left: prune its copies now
 //	announcer.SetPeers(clusterIDs)
+//	server.Recheck() // in every replica: who is no longer joined is no longer told
 //	// When the own card has changed and been written:
 //	announcer.Announce(card.Spec)
 //	// Optional, when somebody else may have changed copies of a peer:

@@ -21,7 +21,11 @@ type gate struct {
 	total   int
 }
 
-type held struct{ end context.CancelFunc }
+// held is one watch: as whom the caller came, and how to end it.
+type held struct {
+	identity string
+	end      context.CancelFunc
+}
 
 func newGate(limits ServerLimits) *gate {
 	return &gate{
@@ -54,7 +58,7 @@ func (g *gate) enter() (leave func()) {
 
 // watch takes a place for a watch, and ends the peer's oldest where it has too many: a caller whose tunnel died comes
 // back before the dead connection is noticed here. leave is nil when all places are taken by others.
-func (g *gate) watch(clusterID string, end context.CancelFunc) (leave func()) {
+func (g *gate) watch(clusterID, identity string, end context.CancelFunc) (leave func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	own := g.watches[clusterID]
@@ -67,7 +71,7 @@ func (g *gate) watch(clusterID string, end context.CancelFunc) (leave func()) {
 		g.watches[clusterID] = own
 		return nil
 	}
-	w := &held{end: end}
+	w := &held{identity: identity, end: end}
 	g.watches[clusterID] = append(own, w)
 	g.total++
 	return func() { g.release(clusterID, w) }
@@ -86,5 +90,22 @@ func (g *gate) release(clusterID string, w *held) {
 	}
 	if len(g.watches[clusterID]) == 0 {
 		delete(g.watches, clusterID)
+	}
+}
+
+// dismiss ends the watches of callers that are no longer welcome; their places are given back as they end.
+func (g *gate) dismiss(welcome func(clusterID, identity string) bool) {
+	g.mu.Lock()
+	var ends []context.CancelFunc
+	for clusterID, own := range g.watches {
+		for _, w := range own {
+			if !welcome(clusterID, w.identity) {
+				ends = append(ends, w.end)
+			}
+		}
+	}
+	g.mu.Unlock()
+	for _, end := range ends {
+		end()
 	}
 }

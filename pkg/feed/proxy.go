@@ -145,7 +145,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, resource string, q
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, peer v1alpha1.PeerSpec, resource string, q query) *fault {
 	ctx, cancel := context.WithTimeout(r.Context(), q.timeout+listTimeout)
 	defer cancel()
-	leave := s.gate.watch(peer.ClusterID, cancel)
+	leave := s.gate.watch(peer.ClusterID, peer.Identities.Egress, cancel)
 	if leave == nil {
 		return &fault{http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "too many watches are open; try again", 5}
 	}

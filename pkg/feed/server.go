@@ -120,6 +120,15 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
+// Recheck ends the watches of callers that are no longer joined, or under another identity: to be called when Peers have
+// changed. A request is checked when it comes, but a watch lasts.
+func (s *Server) Recheck() {
+	s.gate.dismiss(func(clusterID, identity string) bool {
+		peer, ok := s.opts.Peers(identity)
+		return ok && peer.ClusterID == clusterID
+	})
+}
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// A write deadline stays with the connection: set for each answer anew, and for what is flushed at its end.
