@@ -29,10 +29,11 @@ type core struct {
 	// restart ends the process, which is then started anew.
 	restart func(error)
 
-	ports  *portStore
-	paths  *pathUse
-	gate   *gate
-	drains *drains
+	ports   *portStore
+	paths   *pathUse
+	gate    *gate
+	drains  *drains
+	blocked *blocked
 	// peerBook knows how the feeds of peers are.
 	peerBook *peerBook
 
@@ -93,18 +94,20 @@ func (c *core) status(ctx context.Context, obj client.Object) error {
 }
 
 // standing ends a reconciliation that cannot go on because an object that is not ours is in the way: trying again
-// changes nothing, an event about that object will.
-func (c *core) standing(err error) (reconcile.Result, error) {
+// changes nothing, an event about that object does.
+func (c *core) standing(reconciler string, key types.NamespacedName, err error) (reconcile.Result, error) {
 	foreign, ok := apply.IsForeign(err)
 	if !ok {
 		return reconcile.Result{}, err
 	}
+	c.blocked.add(foreign.Ref, reconciler, key)
 	c.notes.foreign(foreign)
 	return reconcile.Result{RequeueAfter: foreignRetry}, nil
 }
 
-// foreignRetry is how often it is looked whether a foreign object is still in the way, besides at events about it.
-const foreignRetry = 30 * time.Second
+// foreignRetry is how often it is looked whether a foreign object is still in the way, besides at events about it: one
+// that came and went between two looks at the cache gives none.
+const foreignRetry = time.Minute
 
 // ensurePath writes a path that is about to be routed to. A shared path that stands already is kept up to date by its
 // own reconciler; a TCP leg's path carries the shares of the leg, so it is written with it.

@@ -39,7 +39,7 @@ func (r *exportReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 		err = r.report(ctx, in.Export, result)
 	}
 	if err != nil {
-		return r.standing(err)
+		return r.standing("export", key, err)
 	}
 	return reconcile.Result{RequeueAfter: wait}, nil
 }

@@ -36,7 +36,7 @@ type fleetReconciler struct {
 	problems map[string]bool
 }
 
-func (r *fleetReconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+func (r *fleetReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	l := r.lister(ctx)
 	in := snapshot.FleetInput(l)
 	if err := l.Err(); err != nil {
@@ -44,14 +44,14 @@ func (r *fleetReconciler) Reconcile(ctx context.Context, _ reconcile.Request) (r
 	}
 	result := translate.Fleet(in)
 	if err := r.provide(ctx, result); err != nil {
-		return r.standing(err)
+		return r.standing(fleetKey, req.NamespacedName, err)
 	}
 	istio, err := r.lookAtMesh(ctx)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	if err := r.publishCard(ctx, in.Policies, istio); err != nil {
-		return r.standing(err)
+		return r.standing(fleetKey, req.NamespacedName, err)
 	}
 	for i := range in.Policies {
 		if err := r.tell(ctx, &in.Policies[i], result.Policies[in.Policies[i].Name], in.Cards); err != nil {

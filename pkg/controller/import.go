@@ -45,7 +45,7 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 		err = r.withdraw(ctx, key)
 	}
 	if err != nil {
-		return r.standing(err)
+		return r.standing("import", key, err)
 	}
 	return reconcile.Result{RequeueAfter: r.acknowledge(key, advertisements)}, nil
 }

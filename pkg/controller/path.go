@@ -19,7 +19,7 @@ import (
 type pathReconciler struct{ *core }
 
 func (r *pathReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	return r.standing(r.writePath(ctx, req.Name))
+	return r.standing("path", req.NamespacedName, r.writePath(ctx, req.Name))
 }
 
 // writePath brings one path in line with its use.

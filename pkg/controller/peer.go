@@ -104,7 +104,7 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 	told.Namespace, told.Name, told.UID, told.Generation = peer.Namespace, peer.Name, peer.UID, peer.Generation
 	told.Status = peerStatus(peerState{
 		accepted: accepted, report: report, givenUp: givenUp, timeout: r.opts.PeerSyncTimeout,
-		effective: translate.EffectiveCard(r.self, peer, report.Card),
+		effective: translate.EffectiveCard(r.self, peer, report.Card), before: peer.Status,
 	})
 	r.measure(report)
 	return reconcile.Result{RequeueAfter: lookAgain(givenUp, left)}, r.status(ctx, told)

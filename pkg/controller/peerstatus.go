@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -24,10 +25,17 @@ type peerState struct {
 	// givenUp says that imports are written without the peer, because it was not read within timeout.
 	givenUp bool
 	timeout time.Duration
+	// before is what the status says now.
+	before v1alpha1.PeerStatus
 }
 
-// peerStatus is the status of a Peer, its conditions without times.
+// peerStatus is the status of a Peer, its conditions without times. While nothing has been heard of the feed in this life
+// of the process, what an earlier one heard stands: a restart changes nothing.
 func peerStatus(s peerState) v1alpha1.PeerStatus {
+	if s.report.Reason == v1alpha1.ReasonPending && !s.givenUp && s.accepted.Status == metav1.ConditionTrue &&
+		meta.FindStatusCondition(s.before.Conditions, v1alpha1.ConditionFeedReady) != nil && stillAbout(s) {
+		return s.before
+	}
 	feedReady := feedCondition(s)
 	advertisements := advertisementsCondition(s)
 	out := v1alpha1.PeerStatus{
@@ -42,6 +50,12 @@ func peerStatus(s peerState) v1alpha1.PeerStatus {
 		out.TrustRoot = card.TrustRoot
 	}
 	return out
+}
+
+// stillAbout tells whether the Accepted condition that stands is the one that would be written.
+func stillAbout(s peerState) bool {
+	accepted := meta.FindStatusCondition(s.before.Conditions, v1alpha1.ConditionAccepted)
+	return accepted != nil && accepted.Status == s.accepted.Status && accepted.ObservedGeneration == s.accepted.ObservedGeneration
 }
 
 // feedCondition is False or Unknown while the feed cannot be read; neither deletes anything.

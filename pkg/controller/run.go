@@ -23,7 +23,6 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/apply"
-	"github.com/l7mp/mc-wan/pkg/feed"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -111,6 +110,7 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, restart 
 		gate:     newGate(opts.PeerSyncTimeout, time.Now),
 		drains:   newDrains(opts.AckSettle, time.Now),
 		peerBook: newPeerBook(),
+		blocked:  newBlocked(),
 	}
 	c.applier = apply.New(apply.Options{
 		Client: mgr.GetClient(), Cache: mgr.GetCache(), Scheme: mgr.GetScheme(),
@@ -151,7 +151,9 @@ func wire(mgr manager.Manager, c *core) error {
 			return err
 		}
 	}
-	for _, runnable := range []manager.Runnable{server, readers, announcer, &starter{core: c}} {
+	serving := everywhere(func(ctx context.Context) error { return c.serveFeed(ctx, server) })
+	rechecking := everywhere(func(ctx context.Context) error { return recheckCallers(ctx, mgr.GetCache(), server) })
+	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("setting up: %w", err)
 		}
@@ -171,42 +173,6 @@ func addController(mgr manager.Manager, name string, workers int, r reconcile.Re
 	}
 	return nil
 }
-
-// newFeed makes the serving and the reading side of the feed.
-func newFeed(c *core, s *store, cfg *rest.Config) (manager.Runnable, *feed.Readers, *feed.Announcer, error) {
-	log := c.opts.Log.WithName("feed")
-	server, err := feed.NewServer(feed.ServerOptions{
-		ClusterID: c.self.ID, API: cfg, BindAddress: c.opts.FeedBindAddress,
-		Peers: s.lookup, Cards: s, OwnAddress: s.ownAddress, Log: log,
-	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	readers, err := feed.NewReaders(feed.ReaderOptions{
-		BaseURL: c.opts.FeedBaseURL, Transport: c.opts.FeedTransport, Timing: c.opts.FeedTiming,
-		Sink: s, NameOf: translate.AdvertisementName, OwnAddress: s.ownAddress, Log: log,
-	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	announcer, err := feed.NewAnnouncer(feed.AnnouncerOptions{BaseURL: c.opts.FeedBaseURL, Transport: c.opts.FeedTransport, Log: log})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if c.opts.FeedListener == nil {
-		return server, readers, announcer, nil
-	}
-	return everywhere(func(ctx context.Context) error { return server.Serve(ctx, c.opts.FeedListener) }), readers, announcer, nil
-}
-
-// everywhere is a Runnable that every replica runs.
-type everywhere func(context.Context) error
-
-// Start runs it.
-func (f everywhere) Start(ctx context.Context) error { return f(ctx) }
-
-// NeedLeaderElection is false.
-func (f everywhere) NeedLeaderElection() bool { return false }
 
 // addChecks: alive is who answers, ready is who has read what it decides by.
 func addChecks(mgr manager.Manager) error {

@@ -47,7 +47,7 @@ func (c *core) fleetSources(cc cache.Cache) []source.Source {
 		if ownerOf(o) == fleetKey || concernsCard(o, c.self.ID, c.opts) {
 			return fleet
 		}
-		return nil
+		return c.inTheWayOf(fleetKey, o)
 	}
 	out := []source.Source{
 		c.fleet.source(),

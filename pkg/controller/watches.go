@@ -81,9 +81,9 @@ func (c *core) drifts() predicate.TypedPredicate[client.Object] {
 func (c *core) watchWritten(cc cache.Cache, obj client.Object, part string) source.Source {
 	return watch(cc, obj, func(_ context.Context, o client.Object) []types.NamespacedName {
 		if key, ok := keyOf(ownerOf(o), part); ok {
-			return []types.NamespacedName{key}
+			return one(key)
 		}
-		return nil
+		return c.inTheWayOf(part, o)
 	}, c.drifts())
 }
 

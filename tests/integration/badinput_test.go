@@ -141,7 +141,7 @@ func TestMeshThatFightsIsTold(t *testing.T) {
 			d.Spec.Template.Spec.Containers[0].Image, d.Spec.Template.Spec.Containers[0].Env = image, env
 		})
 	}
-	t.Cleanup(func() { set("docker.io/istio/pilot:1.31.1") })
+	defer set("docker.io/istio/pilot:1.31.1")
 	set("docker.io/istio/pilot:1.29.0", corev1.EnvVar{Name: "ENABLE_MCS_HOST", Value: "true"})
 	for _, reason := range []string{mesh.ReasonIstioTooOld, mesh.ReasonMCSHost} {
 		one.eventually(soon, "event "+reason, func() error {
