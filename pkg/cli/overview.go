@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -185,7 +186,8 @@ func serviceLines(exports []mcsv1beta1.ServiceExport, imports []mcsv1beta1.Servi
 
 // printOverview shows a cluster to a person.
 func printOverview(w io.Writer, o Overview) error {
-	fmt.Fprintf(w, "%-13s%s\n%-13s%s\n%-13s%s\n", "Cluster:", o.Cluster,
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%-13s%s\n%-13s%s\n%-13s%s\n", "Cluster:", o.Cluster,
 		"Gateways:", orDash(strings.Join(o.Addresses, ", ")), "Controller:", orDash(o.Versions.Controller))
 	var peers, policyRows, services [][]string
 	for _, p := range o.Peers {
@@ -210,14 +212,15 @@ func printOverview(w io.Writer, o Overview) error {
 		{"WAN policies", "none; see docs/kinds/wanpolicy.md", []string{"NAME", "TUNNEL", "PORT", "STATE"}, policyRows},
 		{"Services", "none; see: mcwanctl export --help", []string{"NAME", "ADDRESS", "CLUSTERS", "EXPORTED HERE", "STATE"}, services},
 	} {
-		fmt.Fprintf(w, "\n%s:\n", section.title)
+		fmt.Fprintf(&out, "\n%s:\n", section.title)
 		if len(section.rows) == 0 {
-			fmt.Fprintln(w, section.none)
+			fmt.Fprintln(&out, section.none)
 			continue
 		}
-		if err := table(w, section.header, section.rows); err != nil {
+		if err := table(&out, section.header, section.rows); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := out.WriteTo(w)
+	return err
 }

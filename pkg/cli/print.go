@@ -87,7 +87,9 @@ func table(w io.Writer, header []string, rows [][]string) error {
 				cells[i] = "-"
 			}
 		}
-		fmt.Fprintln(tw, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		if _, err := io.WriteString(tw, strings.Join(cells, "\t")+"\n"); err != nil {
+			return err
+		}
 	}
 	return tw.Flush()
 }

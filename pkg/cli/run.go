@@ -56,10 +56,10 @@ func Run(ctx context.Context, args []string, env Env) int {
 	if err == nil {
 		return ExitOK
 	}
-	fmt.Fprintf(env.Err, "mcwanctl: %v\n", err)
+	say(env.Err, "mcwanctl: %v", err)
 	var usage *usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(env.Err, "see: %s --help\n", cmd.CommandPath())
+		say(env.Err, "see: %s --help", cmd.CommandPath())
 		return ExitUsage
 	}
 	return ExitFailed
@@ -153,6 +153,7 @@ func atMost(n int) cobra.PositionalArgs {
 }
 
 // say tells the person something; data goes to Out.
-func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.Err, format+"\n", args...)
-}
+func (a *app) say(format string, args ...any) { say(a.Err, format, args...) }
+
+// say writes a line. Where standard error cannot be written to, there is nobody left to tell.
+func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }

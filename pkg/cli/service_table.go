@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +16,7 @@ import (
 
 // printService shows a service to a person.
 func printService(w io.Writer, s ServiceStatus) error {
+	var out bytes.Buffer
 	state := "Ready"
 	if !s.Ready {
 		state = "Not ready: " + s.Why
@@ -30,7 +32,7 @@ func printService(w io.Writer, s ServiceStatus) error {
 		{"Imported", yesNo(s.Imported)},
 	}
 	for _, field := range fields {
-		fmt.Fprintf(w, "%-13s%s\n", field[0]+":", orDash(field[1]))
+		fmt.Fprintf(&out, "%-13s%s\n", field[0]+":", orDash(field[1]))
 	}
 	sections := []struct {
 		title  string
@@ -46,12 +48,13 @@ func printService(w io.Writer, s ServiceStatus) error {
 		if len(section.rows) == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "\n%s:\n", section.title)
-		if err := table(w, section.header, section.rows); err != nil {
+		fmt.Fprintf(&out, "\n%s:\n", section.title)
+		if err := table(&out, section.header, section.rows); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := out.WriteTo(w)
+	return err
 }
 
 func policyLine(p *PolicyInUse) string {

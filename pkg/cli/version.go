@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 )
@@ -54,9 +55,12 @@ func (a *app) version(ctx context.Context, clientOnly bool, output string) error
 		}
 		return failed
 	}
-	fmt.Fprintf(a.Out, "mcwanctl     %s\n", info.Client)
+	text := fmt.Sprintf("mcwanctl     %s\n", info.Client)
 	if s := info.Server; s != nil {
-		fmt.Fprintf(a.Out, "cluster      %s\ncontroller   %s\nistio        %s\nkubernetes   %s\n", s.Cluster, orDash(s.Controller), orDash(s.Istio), orDash(s.Kubernetes))
+		text += fmt.Sprintf("cluster      %s\ncontroller   %s\nistio        %s\nkubernetes   %s\n", s.Cluster, orDash(s.Controller), orDash(s.Istio), orDash(s.Kubernetes))
+	}
+	if _, err := io.WriteString(a.Out, text); err != nil {
+		return err
 	}
 	return failed
 }
