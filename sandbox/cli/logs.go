@@ -6,10 +6,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,12 +33,11 @@ Logs of pods are kubectl's business.`,
 				return err
 			}
 			if len(args) == 0 {
-				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "COMPONENT\tBYTES\tLAST WRITTEN\tFILE")
+				table := [][]string{{"COMPONENT", "BYTES", "LAST WRITTEN", "FILE"}}
 				for _, l := range s.Logs() {
-					fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", l.Name, l.Bytes, l.Time.Format(time.TimeOnly), l.File)
+					table = append(table, []string{l.Name, strconv.FormatInt(l.Bytes, 10), l.Time.Format(time.TimeOnly), l.File})
 				}
-				return w.Flush()
+				return printColumns(cmd.OutOrStdout(), table)
 			}
 			file, err := s.LogFile(args[0])
 			if err != nil {
@@ -59,7 +57,7 @@ func printLog(ctx context.Context, out io.Writer, file string, lines int, follow
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // was only read
 	if err := seekLines(f, lines); err != nil {
 		return err
 	}
@@ -87,18 +85,19 @@ func seekLines(f *os.File, lines int) error {
 	var at int64
 	n := 0
 	for r := bufio.NewReader(f); ; n++ {
+		begin := at
 		text, err := r.ReadSlice('\n')
 		for errors.Is(err, bufio.ErrBufferFull) {
 			at += int64(len(text))
 			text, err = r.ReadSlice('\n')
 		}
-		if errors.Is(err, io.EOF) && len(text) == 0 {
+		if errors.Is(err, io.EOF) && len(text) == 0 && begin == at {
 			break
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		begins[n%lines] = at
+		begins[n%lines] = begin
 		at += int64(len(text))
 	}
 	start := int64(0)

@@ -48,9 +48,10 @@ func Main(version string, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, "mcwan-sandbox:", err)
+	// an error that cannot be shown still is the exit code
+	_, _ = fmt.Fprintln(stderr, "mcwan-sandbox:", err)
 	if isUsage(err) {
-		fmt.Fprintln(stderr, "see mcwan-sandbox --help")
+		_, _ = fmt.Fprintln(stderr, "see mcwan-sandbox --help")
 		return exitUsage
 	}
 	return exitFailed

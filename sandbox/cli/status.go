@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -92,18 +93,32 @@ func printTable(out io.Writer, l statusList) error {
 		_, err := fmt.Fprintln(out, "no sandbox; make one with mcwan-sandbox up")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SANDBOX\tCLUSTER\tNODE\tPODS\tISTIO\tMC-WAN\tMEMORY\tAPI")
+	table := [][]string{{"SANDBOX", "CLUSTER", "NODE", "PODS", "ISTIO", "MC-WAN", "MEMORY", "API"}}
 	for _, s := range l.Sandboxes {
 		for _, c := range s.Clusters {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\n", s.Name, c.Name, nodeState(c), c.PodsReady, c.Pods, c.Istio, c.Addon, mib(c.MemoryBytes), c.API)
+			pods := fmt.Sprintf("%d/%d", c.PodsReady, c.Pods)
+			table = append(table, []string{s.Name, c.Name, nodeState(c), pods, c.Istio, c.Addon, mib(c.MemoryBytes), c.API})
 		}
-		fmt.Fprintf(w, "%s\tsd-wan\t%s\t\t\t\t%s\t\n", s.Name, wanState(s.WAN), mib(s.WAN.MemoryBytes))
+		if len(s.Clusters) == 0 {
+			continue // in ruins, see below
+		}
+		table = append(table, []string{s.Name, "sd-wan", wanState(s.WAN), "", "", "", mib(s.WAN.MemoryBytes), ""})
 	}
-	if err := w.Flush(); err != nil {
+	if err := printColumns(out, table); err != nil {
 		return err
 	}
 	return printProblems(out, l)
+}
+
+// printColumns aligns a table's columns.
+func printColumns(out io.Writer, table [][]string) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range table {
+		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
 }
 
 func printProblems(out io.Writer, l statusList) error {

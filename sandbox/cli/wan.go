@@ -57,7 +57,9 @@ func (o *options) warn(cmd *cobra.Command) error {
 	}
 	problems, err := s.WAN.Problems()
 	for _, p := range problems {
-		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", p)
+		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "warning:", p); err != nil {
+			return err
+		}
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func (c *Cluster) start() (<-chan struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // the child has its own
 	cmd := exec.Command("/proc/self/exe", "internal", "init", c.specFile())
 	cmd.Args[0] = "mcwan-sandbox"
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", out, out

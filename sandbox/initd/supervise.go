@@ -162,12 +162,12 @@ func spawn(p Program) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // the program has its own
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return 0, err
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	return syscall.ForkExec(p.Argv[0], p.Argv, &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   p.Env,

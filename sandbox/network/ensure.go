@@ -15,6 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// TUNFlags are the flags of the TUN device: packets without a prefix, as the SD-WAN asks for (wan.DeviceFlags).
+const TUNFlags = unix.IFF_TUN | unix.IFF_NO_PI
+
 // leakMetric puts the routes that drop below every other route.
 const leakMetric = 1 << 16
 
@@ -55,7 +58,7 @@ func ensureCluster(p Plan, c Cluster, n int) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }() // a handle to look through
 	inside, err := netlink.NewHandleAt(ns)
 	if err != nil {
 		return fmt.Errorf("netlink socket: %w", err)
@@ -152,8 +155,7 @@ func ensureTUN(h *netlink.Handle, c Cluster) error {
 func addTUN() error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = WANLink
-	// the flags that the SD-WAN asks for, see wan.DeviceFlags
-	tun := &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN, Queues: 1, Flags: netlink.TUNTAP_NO_PI}
+	tun := &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN, Queues: 1, Flags: TUNFlags &^ unix.IFF_TUN}
 	if err := netlink.LinkAdd(tun); err != nil {
 		return err
 	}

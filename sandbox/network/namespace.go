@@ -28,7 +28,7 @@ func InNamespace(path string, f func() error) error {
 	if err != nil {
 		return fmt.Errorf("network namespace %s: %w", path, err)
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }() // a handle to look through
 	return onOwnThread(func() error {
 		if err := netns.Set(target); err != nil {
 			return fmt.Errorf("enter network namespace %s: %w", path, err)
@@ -49,7 +49,7 @@ func onOwnThread(f func() error) error {
 			done <- err
 			return
 		}
-		defer home.Close()
+		defer func() { _ = home.Close() }()
 		err = f()
 		if back := netns.Set(home); back == nil {
 			runtime.UnlockOSThread()

@@ -19,16 +19,21 @@ import (
 
 // Files of one cluster's PKI folder that others name.
 const (
-	CACert              = "ca.crt"
-	CAKey               = "ca.key"
-	ServiceAccountKey   = "sa.key"
-	ServiceAccountPub   = "sa.pub"
-	FrontProxyCACert    = "front-proxy-ca.crt"
-	AdminKubeconfig     = "admin.conf"
-	MeshCert, MeshKey   = "mesh-ca.crt", "mesh-ca.key"
-	MeshRootCert        = "mesh-root.crt"
-	rootCert, rootKey   = "root.crt", "root.key"
-	kubernetesOrgMaster = "system:masters"
+	// AdminKubeconfig is for people.
+	AdminKubeconfig = "admin.conf"
+	// MeshCert, MeshKey and MeshRootCert are what istiod signs with.
+	MeshCert     = "mesh-ca.crt"
+	MeshKey      = "mesh-ca.key"
+	MeshRootCert = "mesh-root.crt"
+
+	caCert            = "ca.crt"
+	caKey             = "ca.key"
+	serviceAccountKey = "sa.key"
+	serviceAccountPub = "sa.pub"
+	frontProxyCACert  = "front-proxy-ca.crt"
+	rootCert          = "root.crt"
+	rootKey           = "root.key"
+	administrators    = "system:masters"
 )
 
 // Kubeconfig is the file name of a component's kubeconfig.
@@ -73,7 +78,7 @@ func clusterFiles(c network.Cluster, root *Authority, now time.Time) (map[string
 		return nil, err
 	}
 	files := map[string][]byte{
-		CACert: ca.Cert, CAKey: ca.Key, FrontProxyCACert: front.Cert,
+		caCert: ca.Cert, caKey: ca.Key, frontProxyCACert: front.Cert,
 		MeshCert: mesh.Cert, MeshKey: mesh.Key, MeshRootCert: root.Cert,
 	}
 	for name, s := range subjects(c) {
@@ -111,10 +116,10 @@ func subjects(c network.Cluster) map[string]Subject {
 			Names:      []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost", c.Name},
 			IPs:        append(local, c.NodeIP, c.APIIP),
 		},
-		"apiserver-kubelet-client": {CommonName: "kube-apiserver-kubelet-client", Groups: []string{kubernetesOrgMaster}},
+		"apiserver-kubelet-client": {CommonName: "kube-apiserver-kubelet-client", Groups: []string{administrators}},
 		"front-proxy-client":       {CommonName: "front-proxy-client"},
 		"kubelet":                  {CommonName: c.Name, Names: []string{c.Name}, IPs: append(local, c.NodeIP)},
-		"admin":                    {CommonName: "kubernetes-admin", Groups: []string{kubernetesOrgMaster}},
+		"admin":                    {CommonName: "kubernetes-admin", Groups: []string{administrators}},
 		"kube-controller-manager":  {CommonName: "system:kube-controller-manager"},
 		"kube-scheduler":           {CommonName: "system:kube-scheduler"},
 		"kube-proxy":               {CommonName: "system:kube-proxy"},
@@ -131,8 +136,8 @@ func addServiceAccountKey(files map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	files[ServiceAccountPub] = encode("PUBLIC KEY", pub)
-	files[ServiceAccountKey], err = encodeKey(key)
+	files[serviceAccountPub] = encode("PUBLIC KEY", pub)
+	files[serviceAccountKey], err = encodeKey(key)
 	return err
 }
 

@@ -59,11 +59,11 @@ func TestAPIServerIsVerifiedByItsOwnClusterOnly(t *testing.T) {
 	dirs := testClusters(t)
 	server := loadCert(t, dirs[0], "apiserver.crt")
 	for _, host := range []string{"198.18.0.6", "10.96.16.1", "127.0.0.1", "kubernetes.default.svc"} {
-		if _, err := server.Verify(x509.VerifyOptions{DNSName: host, Roots: pool(loadCert(t, dirs[0], CACert))}); err != nil {
+		if _, err := server.Verify(x509.VerifyOptions{DNSName: host, Roots: pool(loadCert(t, dirs[0], caCert))}); err != nil {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	if _, err := server.Verify(x509.VerifyOptions{Roots: pool(loadCert(t, dirs[1], CACert))}); err == nil {
+	if _, err := server.Verify(x509.VerifyOptions{Roots: pool(loadCert(t, dirs[1], caCert))}); err == nil {
 		t.Error("another cluster's authority verifies it")
 	}
 }

@@ -62,7 +62,7 @@ func (s *SDWAN) spawn() error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // the child has its own
 	cmd := exec.Command("/proc/self/exe", "internal", "wan", s.configFile())
 	cmd.Args[0] = "mcwan-sandbox"
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", out, out
