@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command mcwan-sandbox runs real Kubernetes clusters, joined by a software SD-WAN, on one machine without Docker.
 package main
 
