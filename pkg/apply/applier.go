@@ -144,7 +144,7 @@ func (a *Applier) apply(ctx context.Context, obj client.Object, want map[string]
 	if live == nil {
 		return a.create(ctx, ref, want)
 	}
-	if !ours(live, a.Label, a.Value) {
+	if !Ours(live, a.Label, a.Value) {
 		return Change{}, &ForeignError{Ref: ref}
 	}
 	return a.writeDrift(ctx, key{Ref: ref}, live, want, a.write)
@@ -172,7 +172,7 @@ func (a *Applier) judgeConflict(ctx context.Context, ref Ref, conflict error) er
 	if err := a.Client.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, found); err != nil {
 		return errors.Join(conflict, client.IgnoreNotFound(err))
 	}
-	if !ours(found, a.Label, a.Value) {
+	if !Ours(found, a.Label, a.Value) {
 		return &ForeignError{Ref: ref}
 	}
 	return fmt.Errorf("creating %s that the cache has not seen yet: %w", ref.Kind, conflict)

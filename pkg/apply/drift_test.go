@@ -50,7 +50,7 @@ func TestDrifted(t *testing.T) {
 				sub = "status"
 			}
 			managed := []metav1.ManagedFieldsEntry{{
-				Manager: "m", Operation: metav1.ManagedFieldsOperationApply, Subresource: sub, FieldsV1: &metav1.FieldsV1{Raw: []byte(c.fields)},
+				Manager: "m", Operation: metav1.ManagedFieldsOperationApply, Subresource: sub, FieldsV1: metav1.NewFieldsV1(c.fields),
 			}}
 			if got := drifted(decode(t, c.live), decode(t, c.want), managed, c.manager, c.subresource); got != c.drifted {
 				t.Errorf("drifted %v, want %v", got, c.drifted)

@@ -140,7 +140,9 @@ func copyOf(content map[string]any) *unstructured.Unstructured {
 	return (&unstructured.Unstructured{Object: content}).DeepCopy()
 }
 
-// ours tells whether mc-wan has written obj: only then is it changed or deleted.
-func ours(obj metav1.Object, label, value string) bool {
-	return obj.GetLabels()[label] == value
+// Ours tells whether mc-wan has written obj: only then is it changed or deleted. An object with a controller is that
+// controller's, whatever its labels: Kubernetes copies the labels of a Service to the EndpointSlices it makes for it, and
+// nothing we write has an owner reference.
+func Ours(obj metav1.Object, label, value string) bool {
+	return obj.GetLabels()[label] == value && metav1.GetControllerOf(obj) == nil
 }

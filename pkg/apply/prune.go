@@ -48,7 +48,7 @@ func (a *Applier) Owned(ctx context.Context, kinds []schema.GroupVersionKind, op
 			return nil, err
 		}
 		for _, obj := range found {
-			if ours(obj, a.Label, a.Value) {
+			if Ours(obj, a.Label, a.Value) {
 				out = append(out, obj)
 			}
 		}

@@ -21,9 +21,10 @@ import (
 )
 
 const (
-	// RootConfigMap is where istiod writes the mesh's root certificate in every namespace, under RootKey.
+	// RootConfigMap is where istiod writes the mesh's root certificate in every namespace.
 	RootConfigMap = "istio-ca-root-cert"
-	RootKey       = "root-cert.pem"
+	// RootKey is the key in RootConfigMap.
+	RootKey = "root-cert.pem"
 	// configKey is the key of the mesh configuration in its ConfigMap.
 	configKey = "mesh"
 	// defaultTrustDomain is Istio's (pkg/config/constants.DefaultClusterLocalDomain).

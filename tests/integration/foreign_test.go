@@ -10,9 +10,11 @@ import (
 	networkingapi "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -107,4 +109,31 @@ func TestAdvertisementsWrittenByHandAreKept(t *testing.T) {
 	if err := two.gone(&mcsv1beta1.ServiceImport{}, f.namespace, "far"); err != nil {
 		t.Error(err)
 	}
+}
+
+// Kubernetes makes EndpointSlices for the derived Service and copies its labels to them: they are not ours to prune.
+func TestSlicesOfDerivedServicesStay(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	two.service("payment", 1)
+	two.export("payment", "high")
+	one.imported("payment", two.id)
+	derived := &corev1.Service{}
+	if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.DerivedServiceName(f.namespace, "payment")}, derived); err != nil {
+		t.Fatal(err)
+	}
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: derived.Name + "-x", Labels: derived.Labels},
+		AddressType: discoveryv1.AddressTypeIPv4,
+	}
+	if err := controllerutil.SetControllerReference(derived, slice, one.Scheme()); err != nil {
+		t.Fatal(err)
+	}
+	one.create(slice)
+	two.service("ledger", 1)
+	two.export("ledger", "high")
+	one.imported("ledger", two.id)
+	one.always(time.Second, "the slice stays", func() error {
+		return one.Get(t.Context(), client.ObjectKeyFromObject(slice), &discoveryv1.EndpointSlice{})
+	})
 }

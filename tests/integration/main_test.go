@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,17 +32,14 @@ var shared servers
 
 func TestMain(m *testing.M) {
 	ctrllog.SetLogger(logr.Discard())
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	if err := shared.start(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		shared.stop()
-		return 1
+	err := shared.start(context.Background())
+	if err == nil {
+		m.Run()
 	}
-	defer shared.stop()
-	return m.Run()
+	shared.stop()
+	if err != nil {
+		log.Fatal(err)
+	}
 }
 
 // start starts all API servers at the same time.
