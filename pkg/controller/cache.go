@@ -66,7 +66,7 @@ func slim(in any) (any, error) {
 		return in, nil // a tombstone: nothing to save
 	}
 	obj.SetManagedFields(ownFields(obj.GetManagedFields()))
-	ours := obj.GetLabels()[v1alpha1.LabelManagedBy] == v1alpha1.ValueManagedBy
+	ours := isOurs(obj)
 	switch o := in.(type) {
 	case *networkingv1.ServiceEntry:
 		if !ours {

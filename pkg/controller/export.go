@@ -205,7 +205,3 @@ func withOwn(exports []v1alpha1.ServiceAdvertisementSpec, self string, own *v1al
 	}
 	return out
 }
-
-func isOurs(obj client.Object) bool {
-	return obj.GetLabels()[v1alpha1.LabelManagedBy] == v1alpha1.ValueManagedBy
-}

@@ -5,10 +5,12 @@ package controller
 import (
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/apply"
 )
 
 // fleetKey is the one key of the fleet.
@@ -17,10 +19,10 @@ const fleetKey = "fleet"
 // ownerOf says for which key an object was written, by its labels: "import/namespace/name", "export/namespace/name",
 // "path/name", "fleet"; empty for what is not ours.
 func ownerOf(o client.Object) string {
-	labels := o.GetLabels()
-	if labels[v1alpha1.LabelManagedBy] != v1alpha1.ValueManagedBy {
+	if !isOurs(o) {
 		return ""
 	}
+	labels := o.GetLabels()
 	service := types.NamespacedName{Namespace: labels[v1alpha1.LabelServiceNamespace], Name: labels[v1alpha1.LabelServiceName]}
 	switch labels[v1alpha1.LabelPart] {
 	case v1alpha1.PartLeg, v1alpha1.PartImport:
@@ -33,6 +35,11 @@ func ownerOf(o client.Object) string {
 		return fleetKey
 	}
 	return ""
+}
+
+// isOurs tells whether this controller has written an object.
+func isOurs(o metav1.Object) bool {
+	return apply.Ours(o, v1alpha1.LabelManagedBy, v1alpha1.ValueManagedBy)
 }
 
 func importOwner(service types.NamespacedName) string { return "import/" + service.String() }
