@@ -17,10 +17,10 @@ const (
 	// pathPort is the port of a shared path's private host; hops have the WAN policies' ports.
 	pathPort     = 443
 	pathPortName = "h2"
-	// tcpPathPort is the port of a TCP leg's path's host. It is not the service's: a TCP port without an address is a
-	// listener on all addresses in every sidecar that sees it (the controller has one), and must be none that it uses.
+	// tcpPathPort is the port of a TCP leg's path's host. Its protocol is TLS, which is what goes over it. (A port of
+	// protocol TCP on a host without an address would be a listener on all addresses in every sidecar that sees it.)
 	tcpPathPort = 444
-	tcpPortName = "tcp"
+	tcpPortName = "tls"
 
 	// sharedLocalOriginFailures is how many connections in a row must fail, or requests be reset, until a hop of a shared
 	// path is left out. Measured: with 2 no idempotent request fails when a tunnel dies. More would protect a path
@@ -83,7 +83,7 @@ func pathPortOf(key PathKey) (name string, number uint32, protocol string) {
 	if key.TCP.IsZero() {
 		return pathPortName, pathPort, protocolHTTP2
 	}
-	return tcpPortName, tcpPathPort, protocolTCP
+	return tcpPortName, tcpPathPort, protocolTLS
 }
 
 // pathServiceEntry holds the hops. MESH_INTERNAL because what is behind is part of a mesh (mTLS, telemetry); STATIC

@@ -19,7 +19,7 @@ const goldens = "../../pkg/translate/testdata"
 
 func TestMain(m *testing.M) {
 	for _, s := range log.Scopes() {
-		s.SetOutputLevel(log.ErrorLevel)
+		s.SetOutputLevel(log.NoneLevel)
 	}
 	os.Exit(m.Run())
 }
@@ -80,14 +80,14 @@ func join(docs []document, keep func(document) bool) string {
 	return strings.Join(out, "\n---\n")
 }
 
-// cluster is Istio's control plane of cluster-1 with a golden's objects in it.
-type cluster struct {
+// mesh is Istio's control plane of cluster-1 with a golden's objects in it.
+type mesh struct {
 	t *testing.T
 	s *xds.FakeDiscoveryServer
 }
 
 // start brings up the control plane with what a case renders, what stands around it, and more Istio objects.
-func start(t *testing.T, name string, more ...string) cluster {
+func start(t *testing.T, name string, more ...string) mesh {
 	t.Helper()
 	rendered := documents(t, goldens, name, "out.yaml")
 	kubernetes := append(documents(t, "testdata", "around.yaml"), documents(t, goldens, name, "in.yaml")...)
@@ -100,7 +100,7 @@ func start(t *testing.T, name string, more ...string) cluster {
 		return wanted
 	})
 	configs := append([]string{join(rendered, document.istio)}, more...)
-	return cluster{t, xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
+	return mesh{t, xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		KubernetesObjectString: objects,
 		ConfigString:           strings.Join(configs, "\n---\n"),
 		DefaultClusterName:     "cluster-1",
@@ -108,7 +108,7 @@ func start(t *testing.T, name string, more ...string) cluster {
 }
 
 // gateway is a gateway's proxy: egress or ingress.
-func (c cluster) gateway(kind, ip string) *model.Proxy {
+func (c mesh) gateway(kind, ip string) *model.Proxy {
 	labels := map[string]string{"app": "mcw-" + kind, "mcw.l7mp.io/gateway": kind}
 	return c.s.SetupProxy(&model.Proxy{
 		Type: model.Router, ConfigNamespace: "mc-wan", Labels: labels, IPAddresses: []string{ip},
@@ -116,12 +116,12 @@ func (c cluster) gateway(kind, ip string) *model.Proxy {
 	})
 }
 
-func (c cluster) egress() proxy { return c.proxy(c.gateway("egress", "10.11.0.4")) }
+func (c mesh) egress() proxy { return c.proxy(c.gateway("egress", "10.11.0.4")) }
 
-func (c cluster) ingress() proxy { return c.proxy(c.gateway("ingress", "10.11.0.5")) }
+func (c mesh) ingress() proxy { return c.proxy(c.gateway("ingress", "10.11.0.5")) }
 
 // client is the proxy of a pod with a sidecar in a namespace.
-func (c cluster) client(namespace, app, ip string) proxy {
+func (c mesh) client(namespace, app, ip string) proxy {
 	labels := map[string]string{"app": app}
 	return c.proxy(c.s.SetupProxy(&model.Proxy{
 		Type: model.SidecarProxy, ConfigNamespace: namespace, Labels: labels, IPAddresses: []string{ip},
@@ -131,11 +131,11 @@ func (c cluster) client(namespace, app, ip string) proxy {
 
 // proxy is what Istio gives to one Envoy.
 type proxy struct {
-	cluster
+	mesh
 	node *model.Proxy
 	sim  *simulation.Simulation
 }
 
-func (c cluster) proxy(node *model.Proxy) proxy {
+func (c mesh) proxy(node *model.Proxy) proxy {
 	return proxy{c, node, simulation.NewSimulation(c.t, c.s, node)}
 }
