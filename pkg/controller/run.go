@@ -35,6 +35,11 @@ const (
 	// server's own fairness protects it.
 	requestsPerSecond = 400
 	requestBurst      = 800
+	// A leader that cannot renew its Lease ends, so an API server that is slow for a while must not look like that. A
+	// leader that ends on purpose gives its Lease up at once; only after a crash does another one wait for leaseDuration.
+	leaseDuration = 30 * time.Second
+	renewDeadline = 20 * time.Second
+	renewEvery    = 4 * time.Second
 )
 
 // Run runs the controller until ctx ends or it cannot go on.
@@ -88,7 +93,11 @@ func newManager(opts Options, scheme *runtime.Scheme) (manager.Manager, error) {
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       v1alpha1.Namespace,
 		LeaderElectionReleaseOnCancel: true,
-		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},
+		LeaseDuration:                 ptr.To(leaseDuration),
+		RenewDeadline:                 ptr.To(renewDeadline),
+		RetryPeriod:                   ptr.To(renewEvery),
+		// What controller-runtime tells of itself, and warnings of admission webhooks, are for those who debug.
+		Controller: config.Controller{SkipNameValidation: ptr.To(true), Logger: opts.Log.V(1)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up: %w", err)
