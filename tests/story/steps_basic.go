@@ -61,19 +61,35 @@ func deploy(ctx context.Context, e *Env) error {
 		e.Consumer.waitPods(ctx, NamespaceSidecar, "client"), e.Consumer.waitPods(ctx, NamespacePlain, "client"))
 }
 
-// applyBackends applies backends that say in which cluster they run.
+// applyBackends applies backends that say in which cluster they run: they read it from a ConfigMap when they start.
 func (c *Cluster) applyBackends(ctx context.Context, files ...string) error {
 	for _, f := range files {
-		if err := c.ApplyFile(ctx, f); err != nil {
+		objects, err := readObjects(f)
+		if err != nil {
 			return err
 		}
+		for _, o := range objects {
+			if err := c.ApplyObject(ctx, o); err != nil {
+				return err
+			}
+			if o.GetKind() != "Namespace" {
+				continue
+			}
+			if err := c.ApplyObject(ctx, clusterID(o.GetName(), c.Name)); err != nil {
+				return err
+			}
+		}
 	}
-	id := &unstructured.Unstructured{Object: map[string]any{"data": map[string]any{"id": c.Name}}}
-	id.SetAPIVersion("v1")
-	id.SetKind("ConfigMap")
-	id.SetNamespace("secure")
-	id.SetName("cluster")
-	return c.ApplyObject(ctx, id)
+	return nil
+}
+
+func clusterID(namespace, id string) *unstructured.Unstructured {
+	o := &unstructured.Unstructured{Object: map[string]any{"data": map[string]any{"id": id}}}
+	o.SetAPIVersion("v1")
+	o.SetKind("ConfigMap")
+	o.SetNamespace(namespace)
+	o.SetName("cluster")
+	return o
 }
 
 func (c *Cluster) waitPods(ctx context.Context, namespace, app string) error {
