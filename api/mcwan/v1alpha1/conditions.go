@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+// AnnotationDummyServices with the value "false" on a ServiceImport of this group: this import has no dummy Services.
+// Its rules work without them.
+const AnnotationDummyServices = "mcw.l7mp.io/dummy-services"
+
+// Condition types of a ServiceImport.
+const (
+	// ConditionAccepted is False while a rule cannot be carried out as it is written; requests that it matches, or could
+	// match, are answered with 500.
+	ConditionAccepted = string(gatewayv1.RouteConditionAccepted)
+	// ConditionResolvedRefs is False while a backendRef names nothing; its share of the requests is answered with 500.
+	ConditionResolvedRefs = string(gatewayv1.RouteConditionResolvedRefs)
+	// ConditionProgrammed says whether the egress gateway's configuration has been written by these rules.
+	ConditionProgrammed = string(gatewayv1.GatewayConditionProgrammed)
+)
+
+// Reasons of the conditions.
+const (
+	ReasonAccepted         = string(gatewayv1.RouteReasonAccepted)
+	ReasonUnsupportedValue = string(gatewayv1.RouteReasonUnsupportedValue)
+	// ReasonNoSuchPort: a rule is for a port that the service does not have.
+	ReasonNoSuchPort = string(gatewayv1.RouteReasonNoMatchingParent)
+	// ReasonNotHTTP: a rule is for a port that does not speak HTTP.
+	ReasonNotHTTP = string(gatewayv1.ListenerReasonUnsupportedProtocol)
+
+	ReasonResolvedRefs    = string(gatewayv1.RouteReasonResolvedRefs)
+	ReasonBackendNotFound = string(gatewayv1.RouteReasonBackendNotFound)
+	// ReasonPolicyNotOffered: no cluster that exports the service receives on that WAN policy.
+	ReasonPolicyNotOffered = "PolicyNotOffered"
+
+	ReasonProgrammed = string(gatewayv1.GatewayReasonProgrammed)
+	// ReasonPending is that of ResolvedRefs while there is no import.
+	ReasonPending = string(gatewayv1.RouteReasonPending)
+	// ReasonNotImported: no cluster exports a service of that namespace and name, or the namespace is going away.
+	ReasonNotImported = "NotImported"
+	// ReasonNoLeg: the import has no HTTP port at the egress gateway that a rule is for.
+	ReasonNoLeg = "NoHTTPPort"
+)
