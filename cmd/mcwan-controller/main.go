@@ -76,6 +76,7 @@ func parse(args []string, stderr io.Writer) (controller.Options, logOptions, err
 	flags.StringVar(&opts.FeedBindAddress, "feed-bind-address", opts.FeedBindAddress, "where the feed for peers is served to the ingress gateway")
 	flags.BoolVar(&opts.LeaderElect, "leader-elect", opts.LeaderElect, "let one of several replicas write")
 	flags.DurationVar(&opts.PeerSyncTimeout, "peer-sync-timeout", opts.PeerSyncTimeout, "how long a new import waits for peers that have not been read yet")
+	flags.BoolVar(&opts.DummyServices, "dummy-services", opts.DummyServices, "make a dummy Service for each import and WAN policy on offer")
 	flags.DurationVar(&opts.DrainDeadline, "drain-deadline", opts.DrainDeadline, "how long the way to an unexported service stays at the latest")
 	flags.StringVar(&logs.level, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&logs.format, "log-format", "json", "json or text")

@@ -21,7 +21,7 @@ func newRenderCmd(a *app) *cobra.Command {
 		Use:   "render --cluster-id=ID -f FILE...",
 		Short: "Print what the controller would write for objects in files",
 		Long: `render reads YAML files and prints what the controller of cluster ID would write for them: no cluster is asked. Files may
-hold WANPolicies, Peers, cards and advertisements, ServiceExports, Services, EndpointSlices, Namespaces and ServiceImports;
+hold WANPolicies, Peers, cards and advertisements, ServiceExports, Services, EndpointSlices, Namespaces and ServiceImports of both groups;
 other kinds are passed over. A folder stands for the .yaml and .yml files in it. Without any Namespace in the files every
 namespace is taken to exist.`,
 		Example: `  mcwanctl render --cluster-id=cluster-2 -f samples/
@@ -45,6 +45,7 @@ namespace is taken to exist.`,
 	cmd.Flags().StringArrayVarP(&files, "filename", "f", nil, "file or folder to read, may be given several times; - is standard input")
 	cmd.Flags().StringVar(&o.ClusterID, "cluster-id", "", "id of the cluster that is rendered")
 	cmd.Flags().StringVar(&o.TrustDomain, "trust-domain", "", "trust domain of its mesh, where the files do not hold its card (default: cluster.local)")
+	cmd.Flags().BoolVar(&o.DummyServices, "dummy-services", true, "imports have a dummy Service per WAN policy on offer, as the controller's flag of that name says")
 	cmd.Flags().StringSliceVar(&o.ServiceCIDRs, "service-cidr", nil, "range of its ClusterIPs, which no gateway of a peer can have")
 	return cmd
 }

@@ -10,11 +10,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/apply"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 	"github.com/l7mp/mc-wan/pkg/ports"
@@ -43,6 +45,11 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 		err = r.provide(ctx, key, merged)
 	} else {
 		err = r.withdraw(ctx, key)
+	}
+	if err == nil && !here {
+		err = r.reportRules(ctx, key, translate.RulesConditions(translate.LegInput{
+			Namespace: key.Namespace, Name: key.Name, Rules: l.Rules(key.Namespace, key.Name),
+		}))
 	}
 	if err != nil {
 		return r.standing("import", key, err)
@@ -106,14 +113,20 @@ func (r *importReconciler) free(ctx context.Context, key types.NamespacedName) e
 
 // allocate gives the service its ports at the egress gateway: written down before anything uses them.
 func (r *importReconciler) allocate(ctx context.Context, key types.NamespacedName, merged mcs.Merged) error {
-	next, _ := snapshot.LegPorts(r.ports.Table(), merged, key)
-	if r.ports.Loaded() && next.Equal(r.ports.Table()) {
+	l := r.lister(ctx)
+	dummies := snapshot.Dummies(l, key, merged)
+	if err := l.Err(); err != nil {
+		return err
+	}
+	r.waitForNames(key, dummies)
+	change := func(table ports.Table) ports.Table {
+		table, _ = snapshot.LegPorts(table, merged, key)
+		return snapshot.DummyPorts(table, merged, key, dummies)
+	}
+	if r.ports.Loaded() && change(r.ports.Table()).Equal(r.ports.Table()) {
 		return nil
 	}
-	return r.ports.Update(ctx, func(table ports.Table) ports.Table {
-		table, _ = snapshot.LegPorts(table, merged, key)
-		return table
-	})
+	return r.ports.Update(ctx, change)
 }
 
 // address writes the derived Service and returns its ClusterIPs: the ClusterSetIP of the import.
@@ -195,7 +208,38 @@ func (r *importReconciler) report(ctx context.Context, in translate.LegInput, le
 		Merged:     in.Merged,
 		IPs:        leg.Import.Spec.IPs,
 		Problem:    leg.Problem,
+		Dummies:    leg.Dummies,
 	})
+	if err := r.status(ctx, told); err != nil {
+		return err
+	}
+	return r.reportRules(ctx, types.NamespacedName{Namespace: in.Namespace, Name: in.Name}, leg.Rules)
+}
+
+// waitForNames has the import looked at again when a Service goes that has the name of one of its dummy Services.
+func (r *importReconciler) waitForNames(key types.NamespacedName, dummies []translate.Dummy) {
+	for _, d := range dummies {
+		if d.Problem != nil && d.Problem.Reason == v1alpha1.ReasonNameTaken {
+			r.blocked.add(serviceRef(translate.DummyServiceName(key.Namespace, key.Name, d.Policy)), "import", key)
+		}
+	}
+}
+
+// reportRules tells in the ServiceImport of mc-wan.l7mp.io what became of its rules; nothing where there are none.
+func (r *importReconciler) reportRules(ctx context.Context, key types.NamespacedName, conditions []metav1.Condition) error {
+	l := r.lister(ctx)
+	live := l.Rules(key.Namespace, key.Name)
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if live == nil || live.DeletionTimestamp != nil || len(conditions) == 0 {
+		return nil
+	}
+	told := &mcwanv1alpha1.ServiceImport{ObjectMeta: metav1.ObjectMeta{
+		Namespace: key.Namespace, Name: key.Name, Generation: live.Generation, UID: live.UID,
+	}}
+	told.SetGroupVersionKind(mcwanv1alpha1.GroupVersion().WithKind(mcwanv1alpha1.ServiceImportKind))
+	told.Status.Conditions = conditions
 	return r.status(ctx, told)
 }
 

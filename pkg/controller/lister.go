@@ -15,6 +15,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
 	"github.com/l7mp/mc-wan/pkg/translate"
@@ -86,6 +87,10 @@ func (l *lister) Export(namespace, name string) *mcsv1beta1.ServiceExport {
 
 func (l *lister) Import(namespace, name string) *mcsv1beta1.ServiceImport {
 	return found(l, namespace, name, &mcsv1beta1.ServiceImport{})
+}
+
+func (l *lister) Rules(namespace, name string) *mcwanv1alpha1.ServiceImport {
+	return found(l, namespace, name, &mcwanv1alpha1.ServiceImport{})
 }
 
 func (l *lister) Service(namespace, name string) *corev1.Service {

@@ -38,6 +38,8 @@ type Options struct {
 	LeaderElect bool
 	// PeerSyncTimeout is how long a new import waits for peers that have not been read yet.
 	PeerSyncTimeout time.Duration
+	// DummyServices says that imports have a dummy Service per WAN policy on offer.
+	DummyServices bool
 	// DrainDeadline is how long the way to a service stays at the latest after it was unexported.
 	DrainDeadline time.Duration
 	// AckSettle is the time between a leg that avoids a draining exporter being written and being relied on: istiod and
@@ -71,6 +73,7 @@ func DefaultOptions() Options {
 		FeedBindAddress:        fmt.Sprintf(":%d", v1alpha1.ControllerFeedPort),
 		LeaderElect:            true,
 		PeerSyncTimeout:        30 * time.Second,
+		DummyServices:          true,
 		DrainDeadline:          10 * time.Second,
 		AckSettle:              time.Second,
 		Version:                "dev",

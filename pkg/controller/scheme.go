@@ -14,6 +14,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 // NewScheme knows every kind that the controller reads or writes.
@@ -22,6 +23,7 @@ func NewScheme() (*runtime.Scheme, error) {
 	for _, add := range []func(*runtime.Scheme) error{
 		clientgoscheme.AddToScheme,
 		v1alpha1.AddToScheme,
+		mcwanv1alpha1.AddToScheme,
 		mcsv1beta1.Install,
 		networkingv1.AddToScheme,
 		networkingv1alpha3.AddToScheme,

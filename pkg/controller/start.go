@@ -44,7 +44,8 @@ func lookup(ctx context.Context, reader client.Reader, opts Options) (translate.
 			Egress:  mesh.Identity(domain, opts.EgressServiceAccount),
 			Ingress: mesh.Identity(domain, opts.IngressServiceAccount),
 		},
-		Controller: mesh.Identity(domain, v1alpha1.ControllerName),
+		Controller:    mesh.Identity(domain, v1alpha1.ControllerName),
+		DummyServices: opts.DummyServices,
 	}, nil
 }
 
@@ -111,6 +112,9 @@ func (c *core) observePorts(ctx context.Context) ([]ports.Observation, error) {
 // observedPorts are the leg ports of one derived Service: each service port leads to its plain listener, and beside it
 // stands the mTLS listener's own port under the name mtls-<service port>.
 func observedPorts(key types.NamespacedName, service *corev1.Service) []ports.Observation {
+	if policy := service.Labels[v1alpha1.LabelPolicy]; policy != "" {
+		return observedDummy(key, service, policy)
+	}
 	plain, mtls := map[int32]int32{}, map[int32]int32{}
 	for _, p := range service.Spec.Ports {
 		number, isMTLS := strings.CutPrefix(p.Name, "mtls-")
@@ -126,6 +130,20 @@ func observedPorts(key types.NamespacedName, service *corev1.Service) []ports.Ob
 		if second, ok := mtls[port]; ok {
 			out = append(out, ports.Observation{
 				Key: ports.Key{Namespace: key.Namespace, Name: key.Name, Port: port}, Ports: []int32{plain[port], second},
+			})
+		}
+	}
+	return out
+}
+
+// observedDummy are the leg ports of one dummy Service: its policy's own port leads to a listener that another port has.
+func observedDummy(key types.NamespacedName, service *corev1.Service, policy string) []ports.Observation {
+	var out []ports.Observation
+	for _, p := range service.Spec.Ports {
+		if p.Name != translate.DummyPortName(key.Namespace, key.Name) {
+			out = append(out, ports.Observation{
+				Key:   ports.Key{Namespace: key.Namespace, Name: key.Name, Port: p.Port, Policy: policy},
+				Ports: []int32{p.TargetPort.IntVal},
 			})
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/apply"
 )
 
 // exportSources are the events that concern exports. Most Services and EndpointSlices of a cluster are not exported:
@@ -105,6 +107,14 @@ func (c *core) importSources(cc cache.Cache) []source.Source {
 		watch(cc, client.Object(&mcsv1beta1.ServiceImport{}), func(_ context.Context, o client.Object) []types.NamespacedName {
 			return one(client.ObjectKeyFromObject(o))
 		}, c.drifts()),
+		watch(cc, &mcwanv1alpha1.ServiceImport{}, func(_ context.Context, r *mcwanv1alpha1.ServiceImport) []types.NamespacedName {
+			return one(client.ObjectKeyFromObject(r))
+		}, declared[*mcwanv1alpha1.ServiceImport]()),
+		// Which policies are on offer stands on the exporters' cards.
+		watch(cc, &v1alpha1.ClusterAdvertisement{}, func(ctx context.Context, card *v1alpha1.ClusterAdvertisement) []types.NamespacedName {
+			return c.advertised(ctx, client.MatchingFields{indexSource: card.Spec.ClusterID})
+		}, changed(offersChanged)),
+		watch(cc, &corev1.Service{}, c.waitingForName, changed(labelsChanged)),
 	}
 	for _, obj := range []client.Object{
 		&networkingv1.ServiceEntry{}, &networkingv1.VirtualService{}, &networkingv1.Gateway{}, &discoveryv1.EndpointSlice{}, &corev1.Service{},
@@ -112,6 +122,19 @@ func (c *core) importSources(cc cache.Cache) []source.Source {
 		out = append(out, c.watchWritten(cc, obj, "import"))
 	}
 	return out
+}
+
+// waitingForName are the imports that wait for the name of a dummy Service, about which there is an event.
+func (c *core) waitingForName(_ context.Context, s *corev1.Service) []types.NamespacedName {
+	if s.Namespace != v1alpha1.Namespace || s.Labels[v1alpha1.LabelPolicy] == "" {
+		return nil
+	}
+	return c.blocked.take(serviceRef(s.Name), "import")
+}
+
+// serviceRef is a Service of ours.
+func serviceRef(name string) apply.Ref {
+	return apply.Ref{GroupVersionKind: corev1.SchemeGroupVersion.WithKind("Service"), Namespace: v1alpha1.Namespace, Name: name}
 }
 
 // advertised are the services that somebody advertises.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -99,6 +100,14 @@ func slicesChanged(before, after *discoveryv1.EndpointSlice) bool {
 
 func specChanged(before, after *v1alpha1.ClusterAdvertisement) bool {
 	return !reflect.DeepEqual(before.Spec, after.Spec) || !maps.Equal(before.Labels, after.Labels)
+}
+
+func offersChanged(before, after *v1alpha1.ClusterAdvertisement) bool {
+	return !slices.Equal(before.Spec.Policies, after.Spec.Policies) || !maps.Equal(before.Labels, after.Labels)
+}
+
+func labelsChanged(before, after *corev1.Service) bool {
+	return !maps.Equal(before.Labels, after.Labels)
 }
 
 // policyChanged: what an export is told depends on the policy and on whether it is ready.

@@ -3,6 +3,8 @@
 package mcs
 
 import (
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -12,7 +14,7 @@ import (
 // ImportConditionTypes are the condition types that we own on a ServiceImport. One that ImportConditions does not return
 // has to be removed.
 func ImportConditionTypes() []string {
-	return []string{string(mcsv1beta1.ServiceImportConditionReady), v1alpha1.ConditionPortsCarried}
+	return []string{string(mcsv1beta1.ServiceImportConditionReady), v1alpha1.ConditionPortsCarried, v1alpha1.ConditionDummyServices}
 }
 
 // ImportState is what is known of one ServiceImport.
@@ -26,9 +28,19 @@ type ImportState struct {
 	FamilyUnsupported bool
 	// Problem, if set, is why the service cannot be used here (such as v1alpha1.ReasonOutOfPorts); it makes Ready False.
 	Problem *Problem
+	// Dummies is what became of the dummy Services; nil where none are wanted.
+	Dummies *Dummies
 }
 
-// Problem is a reason of Ready=False that KEP-1645 has no word for.
+// Dummies are the dummy Services of an import.
+type Dummies struct {
+	// Names are those that there are.
+	Names []string
+	// Problem is why one is missing; nil when none is.
+	Problem *Problem
+}
+
+// Problem is a reason of a condition being False that KEP-1645 has no word for.
 type Problem struct {
 	// Reason is a stable CamelCase word.
 	Reason string
@@ -37,13 +49,27 @@ type Problem struct {
 }
 
 // ImportConditions are the conditions of a ServiceImport: Ready and, while somebody exports the service,
-// mcw.l7mp.io/PortsCarried. They have no lastTransitionTime; SetConditions keeps or sets it.
+// mcw.l7mp.io/PortsCarried and, where they are wanted, mcw.l7mp.io/DummyServices. They have no lastTransitionTime; SetConditions keeps or sets it.
 func ImportConditions(s ImportState) []metav1.Condition {
 	out := []metav1.Condition{importReady(s)}
 	if s.Merged.Exported() {
 		out = append(out, PortsCarried(s.Merged.ServicePorts(), s.Generation))
 	}
+	if s.Merged.Exported() && s.Dummies != nil {
+		out = append(out, dummyServices(*s.Dummies, s.Generation))
+	}
 	return out
+}
+
+func dummyServices(d Dummies, generation int64) metav1.Condition {
+	if d.Problem != nil {
+		return condition(v1alpha1.ConditionDummyServices, metav1.ConditionFalse, d.Problem.Reason, d.Problem.Message, generation)
+	}
+	message := "No exporting cluster offers a WAN policy."
+	if len(d.Names) > 0 {
+		message = "In namespace " + v1alpha1.Namespace + ": " + strings.Join(d.Names, ", ") + "."
+	}
+	return condition(v1alpha1.ConditionDummyServices, metav1.ConditionTrue, v1alpha1.ReasonDummiesReady, message, generation)
 }
 
 func importReady(s ImportState) metav1.Condition {

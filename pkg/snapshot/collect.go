@@ -96,6 +96,9 @@ func ImportInput(l Lister, key types.NamespacedName) translate.LegInput {
 		Previous:  map[int32]translate.Shares{},
 	}
 	in.Ports = allocated(l.PortTable(), in.Merged, key)
+	in.Rules = l.Rules(key.Namespace, key.Name)
+	in.Offered = offered(l, in.Merged).names()
+	in.Dummies = withPorts(Dummies(l, key, in.Merged), l.PortTable(), in.Merged, key)
 	if si := l.Import(key.Namespace, key.Name); si != nil {
 		in.Wanted = slices.Clone(si.Spec.IPs)
 	}

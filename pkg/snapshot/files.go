@@ -12,6 +12,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -30,6 +31,7 @@ type Files struct {
 	advertisements map[types.NamespacedName][]v1alpha1.ServiceAdvertisement
 	exports        map[types.NamespacedName]mcsv1beta1.ServiceExport
 	imports        map[types.NamespacedName]mcsv1beta1.ServiceImport
+	rules          map[types.NamespacedName]mcwanv1alpha1.ServiceImport
 	services       map[types.NamespacedName]corev1.Service
 	slices         map[types.NamespacedName][]discoveryv1.EndpointSlice
 	namespaces     map[string]corev1.Namespace
@@ -47,6 +49,7 @@ func newFiles() *Files {
 		advertisements: map[types.NamespacedName][]v1alpha1.ServiceAdvertisement{},
 		exports:        map[types.NamespacedName]mcsv1beta1.ServiceExport{},
 		imports:        map[types.NamespacedName]mcsv1beta1.ServiceImport{},
+		rules:          map[types.NamespacedName]mcwanv1alpha1.ServiceImport{},
 		services:       map[types.NamespacedName]corev1.Service{},
 		slices:         map[types.NamespacedName][]discoveryv1.EndpointSlice{},
 		namespaces:     map[string]corev1.Namespace{},
@@ -79,6 +82,11 @@ func (f *Files) Export(namespace, name string) *mcsv1beta1.ServiceExport {
 // Import is a ServiceImport; nil if there is none.
 func (f *Files) Import(namespace, name string) *mcsv1beta1.ServiceImport {
 	return lookup(f.imports, key(namespace, name))
+}
+
+// Rules are the ServiceImport of mc-wan.l7mp.io; nil if there is none.
+func (f *Files) Rules(namespace, name string) *mcwanv1alpha1.ServiceImport {
+	return lookup(f.rules, key(namespace, name))
 }
 
 // Service is a Service; nil if there is none. A derived Service that is not in the files is made up from the ips of its

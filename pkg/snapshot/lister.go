@@ -8,6 +8,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -30,6 +31,8 @@ type Lister interface {
 	Export(namespace, name string) *mcsv1beta1.ServiceExport
 	// Import is a ServiceImport; nil if there is none. Its ips are asked for again when its derived Service was lost.
 	Import(namespace, name string) *mcsv1beta1.ServiceImport
+	// Rules are the ServiceImport of mc-wan.l7mp.io; nil if there is none.
+	Rules(namespace, name string) *mcwanv1alpha1.ServiceImport
 	// Service is a Service; nil if there is none. The derived Service of an import is one in mc-wan.
 	Service(namespace, name string) *corev1.Service
 	// Slices are the EndpointSlices of a Service.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -37,6 +38,8 @@ type Options struct {
 	FilterRemote bool
 	// ServiceCIDRs are the ranges of the cluster's ClusterIPs.
 	ServiceCIDRs []string
+	// DummyServices says that imports have dummy Services, as the controller's --dummy-services does.
+	DummyServices bool
 }
 
 // Read reads files of any number of YAML documents: our kinds and the MCS kinds, Services, EndpointSlices, Namespaces,
@@ -63,6 +66,7 @@ func (f *Files) selfOf(opts Options) translate.Cluster {
 	}
 	self := translate.Cluster{
 		ID: opts.ClusterID, FilterRemote: opts.FilterRemote, ServiceCIDRs: opts.ServiceCIDRs,
+		DummyServices: opts.DummyServices,
 		Identities: v1alpha1.Identities{
 			Egress:  translate.Identity(trustDomain, v1alpha1.EgressName),
 			Ingress: translate.Identity(trustDomain, v1alpha1.IngressName),
@@ -168,6 +172,8 @@ func (f *Files) addKind(group string, m metav1.PartialObjectMetadata, data []byt
 		return f.addOurs(m.Kind, data)
 	case mcsv1beta1.GroupName:
 		return f.addMCS(m.Kind, data)
+	case mcwanv1alpha1.GroupName:
+		return f.addRules(m.Kind, data)
 	case unpublishedGroup:
 		return fmt.Errorf("group %s was never published; write apiVersion: %s", group, mcsv1beta1.GroupVersion)
 	case corev1.GroupName:
@@ -197,6 +203,15 @@ func (f *Files) addOurs(kind string, data []byte) error {
 		return err
 	}
 	return fmt.Errorf("unknown kind of group %s", v1alpha1.GroupName)
+}
+
+func (f *Files) addRules(kind string, data []byte) error {
+	if kind != mcwanv1alpha1.ServiceImportKind {
+		return fmt.Errorf("unknown kind of group %s", mcwanv1alpha1.GroupName)
+	}
+	r, err := decode[mcwanv1alpha1.ServiceImport](data)
+	f.rules[key(r.Namespace, r.Name)] = r
+	return err
 }
 
 func (f *Files) addMCS(kind string, data []byte) error {

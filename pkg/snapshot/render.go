@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
@@ -48,12 +50,23 @@ func (f *Files) renderImport(k types.NamespacedName) ([]translate.Object, []tran
 		return nil, nil
 	}
 	f.table, _ = LegPorts(f.table, merged, k)
+	f.table = DummyPorts(f.table, merged, k, Dummies(f, k, merged))
 	leg := translate.Leg(ImportInput(f, k))
+	f.keepNames(leg.Objects)
 	var out []translate.Object
 	if leg.Service != nil {
 		out = append(out, leg.Service)
 	}
 	return append(append(out, leg.Objects...), leg.Import), leg.Paths
+}
+
+// keepNames makes the names of dummy Services taken for the imports that come later.
+func (f *Files) keepNames(objects []translate.Object) {
+	for _, o := range objects {
+		if s, ok := o.(*corev1.Service); ok {
+			f.services[key(s.Namespace, s.Name)] = *s
+		}
+	}
 }
 
 func (f *Files) renderPaths(keys []translate.PathKey) []translate.Object {
@@ -80,6 +93,7 @@ func (f *Files) serviceNames() []types.NamespacedName {
 // withOwnAdvertisements is f with the advertisements of its exports in place of its own ones. f is not changed.
 func (f *Files) withOwnAdvertisements() *Files {
 	out := *f
+	out.services = maps.Clone(f.services)
 	out.advertisements = map[types.NamespacedName][]v1alpha1.ServiceAdvertisement{}
 	for k, all := range f.advertisements {
 		for _, a := range all {

@@ -31,6 +31,11 @@ func cases(t testing.TB) []string {
 	return dirs
 }
 
+// options: the cases about dummy Services have them; in the others they would hide what the case is about.
+func options(dir string) snapshot.Options {
+	return snapshot.Options{ClusterID: ownCluster, DummyServices: strings.HasPrefix(filepath.Base(dir), "dummy")}
+}
+
 func read(t testing.TB, dir string) *snapshot.Files {
 	t.Helper()
 	name := filepath.Join(dir, "in.yaml")
@@ -38,7 +43,7 @@ func read(t testing.TB, dir string) *snapshot.Files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := snapshot.Read(snapshot.Options{ClusterID: ownCluster}, snapshot.File{Name: name, Data: data})
+	f, err := snapshot.Read(options(dir), snapshot.File{Name: name, Data: data})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -23,6 +24,27 @@ type leg struct {
 	listeners LegPorts
 	policy    string
 	shares    Shares
+	// rules, if there are any, say over which policies requests go, in place of policy.
+	rules []rule
+	// dummy says that the leg is a dummy Service's: it has no listener for mutual TLS.
+	dummy bool
+}
+
+// objectName names the leg's Gateway and VirtualService.
+func (l leg) objectName() string {
+	if l.dummy {
+		return DummyLegName(l.namespace, l.name, l.port.Port, l.policy)
+	}
+	return LegName(l.namespace, l.name, l.port.Port)
+}
+
+// meta is the metadata of the leg's Gateway and VirtualService.
+func (l leg) meta() metav1.ObjectMeta {
+	m := oursFor(l.objectName(), v1alpha1.PartLeg, l.namespace, l.name)
+	if l.dummy {
+		m.Labels[v1alpha1.LabelPolicy] = l.policy
+	}
+	return m
 }
 
 // wire is the leg's service port.
@@ -39,9 +61,15 @@ func Leg(in LegInput) LegResult {
 		Shares: map[int32]Shares{},
 	}
 	if in.Merged.Type == mcsv1beta1.Headless {
+		out.Rules = compile(in).conditions(nil)
 		return out
 	}
 	legs := legsOf(in, &out)
+	rules := compile(in)
+	for i := range legs {
+		legs[i].rules = rules.forPort(legs[i].port)
+	}
+	out.Rules = rules.conditions(legs)
 	if len(legs) > 0 {
 		out.Service = derivedService(in, legs)
 	}
@@ -51,6 +79,7 @@ func Leg(in LegInput) LegResult {
 		out.Objects = append(out.Objects, objects...)
 		out.Paths = append(out.Paths, paths...)
 	}
+	addDummies(in, legs, &out)
 	out.Paths = uniquePaths(out.Paths)
 	if len(in.VIPs) > 0 && len(legs) > 0 {
 		out.Objects = append(out.Objects, clientServiceEntry(in, legs))

@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
@@ -37,40 +39,63 @@ func idempotentMethods() []string {
 	return []string{http.MethodGet, http.MethodHead, http.MethodOptions}
 }
 
-// route is what happens to the requests of an HTTP leg that match: they take a policy's paths, or are answered with a
-// status. It is the form in which the rules of an L7 import (an HTTPRoute rule) reach the VirtualService.
+// route is what happens to the requests of an HTTP leg that match: they take the paths of policies, are redirected, or are
+// answered with a status. It is the form in which the rules of an L7 import reach the VirtualService.
 type route struct {
+	// name is how Envoy's logs and statistics call the route; empty for none.
+	name string
 	// matches are alternatives; none matches everything.
 	matches []*networkingv1alpha3.HTTPMatchRequest
-	// policy is the WAN policy whose paths the requests take.
-	policy string
+	// policies are the WAN policies whose paths the requests take, by weight.
+	policies []policyWeight
 	// status, if not 0, answers instead.
 	status uint32
+	// redirect, if there is one, answers instead.
+	redirect *networkingv1alpha3.HTTPRedirect
+	// The rest is what filters do.
+	request, response *gatewayv1.HTTPHeaderFilter
+	rewrite           *networkingv1alpha3.RegexRewrite
+	mirrors           []policyMirror
 }
+
+// policyMirror is the policy by which copies go to the service, and how many of them, in percent.
+type policyMirror struct {
+	policy  string
+	percent float64
+}
+
+// over is the route of all requests over one policy.
+func over(policy string) []policyWeight { return []policyWeight{{policy, 1}} }
+
+// nameDenied is the name of the route that denies what no rule matches.
+const nameDenied = "denied"
 
 // routes are the leg's routes in the order in which they are tried.
 func (l leg) routes() []route {
+	if len(l.rules) > 0 {
+		var out []route
+		for _, r := range l.rules {
+			out = append(out, r.routes(l)...)
+		}
+		return append(out, route{name: nameDenied, status: http.StatusForbidden})
+	}
 	if l.policy == "" || len(l.shares) == 0 {
 		return []route{{status: http.StatusServiceUnavailable}}
 	}
-	return []route{{policy: l.policy}}
+	return []route{{policies: over(l.policy)}}
 }
 
 func (l leg) httpObjects() ([]Object, []PathKey) {
-	name := LegName(l.namespace, l.name, l.port.Port)
+	name := l.objectName()
 	var https []*networkingv1alpha3.HTTPRoute
 	var paths []PathKey
 	for _, r := range l.routes() {
 		https = append(https, l.httpRoutes(r)...)
-		for _, p := range l.paths(r.policy) {
-			if r.status == 0 {
-				paths = append(paths, p.path)
-			}
-		}
+		paths = append(paths, l.pathsOf(r)...)
 	}
 	vs := &networkingv1.VirtualService{
 		TypeMeta:   typeNetworking("VirtualService"),
-		ObjectMeta: oursFor(name, v1alpha1.PartLeg, l.namespace, l.name),
+		ObjectMeta: l.meta(),
 		Spec: networkingv1alpha3.VirtualService{
 			// The listener belongs to this service port alone: whatever Host a client sends, it means this service.
 			Hosts:    []string{"*"},
@@ -80,17 +105,45 @@ func (l leg) httpObjects() ([]Object, []PathKey) {
 		},
 	}
 	vs.Annotations = map[string]string{AnnotationShares: l.shares.String()}
-	gateway := l.gateway(
-		server("http", protocolHTTP, l.listeners.Plain, false),
-		server("https", protocolHTTPS, l.listeners.MTLS, true))
-	return []Object{gateway, vs}, paths
+	servers := []*networkingv1alpha3.Server{server("http", protocolHTTP, l.listeners.Plain, false)}
+	if !l.dummy {
+		servers = append(servers, server("https", protocolHTTPS, l.listeners.MTLS, true))
+	}
+	return []Object{l.gateway(servers...), vs}, paths
+}
+
+// pathsOf are the paths that a route leads to.
+func (l leg) pathsOf(r route) []PathKey {
+	if r.status != 0 || r.redirect != nil {
+		return nil
+	}
+	var out []PathKey
+	for _, p := range r.policies {
+		if p.policy == "" || p.weight == 0 {
+			continue
+		}
+		for _, w := range l.paths(p.policy) {
+			out = append(out, w.path)
+		}
+	}
+	for _, m := range r.mirrors {
+		out = append(out, l.mirrorPath(m.policy))
+	}
+	return out
+}
+
+// mirrorPath is where copies go: the path to the exporter with the largest share. A copy is not to be answered, and each
+// path of a mirror would be drawn for itself.
+func (l leg) mirrorPath(policy string) PathKey {
+	paths := l.paths(policy)
+	return slices.MaxFunc(paths, func(a, b weightedPath) int { return cmp.Compare(a.weight, b.weight) }).path
 }
 
 // gateway is the leg's listeners. No other namespace's VirtualService can attach to them.
 func (l leg) gateway(servers ...*networkingv1alpha3.Server) *networkingv1.Gateway {
 	return &networkingv1.Gateway{
 		TypeMeta:   typeNetworking("Gateway"),
-		ObjectMeta: oursFor(LegName(l.namespace, l.name, l.port.Port), v1alpha1.PartLeg, l.namespace, l.name),
+		ObjectMeta: l.meta(),
 		Spec: networkingv1alpha3.Gateway{
 			Selector: selectGateway(v1alpha1.GatewayEgress),
 			Servers:  servers,
@@ -116,24 +169,33 @@ func server(prefix, protocol string, port int32, mtls bool) *networkingv1alpha3.
 func (l leg) httpRoutes(r route) []*networkingv1alpha3.HTTPRoute {
 	if r.status != 0 {
 		return []*networkingv1alpha3.HTTPRoute{{
+			Name:           r.name,
 			Match:          r.matches,
 			DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: r.status},
 		}}
 	}
+	if r.redirect != nil {
+		out := &networkingv1alpha3.HTTPRoute{Name: r.name, Match: r.matches, Redirect: r.redirect}
+		if response := change(nil, r.response); response != nil {
+			out.Headers = &networkingv1alpha3.Headers{Response: response}
+		}
+		return []*networkingv1alpha3.HTTPRoute{out}
+	}
 	var out []*networkingv1alpha3.HTTPRoute
 	if m := idempotentOnly(r.matches); len(m) > 0 {
-		out = append(out, l.httpRoute(m, r.policy, retryIdempotent))
+		out = append(out, l.httpRoute(r, m, retryIdempotent))
 	}
 	if m, some := othersToo(r.matches); some {
-		out = append(out, l.httpRoute(m, r.policy, retryOthers))
+		out = append(out, l.httpRoute(r, m, retryOthers))
 	}
 	return out
 }
 
-func (l leg) httpRoute(matches []*networkingv1alpha3.HTTPMatchRequest, policy, retryOn string) *networkingv1alpha3.HTTPRoute {
+func (l leg) httpRoute(r route, matches []*networkingv1alpha3.HTTPMatchRequest, retryOn string) *networkingv1alpha3.HTTPRoute {
 	out := &networkingv1alpha3.HTTPRoute{
+		Name:    r.name,
 		Match:   matches,
-		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: WireName(l.port.Port, l.name, l.namespace)},
+		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: WireName(l.port.Port, l.name, l.namespace), UriRegexRewrite: r.rewrite},
 		Retries: &networkingv1alpha3.HTTPRetry{
 			Attempts:              attempts,
 			RetryOn:               retryOn,
@@ -141,18 +203,67 @@ func (l leg) httpRoute(matches []*networkingv1alpha3.HTTPMatchRequest, policy, r
 			Backoff:               seconds(backoff),
 		},
 		Headers: withoutMark(),
+		Route:   l.destinations(r.policies),
 	}
-	out.Headers.Request = &networkingv1alpha3.Headers_HeaderOperations{
+	out.Headers.Response = change(out.Headers.Response, r.response)
+	out.Headers.Request = change(&networkingv1alpha3.Headers_HeaderOperations{
 		Remove: []string{v1alpha1.HeaderPeer, v1alpha1.HeaderSource},
 		Set:    map[string]string{v1alpha1.HeaderSource: sourceValue, v1alpha1.HeaderForwardedHost: hostValue},
-	}
-	for _, p := range l.paths(policy) {
-		out.Route = append(out.Route, &networkingv1alpha3.HTTPRouteDestination{
-			Destination: destination(PathHost(p.path), pathPort),
-			Weight:      p.weight,
+	}, r.request)
+	for _, m := range r.mirrors {
+		out.Mirrors = append(out.Mirrors, &networkingv1alpha3.HTTPMirrorPolicy{
+			Destination: destination(PathHost(l.mirrorPath(m.policy)), pathPort),
+			Percentage:  &networkingv1alpha3.Percent{Value: m.percent},
 		})
 	}
 	return out
+}
+
+// nowhere is a host that does not exist: requests for a reference that names nothing are answered with 500, as the
+// Gateway API says, because Istio tells Envoy to do so for clusters that are not there.
+const nowhere = "unresolved." + PathDomain
+
+// destinations are where requests go: each policy's weight times the exporters' shares, exactly. With one policy they
+// sum to 100.
+func (l leg) destinations(policies []policyWeight) []*networkingv1alpha3.HTTPRouteDestination {
+	policies = filter(policies, func(p policyWeight) bool { return p.weight > 0 })
+	if len(policies) == 1 {
+		policies = []policyWeight{{policies[0].policy, 1}}
+	}
+	hosts, weights, divisor := []string(nil), map[string]int64{}, int64(0)
+	add := func(host string, weight int64) {
+		if _, known := weights[host]; !known {
+			hosts = append(hosts, host)
+		}
+		weights[host] += weight
+	}
+	for _, p := range policies {
+		if p.policy == "" {
+			add(nowhere, int64(p.weight)*whole)
+			continue
+		}
+		for _, w := range l.paths(p.policy) {
+			add(PathHost(w.path), int64(p.weight)*int64(w.weight))
+		}
+	}
+	for _, h := range hosts {
+		divisor = gcd(weights[h], divisor)
+	}
+	if len(policies) == 1 {
+		divisor = 1
+	}
+	var out []*networkingv1alpha3.HTTPRouteDestination
+	for _, h := range hosts {
+		out = append(out, &networkingv1alpha3.HTTPRouteDestination{Destination: destination(h, pathPort), Weight: int32(weights[h] / divisor)})
+	}
+	return out
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 func destination(host string, port uint32) *networkingv1alpha3.Destination {

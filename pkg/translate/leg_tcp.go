@@ -5,8 +5,6 @@ package translate
 import (
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
-	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 // tcpObjects are the listeners of a TCP leg and the route to its own path, in which the exporters share by endpoint
@@ -15,16 +13,18 @@ func (l leg) tcpObjects() ([]Object, []PathKey) {
 	if l.policy == "" {
 		return nil, nil
 	}
-	name, path := LegName(l.namespace, l.name, l.port.Port), PathKey{Policy: l.policy, TCP: l.wire()}
-	gateway := l.gateway(
-		server("tcp", protocolTCP, l.listeners.Plain, false),
-		server("tls", protocolTLS, l.listeners.MTLS, true))
+	path := PathKey{Policy: l.policy, TCP: l.wire()}
+	servers := []*networkingv1alpha3.Server{server("tcp", protocolTCP, l.listeners.Plain, false)}
+	if !l.dummy {
+		servers = append(servers, server("tls", protocolTLS, l.listeners.MTLS, true))
+	}
+	gateway := l.gateway(servers...)
 	vs := &networkingv1.VirtualService{
 		TypeMeta:   typeNetworking("VirtualService"),
-		ObjectMeta: oursFor(name, v1alpha1.PartLeg, l.namespace, l.name),
+		ObjectMeta: l.meta(),
 		Spec: networkingv1alpha3.VirtualService{
 			Hosts:    []string{"*"},
-			Gateways: []string{inNamespace(name)},
+			Gateways: []string{inNamespace(l.objectName())},
 			ExportTo: onlyHere(),
 			Tcp:      []*networkingv1alpha3.TCPRoute{tcpRoute(PathHost(path), tcpPathPort)},
 		},

@@ -148,7 +148,7 @@ func TestRoutesAreSplitByMethod(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []string
-			for _, h := range l.httpRoutes(route{matches: tc.matches, policy: "high"}) {
+			for _, h := range l.httpRoutes(route{matches: tc.matches, policies: over("high")}) {
 				method := ""
 				for _, m := range h.Match {
 					method += m.GetMethod().GetExact() + m.GetMethod().GetRegex()

@@ -81,6 +81,17 @@ func LegName(namespace, name string, port int32) string {
 	return hashed("egress", name, namespace, strconv.Itoa(int(port)))
 }
 
+// DummyLegName names the Gateway and the VirtualService of one service port of a dummy Service, in mc-wan.
+func DummyLegName(namespace, name string, port int32, policy string) string {
+	return hashed("egress-dummy", name, namespace, strconv.Itoa(int(port)), policy)
+}
+
+// DummyServiceName names the dummy Service of an imported service and a WAN policy, in mc-wan. The documents say it; it
+// may be longer than a Service's name can be, and two services may have the same one.
+func DummyServiceName(namespace, name, policy string) string {
+	return name + "-" + namespace + "-" + policy
+}
+
 // PathName names the ServiceEntry and the DestinationRule of a path, and is the value of the label mcw.l7mp.io/path.
 func PathName(key PathKey) string {
 	if key.TCP.IsZero() {

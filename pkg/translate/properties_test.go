@@ -33,7 +33,7 @@ func TestRenderIsAFunction(t *testing.T) {
 			rng := rand.New(rand.NewSource(1))
 			for range 5 {
 				rng.Shuffle(len(documents), func(i, j int) { documents[i], documents[j] = documents[j], documents[i] })
-				if got := render(t, parse(t, strings.Join(documents, "\n---\n"))); got != want {
+				if got := render(t, parse(t, options(dir), strings.Join(documents, "\n---\n"))); got != want {
 					t.Fatal("the order of the input matters")
 				}
 			}
@@ -41,9 +41,9 @@ func TestRenderIsAFunction(t *testing.T) {
 	}
 }
 
-func parse(t testing.TB, text string) *snapshot.Files {
+func parse(t testing.TB, o snapshot.Options, text string) *snapshot.Files {
 	t.Helper()
-	f, err := snapshot.Read(snapshot.Options{ClusterID: ownCluster}, snapshot.File{Name: "in.yaml", Data: []byte(text)})
+	f, err := snapshot.Read(o, snapshot.File{Name: "in.yaml", Data: []byte(text)})
 	if err != nil {
 		t.Fatal(err)
 	}

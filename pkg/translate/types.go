@@ -9,6 +9,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
@@ -35,6 +36,9 @@ type Cluster struct {
 	FilterRemote bool
 	// ServiceCIDRs are the ranges of this cluster's ClusterIPs, where known. No peer may have its gateways there.
 	ServiceCIDRs []string
+	// DummyServices says that imports have a dummy Service per WAN policy that an exporter offers, unless the import's
+	// rules say otherwise.
+	DummyServices bool
 }
 
 // Exporter is one exporter of one service port.
@@ -129,6 +133,23 @@ type LegInput struct {
 	Wanted []string
 	// Previous are the shares in use by service port number; nil when there are none yet.
 	Previous map[int32]Shares
+	// Rules are the ServiceImport of mc-wan.l7mp.io of this name; nil when there is none: the export's policy holds.
+	Rules *mcwanv1alpha1.ServiceImport
+	// Offered are the WAN policies on which at least one exporter receives, by name.
+	Offered []string
+	// Dummies are the dummy Services of the import, by policy.
+	Dummies []Dummy
+}
+
+// Dummy is the dummy Service of an import and a WAN policy: the service over that policy.
+type Dummy struct {
+	Policy string
+	// Port is the policy's own port, by which the documents call dummy Services.
+	Port int32
+	// Ports are the plain listener ports by service port number.
+	Ports map[int32]int32
+	// Problem is why there is no such Service; nil when there is one.
+	Problem *mcs.Problem
 }
 
 // LegResult is what an import needs.
@@ -150,6 +171,10 @@ type LegResult struct {
 	Unallocated []int32
 	// Problem is why the service cannot be used here, for the import's Ready condition; nil when it can.
 	Problem *mcs.Problem
+	// Rules are the conditions of LegInput.Rules; nil without rules.
+	Rules []metav1.Condition
+	// Dummies is what became of the dummy Services, for the import's condition; nil when none are wanted.
+	Dummies *mcs.Dummies
 }
 
 // ExportInput is what the way from the ingress gateway to one exported service is made of.

@@ -21,6 +21,9 @@ const (
 	// ConditionWANPolicy on a ServiceExport says whether the named WAN policy exists and can be used, and whether the
 	// exporters agree on it.
 	ConditionWANPolicy = "mcw.l7mp.io/WANPolicyResolved"
+	// ConditionDummyServices on a ServiceImport is False while one of its dummy Services cannot be had. It is not there
+	// where dummy Services are switched off.
+	ConditionDummyServices = "mcw.l7mp.io/DummyServices"
 )
 
 // Reasons on WANPolicy.
@@ -92,4 +95,10 @@ const (
 	ReasonOutOfPorts          = "OutOfPorts"
 	// ReasonTooManyPorts is Valid=False of an export whose Service has more ports than an advertisement has room for.
 	ReasonTooManyPorts = "TooManyPorts"
+	// ReasonDummiesReady is DummyServices=True: there is one per WAN policy that an exporter offers.
+	ReasonDummiesReady = "Ready"
+	// ReasonNameTaken: another Service in mc-wan has the name of a dummy Service, and had it first.
+	ReasonNameTaken = "NameTaken"
+	// ReasonNameTooLong: <service>-<namespace>-<policy> has more than the 63 characters of a Service's name.
+	ReasonNameTooLong = "NameTooLong"
 )

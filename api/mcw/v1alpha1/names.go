@@ -50,6 +50,8 @@ const (
 	LabelServiceName      = "mcw.l7mp.io/service-name"
 	// LabelPath is the path an object belongs to.
 	LabelPath = "mcw.l7mp.io/path"
+	// LabelPolicy on what belongs to a dummy Service is the WAN policy that it stands for.
+	LabelPolicy = "mcw.l7mp.io/wan-policy"
 	// LabelGateway selects gateway pods: egress or ingress.
 	LabelGateway = "mcw.l7mp.io/gateway"
 	// LabelManual marks advertisements written by hand (`mcwanctl import`); the feed never touches them.

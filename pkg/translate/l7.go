@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
+)
+
+// rule is a match of a rule of a ServiceImport.mc-wan.l7mp.io, with what becomes of the requests.
+type rule struct {
+	// name is "rules[i]".
+	name    string
+	ports   []int32
+	match   matcher
+	changes changes
+	// policies share the requests; one without a name is a backendRef that names nothing.
+	policies []policyWeight
+	// mirrors are the policies of changes.mirrors, one each; empty where the reference names nothing.
+	mirrors []string
+	// broken rules answer 500: they cannot be carried out as written.
+	broken bool
+}
+
+// policyWeight is a policy and its share of a rule's requests.
+type policyWeight struct {
+	policy string
+	weight int32
+}
+
+// compiled are the rules of an import in their order of precedence, and what is wrong with them.
+type compiled struct {
+	in    LegInput
+	rules []rule
+	// refused are fields that cannot be carried out, unresolved are references that name nothing.
+	refused, unresolved []finding
+}
+
+// finding is a reason with the rule and the field.
+type finding struct{ reason, message string }
+
+// compile reads the rules of an import.
+func compile(in LegInput) *compiled {
+	c := &compiled{in: in}
+	if in.Rules == nil {
+		return c
+	}
+	for i, r := range in.Rules.Spec.HTTP.Rules {
+		c.add(fmt.Sprintf("rules[%d]", i), r)
+	}
+	slices.SortStableFunc(c.rules, func(a, b rule) int { return compareMatchers(a.match, b.match) })
+	return c
+}
+
+// add reads one rule: each of its matches has its own place in the order of precedence.
+func (c *compiled) add(name string, in mcwanv1alpha1.HTTPRule) {
+	r, found := rule{name: name, ports: in.Ports}, len(c.refused)
+	c.checkPorts(name, in.Ports)
+	var wrong []string
+	r.changes, wrong = changesOf(in.Filters, LocalHost(c.in.Name, c.in.Namespace))
+	c.refuse(name, wrong)
+	if t := in.Timeouts; t != nil && (t.Request != nil || t.BackendRequest != nil) {
+		c.refuse(name, []string{"timeouts: not supported yet; bound the time in the client or in the service"})
+	}
+	for i, ref := range in.BackendRefs {
+		policy := c.resolve(fmt.Sprintf("%s.backendRefs[%d]", name, i), string(ref.Name), string(ref.Namespace))
+		r.policies = append(r.policies, policyWeight{policy, deref(ref.Weight, 1)})
+	}
+	for _, m := range r.changes.mirrors {
+		r.mirrors = append(r.mirrors, c.resolveMirror(name+"."+m.field, m.ref))
+	}
+	matches := in.Matches
+	if len(matches) == 0 {
+		matches = []gatewayv1.HTTPRouteMatch{{}}
+	}
+	rules := make([]rule, 0, len(matches))
+	for i, m := range matches {
+		r.match, wrong = matcherOf(m)
+		for _, w := range wrong {
+			c.refuse(name, []string{fmt.Sprintf("matches[%d].%s", i, w)})
+		}
+		rules = append(rules, r)
+	}
+	for i := range rules {
+		rules[i].broken = len(c.refused) > found
+	}
+	c.rules = append(c.rules, rules...)
+}
+
+func (c *compiled) refuse(name string, wrong []string) {
+	for _, w := range wrong {
+		c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonUnsupportedValue, name + "." + w})
+	}
+}
+
+// checkPorts: a rule is for HTTP ports that the service has.
+func (c *compiled) checkPorts(name string, ports []int32) {
+	for i, number := range ports {
+		at := slices.IndexFunc(c.in.Merged.Ports, func(p mcs.MergedPort) bool { return p.Port == number && mcs.Carried(p.Protocol) })
+		switch {
+		case !c.in.Merged.Exported():
+		case at < 0:
+			c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonNoSuchPort, fmt.Sprintf(
+				"%s.ports[%d]: the service has no port %d", name, i, number)})
+		case !isHTTP(c.in.Merged.Ports[at].ServicePort):
+			c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonNotHTTP, fmt.Sprintf(
+				"%s.ports[%d]: port %d does not speak HTTP, going by its appProtocol and its name", name, i, number)})
+		}
+	}
+}
+
+// resolve is the policy that a dummy Service of this import stands for; empty when the reference names nothing.
+func (c *compiled) resolve(field, name, namespace string) string {
+	if namespace != "" && namespace != v1alpha1.Namespace {
+		return c.notFound(field+".namespace", "dummy Services are in namespace "+v1alpha1.Namespace)
+	}
+	policy, ok := strings.CutPrefix(name, DummyServiceName(c.in.Namespace, c.in.Name, ""))
+	switch {
+	case ok && slices.Contains(c.in.Offered, policy):
+		return policy
+	case ok && policyByName(policy, c.in.Policies) != nil && c.in.Merged.Exported():
+		c.unresolved = append(c.unresolved, finding{mcwanv1alpha1.ReasonPolicyNotOffered, fmt.Sprintf(
+			"%s.name: no cluster that exports the service offers WANPolicy %s", field, policy)})
+		return ""
+	}
+	var known []string
+	for _, p := range c.in.Offered {
+		known = append(known, DummyServiceName(c.in.Namespace, c.in.Name, p))
+	}
+	return c.notFound(field+".name", fmt.Sprintf("there is no dummy Service %s of this service; there are: %s", name, strings.Join(known, ", ")))
+}
+
+func (c *compiled) notFound(field, message string) string {
+	c.unresolved = append(c.unresolved, finding{mcwanv1alpha1.ReasonBackendNotFound, field + ": " + message})
+	return ""
+}
+
+func (c *compiled) resolveMirror(field string, ref gatewayv1.BackendObjectReference) string {
+	if kind := deref(ref.Kind, "Service"); kind != "Service" || deref(ref.Group, "") != "" {
+		return c.notFound(field+".kind", fmt.Sprintf("%s is no Service", kind))
+	}
+	// Unlike in a rule's backendRefs the Gateway API's default is the namespace of the object itself.
+	return c.resolve(field, string(ref.Name), string(deref(ref.Namespace, gatewayv1.Namespace(c.in.Namespace))))
+}
+
+// forPort are the rules for one port, in their order; none for a port that is not HTTP.
+func (c *compiled) forPort(port mcs.MergedPort) []rule {
+	if !isHTTP(port.ServicePort) {
+		return nil
+	}
+	return filter(c.rules, func(r rule) bool { return len(r.ports) == 0 || slices.Contains(r.ports, port.Port) })
+}
+
+// routes are what a rule makes of a leg's requests.
+func (r rule) routes(l leg) []route {
+	matches := r.match.requests()
+	out := route{name: r.name, matches: matches, policies: r.policies, request: r.changes.request, response: r.changes.response}
+	switch {
+	case r.broken:
+		return []route{{name: r.name, matches: matches, status: http.StatusInternalServerError}}
+	case r.changes.redirect != nil:
+		return r.redirects(matches)
+	case !slices.ContainsFunc(r.policies, func(p policyWeight) bool { return p.policy != "" && p.weight > 0 }):
+		return []route{{name: r.name, matches: matches, status: http.StatusInternalServerError}}
+	case len(l.shares) == 0:
+		return []route{{name: r.name, matches: matches, status: http.StatusServiceUnavailable}}
+	}
+	out.rewrite = rewritePath(r.changes.rewrite, r.match)
+	for i, m := range r.changes.mirrors {
+		if r.mirrors[i] != "" && m.percent > 0 {
+			out.mirrors = append(out.mirrors, policyMirror{r.mirrors[i], m.percent})
+		}
+	}
+	return []route{out}
+}
+
+// redirects: each form of a match is redirected on its own, because a VirtualService replaces either a prefix or a path.
+func (r rule) redirects(matches []*networkingv1alpha3.HTTPMatchRequest) []route {
+	var out []route
+	for _, m := range matches {
+		out = append(out, route{
+			name: r.name, matches: []*networkingv1alpha3.HTTPMatchRequest{m}, redirect: redirectTo(r.changes.redirect, m), response: r.changes.response,
+		})
+	}
+	return out
+}
