@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	networkingv1beta1 "istio.io/client-go/pkg/apis/networking/v1beta1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -94,7 +95,7 @@ func (k kind) check(t *testing.T, u *unstructured.Unstructured) {
 func TestSamplesAreValid(t *testing.T) {
 	t.Parallel()
 	builtin := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, networkingv1beta1.AddToScheme} {
 		if err := add(builtin); err != nil {
 			t.Fatal(err)
 		}
@@ -138,6 +139,36 @@ metadata:
   namespace: secure
   annotations:
     mcw.l7mp.io/mc-wan-policy: sd-wan-priority-high
+`,
+		// The indentation of the second route, which the slide has wrong, aside.
+		"10-l7-virtualservice.yaml": `apiVersion: networking.istio.io/v1beta1
+kind: VirtualService
+metadata:
+  name: payment
+  namespace: secure
+spec:
+  hosts:
+  - payment.secure.svc.clusterset.local
+  http:
+  - match: [ uri: { prefix: "/payment" }, method: { exact: GET } ]
+    route:
+    - destination:
+        host: payment-high-prio.secure.svc.clusterset.local
+`,
+		"08-l7-import.yaml": `apiVersion: mc-wan.l7mp.io/v1alpha1
+kind: ServiceImport
+metadata:
+  name: payment
+  namespace: secure
+spec:
+  http:
+     rules:
+      - matches:
+          - method: GET
+            path:
+              type: PathPrefix
+              value: /payment
+        backendRefs:
 `,
 	} {
 		if !strings.Contains(string(read(t, file)), want) {

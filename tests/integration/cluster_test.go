@@ -28,6 +28,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/controller"
 )
 
@@ -191,7 +192,7 @@ func (c *cluster) wipe(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
 	for _, obj := range []client.Object{
 		&v1alpha1.Peer{}, &v1alpha1.WANPolicy{}, &v1alpha1.ServiceAdvertisement{}, &v1alpha1.ClusterAdvertisement{},
-		&mcsv1beta1.ServiceExport{}, &mcsv1beta1.ServiceImport{},
+		&mcsv1beta1.ServiceExport{}, &mcsv1beta1.ServiceImport{}, &mcwanv1alpha1.ServiceImport{},
 		&networkingv1.ServiceEntry{}, &networkingv1.VirtualService{}, &networkingv1.Gateway{}, &networkingv1.DestinationRule{},
 		&networkingv1alpha3.EnvoyFilter{}, &securityv1.AuthorizationPolicy{}, &securityv1.PeerAuthentication{},
 		&discoveryv1.EndpointSlice{}, &corev1.ConfigMap{}, &corev1.Service{},

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The samples of steering by what is in a request.
+const (
+	sampleRules   = "08-l7-import.yaml"
+	sampleExports = "09-payment-by-priority.yaml"
+	sampleVS      = "10-l7-virtualservice.yaml"
+)
+
+// Steering is the second user story: which tunnel a request takes depends on the request.
+func Steering() []Step {
+	return []Step{
+		{Name: "rules", Title: "A consumer says: GET /payment over the high-priority tunnel, /stats over the low-priority one, nothing else", Run: applyRules},
+		{Name: "rules-tunnels", Title: "Which tunnel carried what? Ask the SD-WAN's counters", NeedsWAN: true, Run: proveRules},
+		{Name: "dummy", Title: "A tunnel by name: any client calls the dummy Service of the low-priority policy", NeedsWAN: true, Run: proveDummy},
+		{Name: "rules-removed", Title: "Without the rules the export's own policy holds again", Run: removeRules},
+		{Name: "virtualservice", Title: "The same by a VirtualService of a client with a sidecar, between two exports of payment", NeedsWAN: true, Run: proveVirtualService},
+	}
+}
+
+func applyRules(ctx context.Context, e *Env) error {
+	if err := e.Consumer.ApplyFile(ctx, e.sample(sampleRules)); err != nil {
+		return err
+	}
+	for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
+		c, err := e.Consumer.ClientPod(ctx, ns)
+		if err != nil {
+			return err
+		}
+		for _, ask := range []struct {
+			method, path string
+			code         int
+		}{
+			{"GET", "", 403}, {"GET", "paymentx", 403}, {"POST", "payment", 403},
+			{"GET", "payment", 200}, {"GET", "payment/1?a=b", 200}, {"GET", "stats", 200}, {"POST", "stats/now", 200},
+		} {
+			if err := c.answers(ctx, ask.code, PaymentURL+ask.path, "-X", ask.method); err != nil {
+				return fmt.Errorf("client in %s: %s /%s: %w", ns, ask.method, ask.path, err)
+			}
+			e.Say("client in %s: %-4s /%-13s %d", ns, ask.method, ask.path, ask.code)
+		}
+	}
+	return nil
+}
+
+// answers waits until a URL is answered with a status.
+func (c *Client) answers(ctx context.Context, want int, url string, curlArgs ...string) error {
+	return Eventually(ctx, 30*time.Second, fmt.Sprintf("HTTP %d", want), func(ctx context.Context) error {
+		code, body, err := c.Status(ctx, url, curlArgs...)
+		if err == nil && code != want {
+			err = fmt.Errorf("HTTP %d %s", code, body)
+		}
+		return err
+	})
+}
+
+func proveRules(ctx context.Context, e *Env) error {
+	for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
+		if err := e.provesTunnel(ctx, ns, tunnelHigh, "GET", PaymentURL+"payment"); err != nil {
+			return err
+		}
+		if err := e.provesTunnel(ctx, ns, tunnelLow, "GET", PaymentURL+"stats"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// provesTunnel sends large requests and looks whether their bytes went over one tunnel and no other.
+func (e *Env) provesTunnel(ctx context.Context, ns, tunnel, method, url string) error {
+	c, err := e.Consumer.ClientPod(ctx, ns)
+	if err != nil {
+		return err
+	}
+	used, err := e.bytesByTunnel(ctx, func(ctx context.Context) error {
+		_, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(
+			`fill=$(head -c %d /dev/zero | tr '\0' x); for i in $(seq %d); do curl -sS --fail-with-body --max-time 10 -o /dev/null -X %s -H "x-fill: $fill" %s || exit 1; done`,
+			fillBytes, fillRequests, method, url))
+		return err
+	})
+	if err == nil {
+		err = onlyOn(used, tunnel)
+	}
+	if err != nil {
+		return fmt.Errorf("client in %s: %s %s: %w", ns, method, url, err)
+	}
+	e.Say("client in %s: %s %s: %s", ns, method, url, used)
+	return nil
+}
+
+func proveDummy(ctx context.Context, e *Env) error {
+	for _, url := range []string{
+		"http://payment-secure-sd-wan-priority-low.mc-wan.svc.cluster.local:31112/anything",
+		"http://payment-secure-sd-wan-priority-low.mc-wan.svc.cluster.local:8080/anything",
+	} {
+		for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
+			c, err := e.Consumer.ClientPod(ctx, ns)
+			if err != nil {
+				return err
+			}
+			if err := c.answers(ctx, 200, url); err != nil {
+				return fmt.Errorf("client in %s: %s: %w", ns, url, err)
+			}
+			if err := e.provesTunnel(ctx, ns, tunnelLow, "GET", url); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func removeRules(ctx context.Context, e *Env) error {
+	if err := e.Consumer.DeleteFile(ctx, e.sample(sampleRules)); err != nil {
+		return err
+	}
+	for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
+		c, err := e.Consumer.ClientPod(ctx, ns)
+		if err != nil {
+			return err
+		}
+		if err := c.answers(ctx, 200, PaymentURL); err != nil {
+			return fmt.Errorf("client in %s: %w", ns, err)
+		}
+	}
+	e.Say("GET / is answered again")
+	return nil
+}
+
+// proveVirtualService plays the VirtualService as it is written, with requests that it sends one way however its list of
+// matches is read.
+func proveVirtualService(ctx context.Context, e *Env) (err error) {
+	if err := e.Exporter.ApplyFile(ctx, e.sample(sampleExports)); err != nil {
+		return err
+	}
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		err = errors.Join(err, e.Consumer.DeleteFile(ctx, e.sample(sampleVS)), e.Exporter.DeleteFile(ctx, e.sample(sampleExports)))
+	}()
+	c, err := e.Consumer.ClientPod(ctx, NamespaceSidecar)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"payment-high-prio", "payment-low-prio"} {
+		if _, err := answered(ctx, c, "http://"+name+".secure.svc.clusterset.local:8080/"); err != nil {
+			return err
+		}
+	}
+	if err := e.Consumer.ApplyFile(ctx, e.sample(sampleVS)); err != nil {
+		return err
+	}
+	if err := Eventually(ctx, time.Minute, "the sidecar has the VirtualService", func(ctx context.Context) error {
+		return e.provesTunnel(ctx, NamespaceSidecar, tunnelLow, "POST", PaymentURL+"stats")
+	}); err != nil {
+		return err
+	}
+	return e.provesTunnel(ctx, NamespaceSidecar, tunnelHigh, "GET", PaymentURL+"payment")
+}
