@@ -108,7 +108,7 @@ func (p proxy) updateFrequency(policy *route.RetryPolicy) int {
 func short(name string) string {
 	parts := strings.Split(name, "|")
 	host := parts[3]
-	if path, ok := strings.CutSuffix(host, ".wan.mcw.internal"); ok {
+	if path, ok := strings.CutSuffix(host, ".wan.mcw.internal"); ok && strings.Contains(path, "-") {
 		return path[:strings.LastIndex(path, "-")]
 	}
 	return host + ":" + parts[1]
