@@ -171,7 +171,7 @@ func clusterIPs(change apply.Change) ([]string, error) {
 	return out, nil
 }
 
-// serve writes paths, legs, then what makes clients come; then takes away, in reverse, what is no longer wanted.
+// serve writes paths, legs, then what makes clients come, tells of it, and only then writes dummy Services; then takes away, in reverse, what is no longer wanted.
 func (r *importReconciler) serve(ctx context.Context, key types.NamespacedName, in translate.LegInput, leg translate.LegResult) error {
 	owner := importOwner(key)
 	if err := r.ensurePaths(ctx, owner, leg.Paths); err != nil {
@@ -181,16 +181,20 @@ func (r *importReconciler) serve(ctx context.Context, key types.NamespacedName, 
 	if err := r.write(ctx, keep...); err != nil {
 		return err
 	}
+	if err := r.report(ctx, in, leg); err != nil {
+		return err
+	}
+	if err := r.write(ctx, leg.DummyObjects...); err != nil {
+		return err
+	}
+	keep = append(keep, leg.DummyObjects...)
 	if leg.Service != nil {
 		keep = append(keep, leg.Service)
 	}
 	if err := r.prune(ctx, owner, importKinds(), keep); err != nil {
 		return err
 	}
-	if err := r.releasePaths(ctx, owner, leg.Paths); err != nil {
-		return err
-	}
-	return r.report(ctx, in, leg)
+	return r.releasePaths(ctx, owner, leg.Paths)
 }
 
 // report tells in the ServiceImport what became of it.

@@ -52,12 +52,12 @@ func (f *Files) renderImport(k types.NamespacedName) ([]translate.Object, []tran
 	f.table, _ = LegPorts(f.table, merged, k)
 	f.table = DummyPorts(f.table, merged, k, Dummies(f, k, merged))
 	leg := translate.Leg(ImportInput(f, k))
-	f.keepNames(leg.Objects)
+	f.keepNames(leg.DummyObjects)
 	var out []translate.Object
 	if leg.Service != nil {
 		out = append(out, leg.Service)
 	}
-	return append(append(out, leg.Objects...), leg.Import), leg.Paths
+	return append(append(append(out, leg.Objects...), leg.Import), leg.DummyObjects...), leg.Paths
 }
 
 // keepNames makes the names of dummy Services taken for the imports that come later.

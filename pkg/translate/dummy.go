@@ -31,11 +31,11 @@ func addDummies(in LegInput, legs []leg, out *LegResult) {
 		}
 		for _, l := range own {
 			objects, paths := l.objects()
-			out.Objects = append(out.Objects, objects...)
+			out.DummyObjects = append(out.DummyObjects, objects...)
 			out.Paths = append(out.Paths, paths...)
 		}
 		service := dummyService(d, own)
-		out.Objects = append(out.Objects, service)
+		out.DummyObjects = append(out.DummyObjects, service)
 		out.Dummies.Names = append(out.Dummies.Names, service.Name)
 	}
 }

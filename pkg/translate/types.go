@@ -163,7 +163,10 @@ type LegResult struct {
 	// Objects are the rest, in the order in which they are to be written: what serves before what makes clients come.
 	// Client-facing objects are missing while there is no VIP.
 	Objects []Object
-	// Paths are the paths that Objects route to: to be written before.
+	// DummyObjects are the dummy Services and their legs, in the order in which they are to be written, after all that
+	// the import itself needs: there may be many.
+	DummyObjects []Object
+	// Paths are the paths that Objects and DummyObjects route to: to be written before.
 	Paths []PathKey
 	// Shares are the shares now in use, by service port number.
 	Shares map[int32]Shares
