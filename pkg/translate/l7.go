@@ -168,7 +168,7 @@ func (r rule) routes(l leg) []route {
 	case r.broken:
 		return []route{{name: r.name, matches: matches, status: http.StatusInternalServerError}}
 	case r.changes.redirect != nil:
-		return r.redirects(matches)
+		return r.redirects(l.port.Port, matches)
 	case !slices.ContainsFunc(r.policies, func(p policyWeight) bool { return p.policy != "" && p.weight > 0 }):
 		return []route{{name: r.name, matches: matches, status: http.StatusInternalServerError}}
 	case len(l.shares) == 0:
@@ -184,11 +184,11 @@ func (r rule) routes(l leg) []route {
 }
 
 // redirects: each form of a match is redirected on its own, because a VirtualService replaces either a prefix or a path.
-func (r rule) redirects(matches []*networkingv1alpha3.HTTPMatchRequest) []route {
+func (r rule) redirects(port int32, matches []*networkingv1alpha3.HTTPMatchRequest) []route {
 	var out []route
 	for _, m := range matches {
 		out = append(out, route{
-			name: r.name, matches: []*networkingv1alpha3.HTTPMatchRequest{m}, redirect: redirectTo(r.changes.redirect, m), response: r.changes.response,
+			name: r.name, matches: []*networkingv1alpha3.HTTPMatchRequest{m}, redirect: redirectTo(r.changes.redirect, port, m), response: r.changes.response,
 		})
 	}
 	return out

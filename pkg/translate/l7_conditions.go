@@ -47,7 +47,7 @@ func (c *compiled) resolved() metav1.Condition {
 			"There are no dummy Services as long as no cluster exports the service.")
 	case len(c.unresolved) > 0:
 		return c.condition(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, c.unresolved[0].reason,
-			told(c.unresolved)+" Its share of the requests is answered with 500.")
+			told(c.unresolved)+" Its share of the requests is answered with an error.")
 	}
 	return c.condition(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, mcwanv1alpha1.ReasonResolvedRefs, "All references name a WAN policy that is on offer.")
 }

@@ -142,8 +142,9 @@ func literal(path string) string {
 }
 
 // redirectTo is a redirect for one of the forms of a match (matcher.requests): a prefix is replaced in what begins with
-// it and a slash, and is all there is to replace in the prefix itself.
-func redirectTo(f *gatewayv1.HTTPRequestRedirectFilter, m *networkingv1alpha3.HTTPMatchRequest) *networkingv1alpha3.HTTPRedirect {
+// it and a slash, and is all there is to replace in the prefix itself. The port of a request is that of the service: Istio's
+// FROM_REQUEST_PORT would be the listener's, which no client knows.
+func redirectTo(f *gatewayv1.HTTPRequestRedirectFilter, port int32, m *networkingv1alpha3.HTTPMatchRequest) *networkingv1alpha3.HTTPRedirect {
 	out := &networkingv1alpha3.HTTPRedirect{
 		RedirectCode: uint32(deref(f.StatusCode, 302)),
 		Authority:    string(deref(f.Hostname, "")),
@@ -155,7 +156,7 @@ func redirectTo(f *gatewayv1.HTTPRequestRedirectFilter, m *networkingv1alpha3.HT
 	case f.Scheme != nil:
 		out.RedirectPort = &networkingv1alpha3.HTTPRedirect_DerivePort{DerivePort: networkingv1alpha3.HTTPRedirect_FROM_PROTOCOL_DEFAULT}
 	default:
-		out.RedirectPort = &networkingv1alpha3.HTTPRedirect_DerivePort{DerivePort: networkingv1alpha3.HTTPRedirect_FROM_REQUEST_PORT}
+		out.RedirectPort = &networkingv1alpha3.HTTPRedirect_Port{Port: uint32(port)}
 	}
 	if f.Path == nil {
 		return out

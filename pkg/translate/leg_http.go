@@ -219,8 +219,8 @@ func (l leg) httpRoute(r route, matches []*networkingv1alpha3.HTTPMatchRequest, 
 	return out
 }
 
-// nowhere is a host that does not exist: requests for a reference that names nothing are answered with 500, as the
-// Gateway API says, because Istio tells Envoy to do so for clusters that are not there.
+// nowhere is a host that does not exist: of the requests of a rule, the share of a reference that names nothing is answered
+// with 503, by Envoy itself. The Gateway API wants 500, which a rule without any other reference answers.
 const nowhere = "unresolved." + PathDomain
 
 // destinations are where requests go: each policy's weight times the exporters' shares, exactly. With one policy they

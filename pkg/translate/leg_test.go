@@ -10,6 +10,7 @@ import (
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -163,6 +164,18 @@ func TestRoutesAreSplitByMethod(t *testing.T) {
 	denied := l.httpRoutes(route{matches: []*networkingv1alpha3.HTTPMatchRequest{match("")}, status: 403})
 	if len(denied) != 1 || denied[0].DirectResponse.GetStatus() != 403 || len(denied[0].Route) != 0 {
 		t.Errorf("a denied match is answered, whatever the method: %v", denied)
+	}
+}
+
+// A redirect that says no port keeps the one that the client called, not that of the listener.
+func TestRedirectKeepsThePort(t *testing.T) {
+	code := 301
+	r := rule{match: matcher{kind: "Exact", path: "/moved"}, changes: changes{redirect: &gatewayv1.HTTPRequestRedirectFilter{StatusCode: &code}}}
+	l := leg{namespace: "secure", name: "payment", policy: "high", shares: Shares{"c2": 100}, rules: []rule{r}}
+	l.port.Port = 8080
+	out := l.httpRoutes(l.routes()[0])
+	if len(out) != 1 || out[0].Redirect.GetPort() != 8080 || out[0].Redirect.RedirectCode != 301 || len(out[0].Route) != 0 {
+		t.Errorf("got %v", out)
 	}
 }
 

@@ -13,7 +13,7 @@ const (
 	// ConditionAccepted is False while a rule cannot be carried out as it is written; requests that it matches, or could
 	// match, are answered with 500.
 	ConditionAccepted = string(gatewayv1.RouteConditionAccepted)
-	// ConditionResolvedRefs is False while a backendRef names nothing; its share of the requests is answered with 500.
+	// ConditionResolvedRefs is False while a backendRef names nothing; its share of the requests is answered with an error.
 	ConditionResolvedRefs = string(gatewayv1.RouteConditionResolvedRefs)
 	// ConditionProgrammed says whether the egress gateway's configuration has been written by these rules.
 	ConditionProgrammed = string(gatewayv1.GatewayConditionProgrammed)
