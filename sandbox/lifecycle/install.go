@@ -16,7 +16,7 @@ import (
 	"github.com/l7mp/mc-wan/sandbox/progress"
 )
 
-const installTimeout = 6 * time.Minute
+const installTimeout = 12 * time.Minute
 
 func (m *Manager) installMesh(ctx context.Context, c *cluster.Cluster) error {
 	return m.install(ctx, c, "Istio ready, trust domain "+mesh.TrustDomain(c.Index), func(ctx context.Context, client *kube.Client, log io.Writer) error {

@@ -21,10 +21,11 @@ import (
 	"github.com/l7mp/mc-wan/sandbox/state"
 )
 
-// Bounds of the steps, for a machine that does much else besides: an idle one needs a tenth.
+// Bounds of the steps, for a machine that does much else besides: an idle one needs seconds. A component that gives up
+// on a busy machine is started again meanwhile.
 const (
-	bootTimeout = 4 * time.Minute
-	podTimeout  = 4 * time.Minute
+	bootTimeout = 10 * time.Minute
+	podTimeout  = 10 * time.Minute
 	wanTimeout  = time.Minute
 )
 
