@@ -38,7 +38,6 @@ func (p *pipes) Accept() (net.Conn, error) {
 
 func (p *pipes) Close() error {
 	p.once.Do(func() { close(p.closed) })
-	p.cut()
 	return nil
 }
 
