@@ -122,6 +122,12 @@ func (a *fakeAPI) set(f func(*fakeAPI)) {
 	f(a)
 }
 
+func (a *fakeAPI) watchers() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.watching
+}
+
 func (a *fakeAPI) count(part string) (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -18,9 +18,8 @@ type pipes struct {
 	closed chan struct{}
 	once   sync.Once
 
-	mu    sync.Mutex
-	open  []net.Conn
-	black bool
+	mu   sync.Mutex
+	open []net.Conn
 }
 
 func newPipes() *pipes {
