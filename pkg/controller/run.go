@@ -174,7 +174,7 @@ func wire(mgr manager.Manager, c *core) error {
 }
 
 func addController(mgr manager.Manager, name string, workers int, r reconcile.Reconciler, sources []source.Source) error {
-	ctl, err := controller.New(name, mgr, controller.Options{Reconciler: r, MaxConcurrentReconciles: workers})
+	ctl, err := controller.New(name, mgr, controller.Options{Reconciler: untilStopped(r), MaxConcurrentReconciles: workers})
 	if err != nil {
 		return fmt.Errorf("setting up %s: %w", name, err)
 	}
@@ -184,6 +184,17 @@ func addController(mgr manager.Manager, name string, workers int, r reconcile.Re
 		}
 	}
 	return nil
+}
+
+// untilStopped keeps what breaks because the process ends from being told as an error.
+func untilStopped(r reconcile.Reconciler) reconcile.Reconciler {
+	return reconcile.Func(func(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+		result, err := r.Reconcile(ctx, req)
+		if err != nil && ctx.Err() != nil {
+			return reconcile.Result{}, nil
+		}
+		return result, err
+	})
 }
 
 // addChecks: alive is who answers, ready is who has read what it decides by.
