@@ -210,6 +210,8 @@ func TestSandboxesCoexist(t *testing.T) {
 	if a, b := one.status().Clusters[0], two.status().Clusters[0]; a.API == b.API || a.PodCIDR == b.PodCIDR || a.ServiceCIDR == b.ServiceCIDR {
 		t.Errorf("they share addresses: %+v and %+v", a, b)
 	}
+	elsewhere := exec.CommandContext(t.Context(), one.binary, "down", "--all", "--state-dir", filepath.Join(one.stateDir, "elsewhere"))
+	one.command(elsewhere) // not those of this folder
 	workload(one, "cluster-1")
 	at := workload(two, "cluster-1")
 	if out, err := one.get("cluster-1", "http://"+at["cluster-1"]+":8080/"); err == nil {
