@@ -34,11 +34,21 @@ func workload(s *sandbox, clusters ...string) map[string]string {
 	return addresses
 }
 
-// address is that of the backend's pod, once it is available.
+// address is that of the backend's pod, once it is ready.
 func (s *sandbox) address(cluster string) string {
 	s.t.Helper()
-	s.mustKubectl(cluster, "rollout", "status", "deployment/echo", "--timeout", bound.String())
-	return s.mustKubectl(cluster, "get", "pods", "-l", "app=echo", "--field-selector", "status.phase=Running", "-o", "jsonpath={.items[0].status.podIP}")
+	const show = `jsonpath={range .items[*]}{.status.podIP} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`
+	var out, ip string
+	found := within(bound, func() bool {
+		out = s.mustKubectl(cluster, "get", "pods", "-l", "app=echo", "-o", show)
+		var ready bool
+		ip, ready = strings.CutSuffix(out, " True")
+		return ready && ip != ""
+	})
+	if !found {
+		s.t.Fatalf("the backend of %s is not ready: %q", cluster, out)
+	}
+	return ip
 }
 
 // get asks for a URL from the client's pod.
