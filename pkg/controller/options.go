@@ -72,7 +72,7 @@ func DefaultOptions() Options {
 		LeaderElect:            true,
 		PeerSyncTimeout:        30 * time.Second,
 		DrainDeadline:          10 * time.Second,
-		AckSettle:              time.Second,
+		AckSettle:              2 * time.Second,
 		Version:                "dev",
 	}
 }

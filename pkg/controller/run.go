@@ -118,7 +118,7 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, restart 
 		metrics:  newMetrics(),
 		now:      time.Now,
 		restart:  restart,
-		paths:    newPathUse(),
+		paths:    newPathUse(time.Now),
 		gate:     newGate(opts.PeerSyncTimeout, time.Now),
 		drains:   newDrains(opts.AckSettle, time.Now),
 		peerBook: newPeerBook(),
