@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -53,6 +54,9 @@ func Main(version string, args []string, stdout, stderr io.Writer) int {
 	}
 	// an error that cannot be shown still is the exit code
 	_, _ = fmt.Fprintln(stderr, "mcwan-sandbox:", err)
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		_, _ = fmt.Fprintln(stderr, "sandboxes belong to root; run it with sudo")
+	}
 	if isUsage(err) {
 		_, _ = fmt.Fprintln(stderr, "see mcwan-sandbox --help")
 		return exitUsage
