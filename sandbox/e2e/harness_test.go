@@ -40,8 +40,8 @@ func newSandbox(t *testing.T, name string) *sandbox {
 		t.Fatal(err)
 	}
 	// on the file system of the images, so that they are hard links
-	dir, err := os.MkdirTemp(filepath.Join(repo, "build"), "sandbox-test-")
-	if err != nil {
+	dir := filepath.Join(repo, "build", "sandbox-test-"+name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s := &sandbox{t: t, name: name, repo: repo, binary: filepath.Join(dir, "mcwan-sandbox"), stateDir: filepath.Join(dir, "state")}
