@@ -14,7 +14,7 @@ import (
 )
 
 // drains knows which draining advertisements this cluster no longer relies on. An exporter that waits for it takes its
-// route away when all live peers say so.
+// route away when all peers say so.
 type drains struct {
 	settle time.Duration
 	now    func() time.Time

@@ -87,8 +87,8 @@ func (r *exportReconciler) pruneLater(ctx context.Context, key types.NamespacedN
 	return 0, r.prune(ctx, exportOwner(key), exportKinds(), keep)
 }
 
-// drain tells others that the service is about to go, and takes it away when all live peers have said that they no
-// longer rely on it, or at the deadline.
+// drain tells others that the service is about to go, and takes it away when all peers have said that they no longer rely
+// on it, or at the deadline.
 func (r *exportReconciler) drain(ctx context.Context, key types.NamespacedName, have v1alpha1.ServiceAdvertisementSpec) (time.Duration, error) {
 	waiting, err := r.relied(ctx, &have)
 	if err != nil {
@@ -105,11 +105,11 @@ func (r *exportReconciler) drain(ctx context.Context, key types.NamespacedName, 
 	return 0, r.shut(ctx, key)
 }
 
-// relied tells whether some cluster that is listening still may send traffic to the service. One that has not seen that
-// it is draining does.
+// relied tells whether some cluster still may send traffic to the service. One that has not acknowledged that it is
+// draining may, also while its feed cannot be read: the gateways of a cluster go on when its controller is away.
 func (r *exportReconciler) relied(ctx context.Context, spec *v1alpha1.ServiceAdvertisementSpec) (bool, error) {
 	l := r.lister(ctx)
-	live, cards := r.livePeers(l), l.Cards()
+	peers, cards := translate.AcceptedPeers(r.self, l.Peers()), l.Cards()
 	ownImport := l.Import(spec.Namespace, spec.Name)
 	if err := l.Err(); err != nil {
 		return false, err
@@ -117,23 +117,12 @@ func (r *exportReconciler) relied(ctx context.Context, spec *v1alpha1.ServiceAdv
 	if ownImport != nil && len(ownImport.Status.Clusters) > 1 && !r.drains.acknowledged(spec) {
 		return true, nil
 	}
-	for _, id := range live {
-		if !spec.Draining || !acknowledgedBy(cards, id, spec) {
+	for _, p := range peers {
+		if !spec.Draining || !acknowledgedBy(cards, p.Spec.ClusterID, spec) {
 			return true, nil
 		}
 	}
 	return false, nil
-}
-
-// livePeers are the ids of the accepted peers that can be read at the moment: the others could not answer.
-func (c *core) livePeers(l *lister) []string {
-	var out []string
-	for _, p := range translate.AcceptedPeers(c.self, l.Peers()) {
-		if c.peerBook.synced(p.Spec.ClusterID) {
-			out = append(out, p.Spec.ClusterID)
-		}
-	}
-	return out
 }
 
 func acknowledgedBy(cards []v1alpha1.ClusterAdvertisement, id string, spec *v1alpha1.ServiceAdvertisementSpec) bool {

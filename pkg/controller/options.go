@@ -75,7 +75,7 @@ func DefaultOptions() Options {
 		PeerSyncTimeout:        30 * time.Second,
 		DummyServices:          true,
 		DrainDeadline:          10 * time.Second,
-		AckSettle:              time.Second,
+		AckSettle:              2 * time.Second,
 		Version:                "dev",
 	}
 }

@@ -55,7 +55,7 @@ func (c *core) sweepPaths(ctx context.Context) error {
 	}
 	for _, entry := range list.Items {
 		if key, ok := keyOf(ownerOf(entry), "path"); ok {
-			c.pathKeys.ask(key)
+			c.pathKeys.askAfter(pathLinger, key)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ package controller
 import (
 	"hash/fnv"
 	"sync"
+	"time"
 
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -12,6 +13,8 @@ import (
 // pathUse knows which paths are in use by which key ("import/namespace/name", "fleet"). Paths are shared: a path goes
 // when nobody uses it. Until every key that may use paths has said so once in this life of the process, none goes.
 type pathUse struct {
+	now func() time.Time
+
 	mu    sync.Mutex
 	keys  map[string]translate.PathKey
 	users map[string]map[string]bool
@@ -19,12 +22,16 @@ type pathUse struct {
 	// pending are the keys that have not spoken yet; nil until they are known.
 	pending map[string]bool
 	written map[string]bool
+	// until says how long a path stays that nobody uses.
+	until map[string]time.Time
 	// locks are shared by paths whose names have the same hash.
 	locks [64]sync.Mutex
 }
 
-func newPathUse() *pathUse {
+func newPathUse(now func() time.Time) *pathUse {
 	return &pathUse{
+		now:     now,
+		until:   map[string]time.Time{},
 		keys:    map[string]translate.PathKey{},
 		users:   map[string]map[string]bool{},
 		paths:   map[string][]string{},
@@ -69,8 +76,9 @@ func (p *pathUse) use(user string, key translate.PathKey) {
 }
 
 // set notes that user uses these paths only: to be called when nothing of it routes to others any more. It returns the
-// names of the paths to look at, because nobody uses them now, and whether this was the last user that had to speak.
-func (p *pathUse) set(user string, keys []translate.PathKey) (idle []string, complete bool) {
+// names of the paths that nobody uses now, to be looked at after linger, and whether this was the last user that had to
+// speak.
+func (p *pathUse) set(user string, keys []translate.PathKey, linger time.Duration) (idle []string, complete bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.paths[user]
@@ -84,6 +92,7 @@ func (p *pathUse) set(user string, keys []translate.PathKey) (idle []string, com
 	for _, name := range before {
 		if len(p.users[name]) == 0 {
 			idle = append(idle, name)
+			p.until[name] = p.now().Add(linger)
 		}
 	}
 	if len(keys) == 0 && p.pending != nil && !p.pending[user] {
@@ -103,7 +112,7 @@ func (p *pathUse) lookup(name string) (key translate.PathKey, used, mayGo bool) 
 	if len(p.users[name]) > 0 {
 		return p.keys[name], true, false
 	}
-	return translate.PathKey{}, false, p.pending != nil && len(p.pending) == 0
+	return translate.PathKey{}, false, p.pending != nil && len(p.pending) == 0 && !p.until[name].After(p.now())
 }
 
 // names are the paths in use for which match says yes.
@@ -139,6 +148,7 @@ func (p *pathUse) deleted(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.written, name)
+	delete(p.until, name)
 	if len(p.users[name]) == 0 {
 		delete(p.users, name)
 		delete(p.keys, name)

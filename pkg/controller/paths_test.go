@@ -4,6 +4,7 @@ package controller
 
 import (
 	"testing"
+	"time"
 
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -12,7 +13,7 @@ func TestPathGoesWhenNobodyUsesIt(t *testing.T) {
 	a := translate.PathKey{Policy: "high", Exporter: "c2"}
 	b := translate.PathKey{Policy: "high", Exporter: "c3"}
 	name := translate.PathName(a)
-	p := newPathUse()
+	p := newPathUse(time.Now)
 	if p.expect([]string{"import/x", "import/y"}) {
 		t.Fatal("complete before anybody spoke")
 	}
@@ -20,17 +21,17 @@ func TestPathGoesWhenNobodyUsesIt(t *testing.T) {
 	if _, used, _ := p.lookup(name); !used {
 		t.Fatal("not in use before it was routed to")
 	}
-	p.set("import/x", []translate.PathKey{a, b})
-	if idle, complete := p.set("import/y", []translate.PathKey{a}); len(idle) != 0 || !complete {
+	p.set("import/x", []translate.PathKey{a, b}, 0)
+	if idle, complete := p.set("import/y", []translate.PathKey{a}, 0); len(idle) != 0 || !complete {
 		t.Fatalf("idle %v, complete %v", idle, complete)
 	}
-	if idle, _ := p.set("import/x", nil); len(idle) != 1 || idle[0] != translate.PathName(b) {
+	if idle, _ := p.set("import/x", nil, 0); len(idle) != 1 || idle[0] != translate.PathName(b) {
 		t.Fatalf("idle %v", idle)
 	}
 	if key, used, _ := p.lookup(name); !used || key != a {
 		t.Fatalf("%v, %v", key, used)
 	}
-	idle, _ := p.set("import/y", nil)
+	idle, _ := p.set("import/y", nil, 0)
 	if len(idle) != 1 || idle[0] != name {
 		t.Fatalf("idle %v", idle)
 	}
@@ -40,19 +41,35 @@ func TestPathGoesWhenNobodyUsesIt(t *testing.T) {
 }
 
 func TestNoPathGoesBeforeEveryoneSpoke(t *testing.T) {
-	p := newPathUse()
+	p := newPathUse(time.Now)
 	if _, _, mayGo := p.lookup("path-x"); mayGo {
 		t.Error("a path may go before it is known who will speak")
 	}
-	p.set("import/early", nil)
+	p.set("import/early", nil, 0)
 	p.expect([]string{"import/early", "import/late"})
 	if _, _, mayGo := p.lookup("path-x"); mayGo {
 		t.Error("a path may go before everyone spoke")
 	}
-	if _, complete := p.set("import/late", nil); !complete {
+	if _, complete := p.set("import/late", nil, 0); !complete {
 		t.Error("not complete")
 	}
 	if _, _, mayGo := p.lookup("path-x"); !mayGo {
 		t.Error("an unused path may not go")
+	}
+}
+
+func TestPathStaysForAWhileAfterRoutesMoved(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a, b := translate.PathKey{Policy: "high", Exporter: "c2"}, translate.PathKey{Policy: "high", Exporter: "c3"}
+	p := newPathUse(func() time.Time { return now })
+	p.expect(nil)
+	p.set("import/x", []translate.PathKey{a}, time.Second)
+	p.set("import/x", []translate.PathKey{b}, time.Second)
+	if _, used, mayGo := p.lookup(translate.PathName(a)); used || mayGo {
+		t.Errorf("at once: used %v, may go %v", used, mayGo)
+	}
+	now = now.Add(time.Second)
+	if _, used, mayGo := p.lookup(translate.PathName(a)); used || !mayGo {
+		t.Errorf("after a while: used %v, may go %v", used, mayGo)
 	}
 }

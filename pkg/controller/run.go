@@ -62,7 +62,10 @@ func Run(ctx context.Context, opts Options) error {
 		return err
 	}
 	self, err := lookup(ctx, mgr.GetAPIReader(), opts)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil // told to stop
+	case err != nil:
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -115,7 +118,7 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, restart 
 		metrics:  newMetrics(),
 		now:      time.Now,
 		restart:  restart,
-		paths:    newPathUse(),
+		paths:    newPathUse(time.Now),
 		gate:     newGate(opts.PeerSyncTimeout, time.Now),
 		drains:   newDrains(opts.AckSettle, time.Now),
 		peerBook: newPeerBook(),
@@ -152,7 +155,7 @@ func wire(mgr manager.Manager, c *core) error {
 		{"export", workers, c.exportSources(mgr.GetCache()), &exportReconciler{core: c, linger: newLinger(c.opts.DrainDeadline, c.now)}},
 		{"import", workers, c.importSources(mgr.GetCache()), &importReconciler{core: c}},
 		{"path", workers, c.pathSources(mgr.GetCache()), &pathReconciler{core: c}},
-		{"fleet", 1, c.fleetSources(mgr.GetCache()), &fleetReconciler{core: c, announcer: announcer, kubernetes: version, problems: map[string]bool{}}},
+		{"fleet", 1, c.fleetSources(mgr.GetCache()), newFleetReconciler(c, announcer, mgr.GetAPIReader(), version)},
 		{"peer", 1, c.peerSources(mgr.GetCache(), readers.Recheck), &peerReconciler{core: c, store: s, readers: readers, announcer: announcer}},
 	}
 	for _, r := range reconcilers {
@@ -171,7 +174,7 @@ func wire(mgr manager.Manager, c *core) error {
 }
 
 func addController(mgr manager.Manager, name string, workers int, r reconcile.Reconciler, sources []source.Source) error {
-	ctl, err := controller.New(name, mgr, controller.Options{Reconciler: r, MaxConcurrentReconciles: workers})
+	ctl, err := controller.New(name, mgr, controller.Options{Reconciler: untilStopped(r), MaxConcurrentReconciles: workers})
 	if err != nil {
 		return fmt.Errorf("setting up %s: %w", name, err)
 	}
@@ -181,6 +184,17 @@ func addController(mgr manager.Manager, name string, workers int, r reconcile.Re
 		}
 	}
 	return nil
+}
+
+// untilStopped keeps what breaks because the process ends from being told as an error.
+func untilStopped(r reconcile.Reconciler) reconcile.Reconciler {
+	return reconcile.Func(func(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+		result, err := r.Reconcile(ctx, req)
+		if err != nil && ctx.Err() != nil {
+			return reconcile.Result{}, nil
+		}
+		return result, err
+	})
 }
 
 // addChecks: alive is who answers, ready is who has read what it decides by.

@@ -16,11 +16,12 @@ import (
 // queue is what keys wait in.
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// trigger lets other parts of the controller ask for keys of one reconciler. Before the reconciler runs it does nothing:
-// all keys are looked at when it starts.
+// trigger lets other parts of the controller ask for keys of one reconciler. What is asked for before the reconciler runs
+// is looked at when it starts.
 type trigger struct {
 	mu    sync.Mutex
 	queue queue
+	early map[types.NamespacedName]bool
 }
 
 // source makes t a source of a controller.
@@ -29,6 +30,10 @@ func (t *trigger) source() source.Source {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.queue = q
+		for key := range t.early {
+			q.Add(reconcile.Request{NamespacedName: key})
+		}
+		t.early = nil
 		return nil
 	})
 }
@@ -41,12 +46,15 @@ func (t *trigger) ask(keys ...types.NamespacedName) {
 // askAfter has keys reconciled after a while; events that come meanwhile are taken care of together.
 func (t *trigger) askAfter(delay time.Duration, keys ...types.NamespacedName) {
 	t.mu.Lock()
-	q := t.queue
-	t.mu.Unlock()
-	if q == nil {
-		return
-	}
+	defer t.mu.Unlock()
 	for _, key := range keys {
-		q.AddAfter(reconcile.Request{NamespacedName: key}, delay)
+		if t.queue != nil {
+			t.queue.AddAfter(reconcile.Request{NamespacedName: key}, delay)
+			continue
+		}
+		if t.early == nil {
+			t.early = map[types.NamespacedName]bool{}
+		}
+		t.early[key] = true
 	}
 }

@@ -4,7 +4,6 @@ package translate
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -166,13 +165,13 @@ func (r rule) routes(l leg) []route {
 	out := route{name: r.name, matches: matches, policies: r.policies, request: r.changes.request, response: r.changes.response}
 	switch {
 	case r.broken:
-		return []route{{name: r.name, matches: matches, status: http.StatusInternalServerError}}
+		return []route{{name: r.name, matches: matches, status: unresolved}}
 	case r.changes.redirect != nil:
 		return r.redirects(l.port.Port, matches)
 	case !slices.ContainsFunc(r.policies, func(p policyWeight) bool { return p.policy != "" && p.weight > 0 }):
-		return []route{{name: r.name, matches: matches, status: http.StatusInternalServerError}}
+		return []route{{name: r.name, matches: matches, status: unresolved}}
 	case len(l.shares) == 0:
-		return []route{{name: r.name, matches: matches, status: http.StatusServiceUnavailable}}
+		return []route{{name: r.name, matches: matches, status: unavailable}}
 	}
 	out.rewrite = rewritePath(r.changes.rewrite, r.match)
 	for i, m := range r.changes.mirrors {

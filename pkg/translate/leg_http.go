@@ -4,7 +4,6 @@ package translate
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +27,13 @@ const (
 	// retryOthers repeats only what has not been sent, or was turned away by the ingress gateway itself.
 	retryOthers = "connect-failure,refused-stream,reset-before-request,envoy-ratelimited"
 
+	// unavailable is the answer where no way was chosen or nobody exports the port: 503.
+	unavailable = 503
+	// unresolved is the answer of a rule that refers to what does not exist: 500, as Gateway API has it.
+	unresolved = 500
+	// forbidden is the answer where no rule matches: 403.
+	forbidden = 403
+
 	// sourceValue is the SPIFFE id of the client, empty for clients without a sidecar; Envoy sets no header to an empty
 	// value, which is why the header is removed first: a client cannot bring its own.
 	sourceValue = "%DOWNSTREAM_PEER_URI_SAN%"
@@ -36,7 +42,7 @@ const (
 
 // idempotentMethods is a regular expression, as VirtualServices take it (a full match).
 func idempotentMethods() []string {
-	return []string{http.MethodGet, http.MethodHead, http.MethodOptions}
+	return []string{"GET", "HEAD", "OPTIONS"}
 }
 
 // route is what happens to the requests of an HTTP leg that match: they take the paths of policies, are redirected, or are
@@ -77,10 +83,10 @@ func (l leg) routes() []route {
 		for _, r := range l.rules {
 			out = append(out, r.routes(l)...)
 		}
-		return append(out, route{name: nameDenied, status: http.StatusForbidden})
+		return append(out, route{name: nameDenied, status: forbidden})
 	}
 	if l.policy == "" || len(l.shares) == 0 {
-		return []route{{status: http.StatusServiceUnavailable}}
+		return []route{{status: unavailable}}
 	}
 	return []route{{policies: over(l.policy)}}
 }

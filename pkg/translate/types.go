@@ -131,7 +131,7 @@ type LegInput struct {
 	// Wanted are the ips that the ServiceImport had. A new derived Service asks for them, so that the address stays for
 	// the import's life; where they are taken by now its creation fails, and has to be tried without.
 	Wanted []string
-	// Previous are the shares in use by service port number; nil when there are none yet.
+	// Previous are the shares in use by HTTP service port number; nil when there are none yet.
 	Previous map[int32]Shares
 	// Rules are the ServiceImport of mc-wan.l7mp.io of this name; nil when there is none: the export's policy holds.
 	Rules *mcwanv1alpha1.ServiceImport
@@ -168,7 +168,7 @@ type LegResult struct {
 	DummyObjects []Object
 	// Paths are the paths that Objects and DummyObjects route to: to be written before.
 	Paths []PathKey
-	// Shares are the shares now in use, by service port number.
+	// Shares are the shares now in use by HTTP service port number. Those of TCP ports belong to their paths.
 	Shares map[int32]Shares
 	// Unallocated are the TCP service ports for which Ports has nothing: they have no leg.
 	Unallocated []int32

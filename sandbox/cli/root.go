@@ -7,13 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"github.com/l7mp/mc-wan/sandbox/artifacts"
 	"github.com/l7mp/mc-wan/sandbox/lifecycle"
@@ -40,6 +43,7 @@ func (e usageError) Unwrap() error { return e.error }
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	klog.SetLogger(logr.Discard()) // what clients of Kubernetes log beside returning it as an error
 	cmd := newRoot(version)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
@@ -50,6 +54,9 @@ func Main(version string, args []string, stdout, stderr io.Writer) int {
 	}
 	// an error that cannot be shown still is the exit code
 	_, _ = fmt.Fprintln(stderr, "mcwan-sandbox:", err)
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		_, _ = fmt.Fprintln(stderr, "sandboxes belong to root; run it with sudo")
+	}
 	if isUsage(err) {
 		_, _ = fmt.Fprintln(stderr, "see mcwan-sandbox --help")
 		return exitUsage

@@ -34,11 +34,21 @@ func workload(s *sandbox, clusters ...string) map[string]string {
 	return addresses
 }
 
-// address is that of the backend's pod, once it is available.
+// address is that of the backend's pod, once it is ready.
 func (s *sandbox) address(cluster string) string {
 	s.t.Helper()
-	s.mustKubectl(cluster, "rollout", "status", "deployment/echo", "--timeout", bound.String())
-	return s.mustKubectl(cluster, "get", "pods", "-l", "app=echo", "--field-selector", "status.phase=Running", "-o", "jsonpath={.items[0].status.podIP}")
+	const show = `jsonpath={range .items[*]}{.status.podIP} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`
+	var out, ip string
+	found := within(bound, func() bool {
+		out = s.mustKubectl(cluster, "get", "pods", "-l", "app=echo", "-o", show)
+		var ready bool
+		ip, ready = strings.CutSuffix(out, " True")
+		return ready && ip != ""
+	})
+	if !found {
+		s.t.Fatalf("the backend of %s is not ready: %q", cluster, out)
+	}
+	return ip
 }
 
 // get asks for a URL from the client's pod.
@@ -130,7 +140,8 @@ func TestHealing(t *testing.T) {
 		if !within(10*time.Second, func() bool { return !s.status().Clusters[0].Running }) {
 			t.Fatal("status does not say that the cluster is down")
 		}
-		if left := processesOf(t, s.name, "cluster-1"); len(left) > 0 {
+		var left []string
+		if !within(10*time.Second, func() bool { left = processesOf(t, s.name, "cluster-1"); return len(left) == 0 }) {
 			t.Errorf("outlived process 1: %v", left)
 		}
 		s.mustRun("up")
@@ -144,8 +155,12 @@ func TestHealing(t *testing.T) {
 		s.mustRun("up")
 		s.expectAnswer("cluster-1", "http://"+at["cluster-2"]+":8080/")
 	})
+	t.Run("process 1 killed just before up", func(t *testing.T) {
+		s.kill(s.pid("cluster-1"))
+		s.mustRun("up")
+		s.expectAnswer("cluster-2", "http://"+s.address("cluster-1")+":8080/")
+	})
 	t.Run("network namespace deleted", func(t *testing.T) {
-		s.kill(s.pid("cluster-2"))
 		s.command(exec.CommandContext(t.Context(), "ip", "netns", "delete", s.name+".cluster-2"))
 		s.mustRun("up")
 		s.expectAnswer("cluster-1", "http://"+s.address("cluster-2")+":8080/")
@@ -205,6 +220,8 @@ func TestSandboxesCoexist(t *testing.T) {
 	if a, b := one.status().Clusters[0], two.status().Clusters[0]; a.API == b.API || a.PodCIDR == b.PodCIDR || a.ServiceCIDR == b.ServiceCIDR {
 		t.Errorf("they share addresses: %+v and %+v", a, b)
 	}
+	elsewhere := exec.CommandContext(t.Context(), one.binary, "down", "--all", "--state-dir", filepath.Join(one.stateDir, "elsewhere"))
+	one.command(elsewhere) // not those of this folder
 	workload(one, "cluster-1")
 	at := workload(two, "cluster-1")
 	if out, err := one.get("cluster-1", "http://"+at["cluster-1"]+":8080/"); err == nil {

@@ -4,7 +4,10 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -28,6 +31,28 @@ func poll(ctx context.Context, check func(context.Context) (done bool, seen stri
 		case <-time.After(interval):
 		}
 	}
+}
+
+// again makes a request until it is answered. An API server that does not answer or is overloaded, as it may be just
+// after its start, is asked again until ctx ends.
+func again(ctx context.Context, request func(context.Context) error) error {
+	var refused error
+	err := poll(ctx, func(ctx context.Context) (bool, string) {
+		if err := request(ctx); err != nil && passing(err) {
+			return false, err.Error()
+		} else if err != nil {
+			refused = err
+		}
+		return true, ""
+	})
+	return errors.Join(refused, err)
+}
+
+// passing says whether an error may be gone when the same request is made again.
+func passing(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err)
 }
 
 // WaitReady waits until the API server says that it is ready.
@@ -61,6 +86,33 @@ func (c *Client) WaitNode(ctx context.Context, name string, after time.Time) err
 		}
 		return true, ""
 	})
+}
+
+// WaitFresh waits until what the API server knows of pods is of a time after a boot: no container counts as running that
+// was started before it. Until the kubelet has said so, pods look as they were when the node was turned off.
+func (c *Client) WaitFresh(ctx context.Context, boot time.Time) error {
+	boot = boot.Truncate(time.Second)
+	return poll(ctx, func(ctx context.Context) (bool, string) {
+		pods, err := c.Typed.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, err.Error()
+		}
+		for i := range pods.Items {
+			if p := &pods.Items[i]; stale(p, boot) {
+				return false, fmt.Sprintf("pod %s/%s was not looked at again yet", p.Namespace, p.Name)
+			}
+		}
+		return true, ""
+	})
+}
+
+func stale(p *corev1.Pod, boot time.Time) bool {
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if s.State.Running != nil && s.State.Running.StartedAt.Time.Before(boot) {
+			return true
+		}
+	}
+	return false
 }
 
 func nodeReady(n *corev1.Node) *corev1.NodeCondition {
@@ -108,7 +160,10 @@ func wanted(d *appsv1.Deployment) int32 {
 
 // HasDeployment says whether there is a deployment of that name.
 func (c *Client) HasDeployment(ctx context.Context, namespace, name string) (bool, error) {
-	_, err := c.Typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
+	err := again(ctx, func(ctx context.Context) error {
+		_, err := c.Typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
+		return err
+	})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}

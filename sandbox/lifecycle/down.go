@@ -113,7 +113,8 @@ func mountsBelow(dir string) ([]string, error) {
 	return found, s.Err()
 }
 
-// All returns the names of all sandboxes of this machine, those in ruins included: by folder, and by control group.
+// All returns the names of all sandboxes of the state folder, and of those in ruins that no folder tells of: what runs
+// below their control group was not started from another state folder.
 func (m *Manager) All() ([]string, error) {
 	names, err := m.Store.List()
 	if err != nil {
@@ -124,12 +125,42 @@ func (m *Manager) All() ([]string, error) {
 		return nil, err
 	}
 	for _, n := range groups.Children(cluster.GroupRoot) {
-		if state.ValidateName(n) == nil {
+		if state.ValidateName(n) != nil {
+			continue
+		}
+		elsewhere, err := m.startedElsewhere(groups, n)
+		if err != nil {
+			return nil, err
+		}
+		if !elsewhere {
 			names = append(names, n)
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// startedElsewhere says whether a sandbox that runs has its files in another state folder: process 1 of a cluster and
+// the SD-WAN name their file as their last argument.
+func (m *Manager) startedElsewhere(groups *cgroup.Tree, name string) (bool, error) {
+	members, err := groups.Members(groupOf(name))
+	if err != nil {
+		return false, err
+	}
+	for _, pid := range members {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil {
+			continue // it has ended
+		}
+		args := strings.Split(strings.TrimRight(string(data), "\x00"), "\x00")
+		if len(args) != 4 || args[0] != "mcwan-sandbox" || args[1] != "internal" {
+			continue
+		}
+		if _, err := os.Stat(args[3]); err == nil && !strings.HasPrefix(args[3], m.Store.Dir(name)+"/") {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // forgetUnclaimed removes the empty folder of a sandbox that could not be made, and passes the reason on.

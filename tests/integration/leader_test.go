@@ -5,6 +5,7 @@ package integration
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -23,7 +24,7 @@ func (m *member) replica() *member {
 	return out
 }
 
-// leaderIs waits until the Lease is held by somebody, or by somebody else than before.
+// leads waits until the Lease is held by somebody, or by somebody else than before.
 func (m *member) leads(not string) string {
 	m.fleet.t.Helper()
 	holder := ""
@@ -49,8 +50,10 @@ func TestAnotherReplicaTakesOver(t *testing.T) {
 	two.create(one.asPeer())
 	one.create(two.asPeer())
 	two.peerIs(one.id, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
-	if writes := second.running.writes.all(); len(writes) != 0 {
-		t.Errorf("a replica that does not lead wrote: %v", writes)
+	for _, write := range second.running.writes.all() {
+		if !strings.Contains(write, "/clusteradvertisements/") { // announced cards are written by who is told
+			t.Errorf("a replica that does not lead wrote: %s", write)
+		}
 	}
 
 	one.down()
@@ -58,9 +61,6 @@ func TestAnotherReplicaTakesOver(t *testing.T) {
 	one.service("payment", 1)
 	one.export("payment", "")
 	two.imported("payment", one.id)
-	if writes := second.running.writes.all(); len(writes) == 0 {
-		t.Error("the new leader wrote nothing")
-	}
 }
 
 func TestHealthAndMetrics(t *testing.T) {
