@@ -135,7 +135,7 @@ func (c *core) ensurePaths(ctx context.Context, user string, keys []translate.Pa
 
 // releasePaths notes that user routes to these paths only, and has those taken away that nobody uses any more.
 func (c *core) releasePaths(ctx context.Context, user string, keys []translate.PathKey) error {
-	linger := pathLinger
+	linger := c.opts.PathLinger
 	if len(keys) == 0 {
 		linger = 0 // nothing of the user's is left that could be routed
 	}
@@ -148,8 +148,3 @@ func (c *core) releasePaths(ctx context.Context, user string, keys []translate.P
 	}
 	return nil
 }
-
-// pathLinger is how long a path stays after a route has moved away from it. istiod sends what has changed together, and
-// Envoy takes clusters before routes: a path that went in the same push would fail requests (503, cluster_not_found)
-// until the new routes are there. Longer than istiod collects changes (PILOT_DEBOUNCE_AFTER, 100 ms) even under load.
-const pathLinger = 5 * time.Second

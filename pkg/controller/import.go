@@ -41,9 +41,10 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 	if here && hold > 0 {
 		return reconcile.Result{RequeueAfter: hold}, nil
 	}
+	var wait time.Duration
 	var err error
 	if here {
-		err = r.provide(ctx, key, merged)
+		wait, err = r.provide(ctx, key, merged)
 	} else {
 		err = r.withdraw(ctx, key)
 	}
@@ -52,8 +53,10 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 			Namespace: key.Namespace, Name: key.Name, Rules: l.Rules(key.Namespace, key.Name),
 		}))
 	}
-	if err != nil {
-		return r.standing("import", key, err)
+	if err != nil || wait > 0 {
+		result, err := r.standing("import", key, err)
+		result.RequeueAfter = max(result.RequeueAfter, wait)
+		return result, err
 	}
 	return reconcile.Result{RequeueAfter: r.acknowledge(key, advertisements)}, nil
 }
@@ -84,29 +87,38 @@ func namespaceStands(ns *corev1.Namespace) bool {
 	return ns != nil && ns.DeletionTimestamp == nil && ns.Status.Phase != corev1.NamespaceTerminating
 }
 
-// provide writes an import: ports, derived Service, paths, legs, and last what makes clients come.
-func (r *importReconciler) provide(ctx context.Context, key types.NamespacedName, merged mcs.Merged) error {
+// provide writes an import: ports, derived Service, paths, legs, and last what makes clients come. It returns how long
+// routes that carry traffic have to wait for paths that have just been made; until then they stay as they are.
+func (r *importReconciler) provide(ctx context.Context, key types.NamespacedName, merged mcs.Merged) (time.Duration, error) {
 	if err := r.free(ctx, key); err != nil {
-		return err
+		return 0, err
 	}
 	if err := r.allocate(ctx, key, merged); err != nil {
-		return err
+		return 0, err
 	}
 	l := r.lister(ctx)
 	in := snapshot.ImportInput(l, key)
 	if err := l.Err(); err != nil {
-		return err
+		return 0, err
 	}
 	leg := translate.Leg(in)
 	vips, err := r.address(ctx, leg.Service, in.VIPs)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if !slices.Equal(vips, in.VIPs) {
 		in.VIPs = vips
 		leg = translate.Leg(in)
 	}
-	return r.serve(ctx, key, in, leg)
+	if err := r.ensurePaths(ctx, importOwner(key), leg.Paths); err != nil {
+		return 0, err
+	}
+	if carries := len(in.Previous) > 0; carries {
+		if wait := r.paths.unsettled(leg.Paths, r.opts.PathSettle); wait > 0 {
+			return wait, nil
+		}
+	}
+	return 0, r.serve(ctx, key, in, leg)
 }
 
 // free tells whether the name is free for an import of ours: everything else depends on the ServiceImport, so nothing is
@@ -182,12 +194,10 @@ func clusterIPs(change apply.Change) ([]string, error) {
 	return out, nil
 }
 
-// serve writes paths, legs, then what makes clients come, tells of it, and only then writes dummy Services; then takes away, in reverse, what is no longer wanted.
+// serve writes legs, then what makes clients come, tells of it, and only then writes dummy Services; then takes away, in
+// reverse, what is no longer wanted.
 func (r *importReconciler) serve(ctx context.Context, key types.NamespacedName, in translate.LegInput, leg translate.LegResult) error {
 	owner := importOwner(key)
-	if err := r.ensurePaths(ctx, owner, leg.Paths); err != nil {
-		return err
-	}
 	keep := append(slices.Clone(leg.Objects), leg.Import)
 	if err := r.write(ctx, keep...); err != nil {
 		return err

@@ -45,6 +45,12 @@ type Options struct {
 	// AckSettle is the time between a leg that avoids a draining exporter being written and being relied on: istiod and
 	// Envoy have no acknowledgement that a controller could read.
 	AckSettle time.Duration
+	// PathSettle is how long a path stands before routes that carry traffic move to it: istiod sends a new cluster and the
+	// routes to it together, and Envoy fails requests (503, cluster_not_found) until it has the cluster's endpoints.
+	PathSettle time.Duration
+	// PathLinger is how long a path stays after routes moved away from it: Envoy takes the removal of a cluster before
+	// the routes that no longer lead there. Longer than istiod collects changes (PILOT_DEBOUNCE_AFTER, 100 ms) under load.
+	PathLinger time.Duration
 	// Version is what the card says the controller is.
 	Version string
 
@@ -76,6 +82,8 @@ func DefaultOptions() Options {
 		DummyServices:          true,
 		DrainDeadline:          10 * time.Second,
 		AckSettle:              2 * time.Second,
+		PathSettle:             2 * time.Second,
+		PathLinger:             5 * time.Second,
 		Version:                "dev",
 	}
 }

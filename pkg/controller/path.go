@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/apply"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -33,8 +34,14 @@ func (c *core) writePath(ctx context.Context, name string) error {
 		if err := l.Err(); err != nil {
 			return err
 		}
-		if err := c.write(ctx, translate.Path(in)...); err != nil {
-			return err
+		for _, obj := range translate.Path(in) {
+			change, err := c.writeOne(ctx, obj)
+			if err != nil {
+				return err
+			}
+			if change.Action == apply.Created {
+				c.paths.created(name)
+			}
 		}
 		c.paths.wrote(name)
 		return nil
@@ -55,7 +62,7 @@ func (c *core) sweepPaths(ctx context.Context) error {
 	}
 	for _, entry := range list.Items {
 		if key, ok := keyOf(ownerOf(entry), "path"); ok {
-			c.pathKeys.askAfter(pathLinger, key)
+			c.pathKeys.askAfter(c.opts.PathLinger, key)
 		}
 	}
 	return nil

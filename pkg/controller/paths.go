@@ -22,6 +22,8 @@ type pathUse struct {
 	// pending are the keys that have not spoken yet; nil until they are known.
 	pending map[string]bool
 	written map[string]bool
+	// born says since when a path stands that was made in this life of the process.
+	born map[string]time.Time
 	// until says how long a path stays that nobody uses.
 	until map[string]time.Time
 	// locks are shared by paths whose names have the same hash.
@@ -31,6 +33,7 @@ type pathUse struct {
 func newPathUse(now func() time.Time) *pathUse {
 	return &pathUse{
 		now:     now,
+		born:    map[string]time.Time{},
 		until:   map[string]time.Time{},
 		keys:    map[string]translate.PathKey{},
 		users:   map[string]map[string]bool{},
@@ -149,10 +152,31 @@ func (p *pathUse) deleted(name string) {
 	defer p.mu.Unlock()
 	delete(p.written, name)
 	delete(p.until, name)
+	delete(p.born, name)
 	if len(p.users[name]) == 0 {
 		delete(p.users, name)
 		delete(p.keys, name)
 	}
+}
+
+// created notes that a path has just been made.
+func (p *pathUse) created(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.born[name] = p.now()
+}
+
+// unsettled is how long it takes until all of the paths have stood for the settling time.
+func (p *pathUse) unsettled(keys []translate.PathKey, settle time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	longest := time.Duration(0)
+	for _, key := range keys {
+		if born, ok := p.born[translate.PathName(key)]; ok {
+			longest = max(longest, born.Add(settle).Sub(p.now()))
+		}
+	}
+	return longest
 }
 
 // stands tells whether a path has been written in this life of the process.

@@ -73,3 +73,32 @@ func TestPathStaysForAWhileAfterRoutesMoved(t *testing.T) {
 		t.Errorf("after a while: used %v, may go %v", used, mayGo)
 	}
 }
+
+func TestTrafficWaitsForPathsThatAreNew(t *testing.T) {
+	now := time.Unix(1000, 0)
+	fresh := translate.PathKey{Policy: "high", Exporter: "c2"}
+	old := translate.PathKey{Policy: "low", Exporter: "c2"}
+	p := newPathUse(func() time.Time { return now })
+	p.created(translate.PathName(fresh))
+	now = now.Add(500 * time.Millisecond)
+	for _, c := range []struct {
+		keys []translate.PathKey
+		want time.Duration
+	}{
+		{[]translate.PathKey{old}, 0},
+		{[]translate.PathKey{old, fresh}, 1500 * time.Millisecond},
+	} {
+		if got := p.unsettled(c.keys, 2*time.Second); got != c.want {
+			t.Errorf("%v: wait %v, want %v", c.keys, got, c.want)
+		}
+	}
+	now = now.Add(2 * time.Second)
+	if got := p.unsettled([]translate.PathKey{fresh}, 2*time.Second); got != 0 {
+		t.Errorf("settled, wait %v", got)
+	}
+	p.deleted(translate.PathName(fresh))
+	p.created(translate.PathName(fresh))
+	if got := p.unsettled([]translate.PathKey{fresh}, 2*time.Second); got != 2*time.Second {
+		t.Errorf("made again, wait %v", got)
+	}
+}

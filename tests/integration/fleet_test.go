@@ -132,7 +132,7 @@ func (m *member) options(p *process) controller.Options {
 	opts.LeaderElect = false
 	opts.PeerSyncTimeout = 3 * time.Second
 	opts.DrainDeadline = 4 * time.Second
-	opts.AckSettle = 100 * time.Millisecond
+	opts.AckSettle, opts.PathSettle, opts.PathLinger = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	opts.Config = rest.CopyConfig(m.asController)
 	opts.Config.Wrap(p.writes.wrap)
 	opts.Log = logger(m.fleet.t, m.id)
