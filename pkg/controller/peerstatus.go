@@ -14,6 +14,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/feed"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // peerState is what a Peer's status is made of.
@@ -25,6 +26,9 @@ type peerState struct {
 	// givenUp says that imports are written without the peer, because it was not read within timeout.
 	givenUp bool
 	timeout time.Duration
+	// hops is what is measured of the hops; nil while nothing is. doubt says why it is not acted on; empty if it is.
+	hops  map[translate.HopKey]v1alpha1.HopStatus
+	doubt string
 	// before is what the status says now.
 	before v1alpha1.PeerStatus
 }
@@ -34,14 +38,13 @@ type peerState struct {
 func peerStatus(s peerState) v1alpha1.PeerStatus {
 	if s.report.Reason == v1alpha1.ReasonPending && !s.givenUp && s.accepted.Status == metav1.ConditionTrue &&
 		meta.FindStatusCondition(s.before.Conditions, v1alpha1.ConditionFeedReady) != nil && stillAbout(s) {
-		return s.before
+		return withHops(s.before, s)
 	}
 	feedReady := feedCondition(s)
 	advertisements := advertisementsCondition(s)
 	out := v1alpha1.PeerStatus{
 		Conditions:     []metav1.Condition{s.accepted, feedReady, advertisements, readyCondition(s, feedReady)},
 		Advertisements: s.report.Counts,
-		Hops:           hopsOf(s.effective),
 	}
 	if card := s.report.Card; card != nil {
 		out.ClusterUID = card.ClusterUID
@@ -49,7 +52,7 @@ func peerStatus(s peerState) v1alpha1.PeerStatus {
 		out.Versions = card.Versions
 		out.TrustRoot = card.TrustRoot
 	}
-	return out
+	return withHops(out, s)
 }
 
 // stillAbout tells whether the Accepted condition that stands is the one that would be written.
@@ -114,7 +117,7 @@ func readyCondition(s peerState, feedReady metav1.Condition) metav1.Condition {
 	return c
 }
 
-// hopsOf are the ways to a cluster: each of its addresses on each of its policies' ports. Nothing measures them yet.
+// hopsOf are the ways to a cluster: each of its addresses on each of its policies' ports, nothing known of them.
 func hopsOf(card v1alpha1.ClusterAdvertisementSpec) []v1alpha1.HopStatus {
 	var out []v1alpha1.HopStatus
 	for _, p := range card.Policies {
