@@ -49,7 +49,7 @@ test: test-unit test-integration test-xds ## Unit, integration and xds tests
 
 .PHONY: test-unit
 test-unit: ## Pure functions, CLI, sandbox: seconds
-	go test ./api/... ./pkg/... ./cmd/... ./samples/...
+	go test ./api/... ./pkg/... ./cmd/... ./manifests/... ./samples/... ./tests/story/...
 	cd sandbox && go test ./...
 	cd sandbox/apps && go test ./...
 
@@ -70,6 +70,10 @@ e2e: sandbox-build ## The story and its failures, on the sandbox
 	MCWAN_SANDBOX="$(BIN)/mcwan-sandbox --name e2e" go test -tags e2e -count=1 -timeout 40m -v ./tests/e2e/...
 	$(BIN)/mcwan-sandbox down --name e2e
 
+.PHONY: figures
+figures: ## Measure what docs/figures.md states, on the demo's sandbox
+	go run ./tests/figures -sandbox $(BIN)/mcwan-sandbox
+
 .PHONY: bench
 bench: ## Benchmarks with their numbers
 	go test -run '^$$' -bench . -benchmem ./pkg/...
@@ -82,7 +86,7 @@ generate: ## Generate deepcopy code, CRDs and RBAC
 
 .PHONY: golden
 golden: ## Rewrite the golden files
-	go test ./pkg/translate/... ./pkg/cli/... -update
+	go test ./pkg/translate/... ./pkg/cli/... ./manifests/... -update
 
 .PHONY: fmt
 fmt: ## Format the Go code

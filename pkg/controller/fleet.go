@@ -34,6 +34,9 @@ type fleetReconciler struct {
 	kubernetes string
 	// problems are those of the mesh that have been told.
 	problems map[string]bool
+	// announced says that peers have been told of the card in this life of the process: what changed while nobody ran may
+	// have reached none of them.
+	announced bool
 }
 
 func (r *fleetReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
@@ -85,8 +88,9 @@ func (r *fleetReconciler) publishCard(ctx context.Context, policies []v1alpha1.W
 	if err := r.write(ctx, card); err != nil {
 		return err
 	}
-	if in.Previous == nil || in.Previous.Generation != card.Spec.Generation {
+	if !r.announced || in.Previous == nil || in.Previous.Generation != card.Spec.Generation {
 		r.announcer.Announce(card.Spec)
+		r.announced = true
 	}
 	return nil
 }

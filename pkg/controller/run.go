@@ -154,7 +154,7 @@ func wire(mgr manager.Manager, c *core) error {
 		{"import", workers, c.importSources(mgr.GetCache()), &importReconciler{core: c}},
 		{"path", workers, c.pathSources(mgr.GetCache()), &pathReconciler{core: c}},
 		{"fleet", 1, c.fleetSources(mgr.GetCache()), &fleetReconciler{core: c, announcer: announcer, kubernetes: version, problems: map[string]bool{}}},
-		{"peer", 1, c.peerSources(mgr.GetCache()), &peerReconciler{core: c, store: s, readers: readers, announcer: announcer}},
+		{"peer", 1, c.peerSources(mgr.GetCache(), readers.Recheck), &peerReconciler{core: c, store: s, readers: readers, announcer: announcer}},
 	}
 	for _, r := range reconcilers {
 		if err := addController(mgr, r.name, r.workers, r.Reconciler, r.sources); err != nil {

@@ -99,9 +99,16 @@ func waysChanged(before, after *v1alpha1.ClusterAdvertisement) bool {
 	return specChanged(strip(before), strip(after))
 }
 
-// peerSources are the events that concern the reading of peers.
-func (c *core) peerSources(cc cache.Cache) []source.Source {
+// peerSources are the events that concern the reading of peers. recheck is told of peers whose copies somebody else
+// changed: they are written again.
+func (c *core) peerSources(cc cache.Cache, recheck func(clusterID string)) []source.Source {
 	return []source.Source{
+		watch(cc, client.Object(&v1alpha1.ServiceAdvertisement{}), func(_ context.Context, o client.Object) []types.NamespacedName {
+			if id := sourceOf(o); id != "" && id != c.self.ID {
+				recheck(id)
+			}
+			return nil
+		}, c.drifts()),
 		c.peers.source(),
 		watch(cc, &v1alpha1.Peer{}, func(ctx context.Context, p *v1alpha1.Peer) []types.NamespacedName {
 			return c.joined(ctx, client.ObjectKeyFromObject(p))

@@ -20,7 +20,8 @@ const (
 	filterTCPProxy           = "envoy.filters.network.tcp_proxy"
 	filterHCM                = "envoy.filters.network.http_connection_manager"
 	retryPreviousPriorities  = "envoy.retry_priorities.previous_priorities"
-	tcpConnectAttempts       = 4
+	tcpConnectAttempts       = 8
+	tcpConnectPause          = "0.025s"
 	previousPrioritiesUpdate = 1
 )
 
@@ -63,7 +64,8 @@ func retryNextHop() Object {
 }
 
 // tcpConnectAttemptsFilter: istiod never sets max_connect_attempts, so the first connection after a tunnel has died
-// would be lost; with it the client is connected on the next hop.
+// would be lost; with it the client is connected on the next hop. The growing pause in between is for Envoy itself: a
+// worker learns that the hop is out from the main thread, and without the pause all attempts can be over before.
 func tcpConnectAttemptsFilter() Object {
 	return envoyFilter("tcp-connect-attempts", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
 		ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
@@ -71,6 +73,7 @@ func tcpConnectAttemptsFilter() Object {
 		Patch: merge(fields{"typed_config": object(fields{
 			"@type":                text(typeTCPProxy),
 			"max_connect_attempts": number(tcpConnectAttempts),
+			"backoff_options":      object(fields{"base_interval": text(tcpConnectPause)}),
 		})}),
 	})
 }

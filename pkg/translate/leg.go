@@ -46,7 +46,9 @@ func Leg(in LegInput) LegResult {
 		out.Service = derivedService(in, legs)
 	}
 	for _, l := range legs {
-		out.Shares[l.port.Port] = l.shares
+		if isHTTP(l.port.ServicePort) {
+			out.Shares[l.port.Port] = l.shares
+		}
 		objects, paths := l.objects()
 		out.Objects = append(out.Objects, objects...)
 		out.Paths = append(out.Paths, paths...)

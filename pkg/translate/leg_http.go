@@ -3,7 +3,6 @@
 package translate
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +25,9 @@ const (
 	// retryOthers repeats only what has not been sent, or was turned away by the ingress gateway itself.
 	retryOthers = "connect-failure,refused-stream,reset-before-request,envoy-ratelimited"
 
+	// unavailable is the answer where no way was chosen or nobody exports the port: 503.
+	unavailable = 503
+
 	// sourceValue is the SPIFFE id of the client, empty for clients without a sidecar; Envoy sets no header to an empty
 	// value, which is why the header is removed first: a client cannot bring its own.
 	sourceValue = "%DOWNSTREAM_PEER_URI_SAN%"
@@ -34,7 +36,7 @@ const (
 
 // idempotentMethods is a regular expression, as VirtualServices take it (a full match).
 func idempotentMethods() []string {
-	return []string{http.MethodGet, http.MethodHead, http.MethodOptions}
+	return []string{"GET", "HEAD", "OPTIONS"}
 }
 
 // route is what happens to the requests of an HTTP leg that match: they take a policy's paths, or are answered with a
@@ -51,7 +53,7 @@ type route struct {
 // routes are the leg's routes in the order in which they are tried.
 func (l leg) routes() []route {
 	if l.policy == "" || len(l.shares) == 0 {
-		return []route{{status: http.StatusServiceUnavailable}}
+		return []route{{status: unavailable}}
 	}
 	return []route{{policy: l.policy}}
 }

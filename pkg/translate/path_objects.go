@@ -32,8 +32,9 @@ const (
 	sweep   = time.Second
 	timeOut = 5 * time.Second
 
-	// minConnectTimeout bounds TCP and TLS handshake together, about three round trips.
-	minConnectTimeout = time.Second
+	// minConnectTimeout and roundTripsOfConnect bound TCP and TLS handshake together: two round trips, three with TLS 1.2.
+	minConnectTimeout   = time.Second
+	roundTripsOfConnect = 3
 	// keepaliveInterval is the pause between HTTP/2 pings and minKeepaliveTimeout the least time that an answer may take:
 	// together the time until a black hole is found on a connection that is in use.
 	keepaliveInterval   = 500 * time.Millisecond
@@ -215,7 +216,7 @@ func outlierDetection(failures uint32) *networkingv1alpha3.OutlierDetection {
 func connectionPool(in PathInput, ranks []slot) *networkingv1alpha3.ConnectionPoolSettings {
 	own, slowest := roundTrips(in, ranks)
 	tcp := &networkingv1alpha3.ConnectionPoolSettings_TCPSettings{
-		ConnectTimeout: seconds(max(minConnectTimeout, roundTripsOfPolicy*slowest)),
+		ConnectTimeout: seconds(max(minConnectTimeout, roundTripsOfConnect*slowest)),
 	}
 	if !in.Key.TCP.IsZero() {
 		tcp.TcpKeepalive = &networkingv1alpha3.ConnectionPoolSettings_TCPSettings_TcpKeepalive{

@@ -127,7 +127,7 @@ type LegInput struct {
 	// Wanted are the ips that the ServiceImport had. A new derived Service asks for them, so that the address stays for
 	// the import's life; where they are taken by now its creation fails, and has to be tried without.
 	Wanted []string
-	// Previous are the shares in use by service port number; nil when there are none yet.
+	// Previous are the shares in use by HTTP service port number; nil when there are none yet.
 	Previous map[int32]Shares
 }
 
@@ -144,7 +144,7 @@ type LegResult struct {
 	Objects []Object
 	// Paths are the paths that Objects route to: to be written before.
 	Paths []PathKey
-	// Shares are the shares now in use, by service port number.
+	// Shares are the shares now in use by HTTP service port number. Those of TCP ports belong to their paths.
 	Shares map[int32]Shares
 	// Unallocated are the TCP service ports for which Ports has nothing: they have no leg.
 	Unallocated []int32

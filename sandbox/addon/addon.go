@@ -105,7 +105,7 @@ func (a *Addon) run(ctx context.Context, client *kube.Client, values string) err
 		return err
 	}
 	return tool.Run(ctx, a.Log, filepath.Join(a.Cluster.Artifacts.BinDir, "helm"), "--kubeconfig", a.Cluster.Kubeconfig(),
-		"upgrade", "--install", release, a.Chart, "--namespace", Namespace, "--create-namespace", "--values", values, "--wait", "--timeout", "4m")
+		"upgrade", "--install", release, a.Chart, "--namespace", Namespace, "--create-namespace", "--values", values, "--wait", "--timeout", "10m")
 }
 
 // chartKinds are the chart's CustomResourceDefinitions as one YAML stream.

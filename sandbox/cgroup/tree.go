@@ -17,8 +17,10 @@ import (
 // DefaultMount is where every distribution mounts control groups.
 const DefaultMount = "/sys/fs/cgroup"
 
-// needed are the controllers that the kubelet refuses to start without.
-func needed() []string { return []string{"cpu", "cpuset", "memory", "pids"} }
+// needed are the controllers that the kubelet refuses to start without, optional those that in version 2 it wants below
+// its root group where the machine has them (getSupportedUnifiedControllers in k8s.io/kubernetes/pkg/kubelet/cm).
+func needed() []string   { return []string{"cpu", "cpuset", "memory", "pids"} }
+func optional() []string { return []string{"hugetlb"} }
 
 // Tree is the machine's control groups: one hierarchy with all controllers in version 2, several in version 1. A
 // group has the same path below each of them.
@@ -26,6 +28,8 @@ type Tree struct {
 	// Unified says whether this is version 2.
 	Unified bool
 	roots   []string
+	// controllers are those that groups get in version 2.
+	controllers []string
 }
 
 // Detect reads how control groups are mounted below mount, and says which controller is missing.
@@ -55,7 +59,13 @@ func unified(mount string) (*Tree, error) {
 			return nil, fmt.Errorf("control group controller %q is missing in %s/cgroup.controllers; boot the kernel without cgroup_disable=%s", c, mount, c)
 		}
 	}
-	return &Tree{Unified: true, roots: []string{mount}}, nil
+	controllers := needed()
+	for _, c := range optional() {
+		if slices.Contains(have, c) {
+			controllers = append(controllers, c)
+		}
+	}
+	return &Tree{Unified: true, roots: []string{mount}, controllers: controllers}, nil
 }
 
 // split finds the hierarchies of version 1. Controllers mounted together appear as one folder and symbolic links to it.
@@ -88,7 +98,7 @@ func (t *Tree) Create(path string) error {
 		dir := root
 		for _, part := range strings.Split(path, "/") {
 			if t.Unified {
-				if err := delegate(dir); err != nil {
+				if err := delegate(dir, t.controllers); err != nil {
 					return err
 				}
 			}
@@ -105,15 +115,15 @@ func (t *Tree) Create(path string) error {
 	return nil
 }
 
-// delegate makes the needed controllers available to the groups below dir.
-func delegate(dir string) error {
+// delegate makes controllers available to the groups below dir.
+func delegate(dir string, controllers []string) error {
 	file := filepath.Join(dir, "cgroup.subtree_control")
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
 	have := strings.Fields(string(data))
-	for _, c := range needed() {
+	for _, c := range controllers {
 		if slices.Contains(have, c) {
 			continue
 		}

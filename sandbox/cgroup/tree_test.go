@@ -69,8 +69,8 @@ func TestMissingControllerIsNamed(t *testing.T) {
 // The kernel would make the control files; here the test does, which shows what Create writes to them.
 func TestUnifiedGroupsGetTheirControllers(t *testing.T) {
 	root := t.TempDir()
-	write(t, "cpuset cpu io memory pids\n", root, "cgroup.controllers")
-	write(t, "cpu cpuset memory pids\n", root, "cgroup.subtree_control")
+	write(t, "cpuset cpu io memory hugetlb pids\n", root, "cgroup.controllers")
+	write(t, "cpu cpuset hugetlb memory pids\n", root, "cgroup.subtree_control")
 	write(t, "", root, "a", "cgroup.subtree_control")
 	tree, err := unified(root)
 	if err != nil {
@@ -79,10 +79,10 @@ func TestUnifiedGroupsGetTheirControllers(t *testing.T) {
 	if err := tree.Create("a/b"); err != nil {
 		t.Fatal(err)
 	}
-	if got := read(t, root, "cgroup.subtree_control"); got != "cpu cpuset memory pids\n" {
+	if got := read(t, root, "cgroup.subtree_control"); got != "cpu cpuset hugetlb memory pids\n" {
 		t.Errorf("root was written although it had all: %q", got)
 	}
-	if got := read(t, root, "a", "cgroup.subtree_control"); got != "+pids" {
+	if got := read(t, root, "a", "cgroup.subtree_control"); got != "+hugetlb" {
 		t.Errorf("last controller written: %q", got)
 	}
 	if !tree.Exists("a/b") || tree.Exists("a/c") {

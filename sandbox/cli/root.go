@@ -13,7 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"github.com/l7mp/mc-wan/sandbox/artifacts"
 	"github.com/l7mp/mc-wan/sandbox/lifecycle"
@@ -40,6 +42,7 @@ func (e usageError) Unwrap() error { return e.error }
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	klog.SetLogger(logr.Discard()) // what clients of Kubernetes log beside returning it as an error
 	cmd := newRoot(version)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)

@@ -68,11 +68,12 @@ func printHints(cmd *cobra.Command, o *options, s *lifecycle.Sandbox) error {
 		name = " --name " + o.name
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), `
+  export PATH=%s:$PATH
   export KUBECONFIG=%s
   kubectl --context %s get pods --all-namespaces
   mcwan-sandbox%s status
   mcwan-sandbox%s wan
-`, s.Kubeconfig(), s.Clusters[0].Name, name, name)
+`, s.Clusters[0].Artifacts.BinDir, s.Kubeconfig(), s.Clusters[0].Name, name, name)
 	return err
 }
 

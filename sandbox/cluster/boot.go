@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/l7mp/mc-wan/sandbox/image"
 	"github.com/l7mp/mc-wan/sandbox/kube"
@@ -16,21 +17,53 @@ import (
 // ErrEnded says that the cluster's process 1 ended while it was waited for.
 var ErrEnded = errors.New("process 1 of the cluster ended")
 
-// Boot starts the cluster unless it runs already with the same configuration and binaries, and returns when its API
-// server is ready. It says whether it had to start it. Its keys and its network must be there.
+// Boot starts the cluster unless it runs already with the same configuration and binaries in its network namespace, and
+// returns when its API server is ready. It says whether it had to start it. Its keys and its network must be there.
 func (c *Cluster) Boot(ctx context.Context) (started bool, err error) {
 	changed, err := c.prepare()
 	if err != nil {
 		return false, err
 	}
-	ended := (<-chan struct{})(nil) // of a cluster that runs already: never
-	if changed || !c.Running() {
-		if ended, err = c.restart(ctx); err != nil {
+	if !changed && c.Running() && c.inPlace() {
+		err := c.waitAPI(ctx, c.watchEnd(ctx))
+		if !errors.Is(err, ErrEnded) {
 			return false, err
 		}
-		started = true
+		// it was dying when it was looked at
 	}
-	return started, c.waitAPI(ctx, ended)
+	ended, err := c.restart(ctx)
+	if err != nil {
+		return false, err
+	}
+	return true, c.waitAPI(ctx, ended)
+}
+
+// inPlace says whether process 1 is in the network namespace that has the cluster's name now; somebody may have deleted
+// that, and the namespace lives on without its name as long as its processes do.
+func (c *Cluster) inPlace() bool {
+	id, err := c.readProcess()
+	if err != nil {
+		return false
+	}
+	has, err1 := os.Stat(fmt.Sprintf("/proc/%d/ns/net", id.PID))
+	named, err2 := os.Stat(c.NamespacePath())
+	return err1 == nil && err2 == nil && os.SameFile(has, named)
+}
+
+// watchEnd returns a channel that is closed when a process 1 that another run started ends, or ctx does.
+func (c *Cluster) watchEnd(ctx context.Context) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for c.Running() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}()
+	return ended
 }
 
 func (c *Cluster) restart(ctx context.Context) (<-chan struct{}, error) {
@@ -76,7 +109,7 @@ func (c *Cluster) waitAPI(ctx context.Context, ended <-chan struct{}) error {
 	defer cancel(nil)
 	go func() {
 		select {
-		case <-ended:
+		case <-ended: // which ctx may have caused; then it has a cause already
 			cancel(fmt.Errorf("%w; read %s", ErrEnded, c.Log(InitLog)))
 		case <-ctx.Done():
 		}

@@ -7,6 +7,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,9 +67,23 @@ func (s *sandbox) command(cmd *exec.Cmd) string {
 	s.t.Helper()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		s.t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
+		s.t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, out, s.lastWords())
 	}
 	return string(out)
+}
+
+// lastWords are the ends of the logs that explain why a cluster does not come up.
+func (s *sandbox) lastWords() string {
+	var all strings.Builder
+	logs, err := filepath.Glob(filepath.Join(s.stateDir, s.name, "cluster-*", "log", "*.log"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, log := range logs {
+		end, err := exec.Command("tail", "--lines", "20", log).CombinedOutput()
+		fmt.Fprintf(&all, "\n== %s %v\n%s", log, err, end)
+	}
+	return all.String()
 }
 
 func (s *sandbox) args(args ...string) []string {

@@ -130,7 +130,8 @@ func TestHealing(t *testing.T) {
 		if !within(10*time.Second, func() bool { return !s.status().Clusters[0].Running }) {
 			t.Fatal("status does not say that the cluster is down")
 		}
-		if left := processesOf(t, s.name, "cluster-1"); len(left) > 0 {
+		var left []string
+		if !within(10*time.Second, func() bool { left = processesOf(t, s.name, "cluster-1"); return len(left) == 0 }) {
 			t.Errorf("outlived process 1: %v", left)
 		}
 		s.mustRun("up")
@@ -144,8 +145,12 @@ func TestHealing(t *testing.T) {
 		s.mustRun("up")
 		s.expectAnswer("cluster-1", "http://"+at["cluster-2"]+":8080/")
 	})
+	t.Run("process 1 killed just before up", func(t *testing.T) {
+		s.kill(s.pid("cluster-1"))
+		s.mustRun("up")
+		s.expectAnswer("cluster-2", "http://"+s.address("cluster-1")+":8080/")
+	})
 	t.Run("network namespace deleted", func(t *testing.T) {
-		s.kill(s.pid("cluster-2"))
 		s.command(exec.CommandContext(t.Context(), "ip", "netns", "delete", s.name+".cluster-2"))
 		s.mustRun("up")
 		s.expectAnswer("cluster-1", "http://"+s.address("cluster-2")+":8080/")

@@ -25,14 +25,14 @@ import (
 func traces(t *testing.T, name, stateDir string) []string {
 	t.Helper()
 	var found []string
-	for _, look := range []func(*testing.T, string, string) []string{processes, mounts, namespaces, links, groups, files} {
-		found = append(found, look(t, name, stateDir)...)
+	for _, look := range []func(t *testing.T, name, dir string) []string{processes, mounts, namespaces, links, groups, files} {
+		found = append(found, look(t, name, filepath.Join(stateDir, name))...)
 	}
 	return found
 }
 
-// processes finds processes by control group, arguments, and the files they hold.
-func processes(t *testing.T, name, stateDir string) []string {
+// processes finds processes by control group and arguments.
+func processes(t *testing.T, name, dir string) []string {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		t.Fatal(err)
@@ -43,10 +43,9 @@ func processes(t *testing.T, name, stateDir string) []string {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		dir := filepath.Join("/proc", e.Name())
-		group, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
-		args, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if bytes.Contains(group, []byte("mcwan-sandbox/"+name+"/")) || bytes.Contains(args, []byte(stateDir)) {
+		group, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cgroup"))
+		args, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if bytes.Contains(group, []byte("mcwan-sandbox/"+name+"/")) || bytes.Contains(args, []byte(dir)) {
 			found = append(found, fmt.Sprintf("process %d %q", pid, bytes.ReplaceAll(args, []byte{0}, []byte{' '})))
 		}
 	}
@@ -76,7 +75,7 @@ func (s *sandbox) programOf(cluster, program string) int {
 }
 
 // mounts looks into the mount table of every process, because a mount namespace of its own hides mounts from this one.
-func mounts(t *testing.T, name, stateDir string) []string {
+func mounts(t *testing.T, name, dir string) []string {
 	tables, err := filepath.Glob("/proc/[0-9]*/mountinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +84,7 @@ func mounts(t *testing.T, name, stateDir string) []string {
 	for _, table := range tables {
 		data, _ := os.ReadFile(table)
 		for line := range strings.Lines(string(data)) {
-			if strings.Contains(line, stateDir) || strings.Contains(line, "/netns/"+name+".") {
+			if strings.Contains(line, dir) || strings.Contains(line, "/netns/"+name+".") {
 				found = append(found, fmt.Sprintf("mount %s: %s", table, line))
 			}
 		}
@@ -142,8 +141,8 @@ func groups(t *testing.T, name, _ string) []string {
 	return found
 }
 
-func files(t *testing.T, name, stateDir string) []string {
-	found, err := filepath.Glob(filepath.Join(stateDir, name))
+func files(t *testing.T, _, dir string) []string {
+	found, err := filepath.Glob(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -68,35 +66,19 @@ func New(kubeconfig string) (*Client, error) {
 	return &Client{Typed: typed, dynamic: dyn, mapper: mapper}, nil
 }
 
-// Apply writes the objects of a YAML stream by server-side apply, in their order. While the API server does not answer
-// or is overloaded, as it may be just after its start, it is asked again until ctx ends.
+// Apply writes the objects of a YAML stream by server-side apply, in their order. An API server
+// that is overloaded is asked again until ctx ends.
 func (c *Client) Apply(ctx context.Context, manifests []byte) error {
 	objects, err := Parse(manifests)
 	if err != nil {
 		return err
 	}
 	for _, o := range objects {
-		var refused error
-		err := poll(ctx, func(ctx context.Context) (bool, string) {
-			err := c.applyOne(ctx, o)
-			if err == nil || !passing(err) {
-				refused = err
-				return true, ""
-			}
-			return false, err.Error()
-		})
-		if err := errors.Join(refused, err); err != nil {
+		if err := again(ctx, func(ctx context.Context) error { return c.applyOne(ctx, o) }); err != nil {
 			return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
 		}
 	}
 	return nil
-}
-
-// passing says whether an error may be gone when the same request is sent again.
-func passing(err error) bool {
-	var network net.Error
-	return errors.As(err, &network) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err)
 }
 
 func (c *Client) applyOne(ctx context.Context, o *unstructured.Unstructured) error {

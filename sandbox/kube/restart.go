@@ -4,15 +4,14 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/retry"
 )
 
 // restartedAt is the annotation by which `kubectl rollout restart` makes a new revision.
@@ -22,6 +21,30 @@ const restartedAt = "kubectl.kubernetes.io/restartedAt"
 // returns these Deployments as NAMESPACE/NAME. Pods that belong to no Deployment are left alone. Images are compared
 // as manifests write them: a name without a registry is docker.io's.
 func (c *Client) RestartUsers(ctx context.Context, images []string, now time.Time) ([]string, error) {
+	var owners []string
+	err := again(ctx, func(ctx context.Context) (err error) {
+		owners, err = c.users(ctx, images)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	patch := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, restartedAt, now.UTC().Format(time.RFC3339))
+	for _, o := range owners {
+		namespace, name := splitKey(o)
+		err := again(ctx, func(ctx context.Context) error {
+			_, err := c.Typed.AppsV1().Deployments(namespace).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+			return err
+		})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return nil, err
+		}
+	}
+	return owners, nil
+}
+
+// users are the Deployments whose pods use one of the images, as NAMESPACE/NAME, sorted.
+func (c *Client) users(ctx context.Context, images []string) ([]string, error) {
 	pods, err := c.Typed.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
@@ -40,17 +63,7 @@ func (c *Client) RestartUsers(ctx context.Context, images []string, now time.Tim
 		}
 	}
 	slices.Sort(owners)
-	owners = slices.Compact(owners)
-	patch := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, restartedAt, now.UTC().Format(time.RFC3339))
-	var errs []error
-	for _, o := range owners {
-		namespace, name := splitKey(o)
-		errs = append(errs, retry.RetryOnConflict(retry.DefaultRetry, func() error {
-			_, err := c.Typed.AppsV1().Deployments(namespace).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
-			return err
-		}))
-	}
-	return owners, errors.Join(errs...)
+	return slices.Compact(owners), nil
 }
 
 func uses(p *corev1.Pod, images []string) bool {
@@ -68,6 +81,9 @@ func (c *Client) deploymentOf(ctx context.Context, p *corev1.Pod) (string, error
 		return "", nil
 	}
 	rs, err := c.Typed.AppsV1().ReplicaSets(p.Namespace).Get(ctx, set.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "", nil // its pod is about to go
+	}
 	if err != nil {
 		return "", err
 	}

@@ -4,7 +4,9 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -28,6 +30,28 @@ func poll(ctx context.Context, check func(context.Context) (done bool, seen stri
 		case <-time.After(interval):
 		}
 	}
+}
+
+// again makes a request until it is answered. An API server that does not answer or is overloaded, as it may be just
+// after its start, is asked again until ctx ends.
+func again(ctx context.Context, request func(context.Context) error) error {
+	var refused error
+	err := poll(ctx, func(ctx context.Context) (bool, string) {
+		if err := request(ctx); err != nil && passing(err) {
+			return false, err.Error()
+		} else if err != nil {
+			refused = err
+		}
+		return true, ""
+	})
+	return errors.Join(refused, err)
+}
+
+// passing says whether an error may be gone when the same request is made again.
+func passing(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err)
 }
 
 // WaitReady waits until the API server says that it is ready.
@@ -108,7 +132,10 @@ func wanted(d *appsv1.Deployment) int32 {
 
 // HasDeployment says whether there is a deployment of that name.
 func (c *Client) HasDeployment(ctx context.Context, namespace, name string) (bool, error) {
-	_, err := c.Typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
+	err := again(ctx, func(ctx context.Context) error {
+		_, err := c.Typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
+		return err
+	})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/l7mp/mc-wan/sandbox/addon"
+	"github.com/l7mp/mc-wan/sandbox/artifacts"
 	"github.com/l7mp/mc-wan/sandbox/cluster"
 	"github.com/l7mp/mc-wan/sandbox/kube"
 	"github.com/l7mp/mc-wan/sandbox/mesh"
 	"github.com/l7mp/mc-wan/sandbox/progress"
 )
 
-const installTimeout = 6 * time.Minute
+const installTimeout = 12 * time.Minute
 
 func (m *Manager) installMesh(ctx context.Context, c *cluster.Cluster) error {
 	return m.install(ctx, c, "Istio ready, trust domain "+mesh.TrustDomain(c.Index), func(ctx context.Context, client *kube.Client, log io.Writer) error {
@@ -53,8 +54,7 @@ func (m *Manager) join(ctx context.Context, s *Sandbox) error {
 		return withLog(first.Log(ToolsLog), func(log io.Writer) error {
 			for i, c := range s.Clusters {
 				for _, peer := range s.Clusters[i+1:] {
-					mcwanctl := filepath.Join(first.Artifacts.BinDir, "mcwanctl")
-					if err := addon.Join(ctx, log, mcwanctl, s.Kubeconfig(), c.Name, peer.Name); err != nil {
+					if err := addon.Join(ctx, log, mcwanctl(c.Artifacts), s.Kubeconfig(), c.Name, peer.Name); err != nil {
 						return err
 					}
 				}
@@ -63,3 +63,6 @@ func (m *Manager) join(ctx context.Context, s *Sandbox) error {
 		})
 	})
 }
+
+// mcwanctl is built beside the programs of the set, by make build.
+func mcwanctl(set artifacts.Set) string { return filepath.Join(set.BinDir, "mcwanctl") }

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/l7mp/mc-wan/sandbox/artifacts"
 	"github.com/l7mp/mc-wan/sandbox/cgroup"
 	"github.com/l7mp/mc-wan/sandbox/cluster"
 	"github.com/l7mp/mc-wan/sandbox/dns"
@@ -21,10 +23,11 @@ import (
 	"github.com/l7mp/mc-wan/sandbox/state"
 )
 
-// Bounds of the steps, for a machine that does much else besides: an idle one needs a tenth.
+// Bounds of the steps, for a machine that does much else besides: an idle one needs seconds. A component that gives up
+// on a busy machine is started again meanwhile.
 const (
-	bootTimeout = 4 * time.Minute
-	podTimeout  = 4 * time.Minute
+	bootTimeout = 10 * time.Minute
+	podTimeout  = 10 * time.Minute
 	wanTimeout  = time.Minute
 )
 
@@ -81,6 +84,9 @@ func (m *Manager) Up(ctx context.Context, name string, want Want) (*Sandbox, err
 	if err != nil {
 		return nil, err
 	}
+	if err := checkJoiner(record, set); err != nil {
+		return nil, err
+	}
 	s := m.assemble(record, set, groups)
 	if err := m.prepare(ctx, s); err != nil {
 		return nil, err
@@ -98,6 +104,17 @@ func (m *Manager) Up(ctx context.Context, name string, want Want) (*Sandbox, err
 		}
 	}
 	return s, nil
+}
+
+// checkJoiner says beforehand that the clusters could not be joined in the end.
+func checkJoiner(r *state.Record, set artifacts.Set) error {
+	if !r.Addon || r.Clusters < 2 {
+		return nil
+	}
+	if _, err := os.Stat(mcwanctl(set)); err != nil {
+		return fmt.Errorf("mcwanctl, which joins the clusters: %w; build it with make build", err)
+	}
+	return nil
 }
 
 // claim reads or makes the sandbox's record. A new sandbox that cannot be leaves nothing behind.

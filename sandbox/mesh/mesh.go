@@ -100,7 +100,7 @@ func (m *Mesh) run(ctx context.Context, client *kube.Client, file string) error 
 		return err
 	}
 	return tool.Run(ctx, m.Log, m.istioctl(), "--kubeconfig", m.Cluster.Kubeconfig(), "install", "--skip-confirmation",
-		"--manifests", m.Cluster.Artifacts.IstioManifests, "--filename", file, "--readiness-timeout", "4m")
+		"--manifests", m.Cluster.Artifacts.IstioManifests, "--filename", file, "--readiness-timeout", "10m")
 }
 
 // authority is the Secret from which istiod takes its certificate authority (istio.io/latest/docs/tasks/security/cert-management/plugin-ca-cert).

@@ -16,11 +16,13 @@ type Log struct {
 	out   io.Writer
 	now   func() time.Time
 	start time.Time
+	// patience is how long a step takes before it is mentioned, and how often after that.
+	patience time.Duration
 }
 
 // New makes a log whose elapsed times count from now.
 func New(out io.Writer, now func() time.Time) *Log {
-	return &Log{out: out, now: now, start: now()}
+	return &Log{out: out, now: now, start: now(), patience: 30 * time.Second}
 }
 
 // Printf prints a line about a subject, like "cluster-1", after the time since the log was made.
@@ -39,14 +41,26 @@ type Step struct {
 	Log string
 }
 
-// Do runs f and prints the step with the time it took. Its error names the step and the log to read.
+// Do runs f and prints the step with the time it took; while it takes long, what is being waited for. Its error names
+// the step and the log to read.
 func (l *Log) Do(s Step, f func() error) error {
 	begin := l.now()
-	if err := f(); err != nil {
-		return &Failure{Step: s, Err: err}
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	reminder := time.NewTicker(l.patience)
+	defer reminder.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				return &Failure{Step: s, Err: err}
+			}
+			l.Printf(s.Subject, "%s (%.1fs)", s.What, l.now().Sub(begin).Seconds())
+			return nil
+		case <-reminder.C:
+			l.Printf(s.Subject, "still waiting: %s%s", s.What, s.hint())
+		}
 	}
-	l.Printf(s.Subject, "%s (%.1fs)", s.What, l.now().Sub(begin).Seconds())
-	return nil
 }
 
 // Failure is a step that failed.
@@ -57,11 +71,14 @@ type Failure struct {
 
 // Error names the step, what went wrong and the log to read.
 func (f *Failure) Error() string {
-	text := fmt.Sprintf("%s: failed: %s: %v", f.Step.Subject, f.Step.What, f.Err)
-	if f.Step.Log != "" {
-		text += "; read " + f.Step.Log
+	return fmt.Sprintf("%s: failed: %s: %v%s", f.Step.Subject, f.Step.What, f.Err, f.Step.hint())
+}
+
+func (s Step) hint() string {
+	if s.Log == "" {
+		return ""
 	}
-	return text
+	return "; read " + s.Log
 }
 
 // Unwrap returns the cause.

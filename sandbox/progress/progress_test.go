@@ -27,3 +27,32 @@ func TestStepsAreToldWithTheirTime(t *testing.T) {
 		t.Errorf("printed %q, want %q", out.String(), want)
 	}
 }
+
+func TestASlowStepIsMentionedWhileItRuns(t *testing.T) {
+	out := &signalling{seen: make(chan struct{}, 100)}
+	l := New(out, time.Now)
+	l.patience = time.Millisecond
+	err := l.Do(Step{Subject: "cluster-1", What: "node ready", Log: "/x.log"}, func() error {
+		select {
+		case <-out.seen:
+			return nil
+		case <-t.Context().Done():
+			return t.Context().Err()
+		}
+	})
+	if err != nil || !strings.Contains(out.text.String(), "still waiting: node ready; read /x.log\n") {
+		t.Errorf("%v, printed %q", err, out.text.String())
+	}
+}
+
+// signalling is told to a test when something is written.
+type signalling struct {
+	text strings.Builder
+	seen chan struct{}
+}
+
+func (s *signalling) Write(p []byte) (int, error) {
+	n, err := s.text.Write(p)
+	s.seen <- struct{}{}
+	return n, err
+}

@@ -294,3 +294,14 @@ func (c *writeCounter) all() []string {
 	defer c.mu.Unlock()
 	return append([]string(nil), c.lines...)
 }
+
+// freePort is an address on loopback that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
