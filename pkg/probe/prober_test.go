@@ -170,3 +170,27 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkHandshake is what one measurement costs this process, over loopback.
+func BenchmarkHandshake(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	hop := translate.HopKey{Address: "127.0.0.1", Port: int32(l.Addr().(*net.TCPAddr).Port)}
+	for b.Loop() {
+		if r := Handshake(b.Context(), hop); r.Kind != Answered {
+			b.Fatalf("%+v", r)
+		}
+	}
+}

@@ -101,7 +101,8 @@ func steady(rtt, noise time.Duration) link {
 // lossy loses each of the two packets of a handshake with probability p.
 func lossy(l link, p float64) link {
 	return func(at time.Duration, rng *rand.Rand) (Kind, time.Duration) {
-		if rng.Float64() < p || rng.Float64() < p {
+		syn, answer := rng.Float64(), rng.Float64()
+		if syn < p || answer < p {
 			return Lost, 0
 		}
 		return l(at, rng)
