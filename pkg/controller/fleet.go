@@ -34,11 +34,21 @@ type fleetReconciler struct {
 	kubernetes string
 	// problems are those of the mesh that have been told.
 	problems map[string]bool
+	// live reads from the API server itself.
+	live client.Reader
+	// last is the card as it was written last, nil before: peers believe the highest generation, so the next one must not
+	// be counted from what the cache shows of an older one.
+	last *v1alpha1.ClusterAdvertisementSpec
 	// announced says that peers have been told of the card in this life of the process: what changed while nobody ran may
 	// have reached none of them.
 	announced bool
 }
 
+func newFleetReconciler(c *core, announcer *feed.Announcer, live client.Reader, kubernetes string) *fleetReconciler {
+	return &fleetReconciler{core: c, announcer: announcer, live: live, kubernetes: kubernetes, problems: map[string]bool{}}
+}
+
+// Reconcile brings everything of the fleet in line.
 func (r *fleetReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	l := r.lister(ctx)
 	in := snapshot.FleetInput(l)
@@ -88,6 +98,7 @@ func (r *fleetReconciler) publishCard(ctx context.Context, policies []v1alpha1.W
 	if err := r.write(ctx, card); err != nil {
 		return err
 	}
+	r.last = &card.Spec
 	if !r.announced || in.Previous == nil || in.Previous.Generation != card.Spec.Generation {
 		r.announcer.Announce(card.Spec)
 		r.announced = true
@@ -98,11 +109,15 @@ func (r *fleetReconciler) publishCard(ctx context.Context, policies []v1alpha1.W
 func ptrTo[T any](v T) *T { return &v }
 
 func (r *fleetReconciler) cardInput(ctx context.Context, policies []v1alpha1.WANPolicy, istio string) (translate.CardInput, error) {
+	previous, err := r.previousCard(ctx)
+	if err != nil {
+		return translate.CardInput{}, err
+	}
 	l := r.lister(ctx)
 	in := translate.CardInput{
 		Self:      r.self,
 		Policies:  policies,
-		Previous:  cardOf(l, r.self.ID),
+		Previous:  previous,
 		Addresses: gatewayAddresses(l),
 		TrustRoot: r.trustRoot(l),
 		Versions:  v1alpha1.Versions{Controller: r.opts.Version, Reader: v1alpha1.ReaderVersion, Kubernetes: r.kubernetes, Istio: istio},
@@ -116,6 +131,22 @@ func (r *fleetReconciler) cardInput(ctx context.Context, policies []v1alpha1.WAN
 		}
 	}
 	return in, l.Err()
+}
+
+// previousCard is the card that the next one follows.
+func (r *fleetReconciler) previousCard(ctx context.Context) (*v1alpha1.ClusterAdvertisementSpec, error) {
+	if r.last != nil {
+		return r.last, nil
+	}
+	card := &v1alpha1.ClusterAdvertisement{}
+	err := r.live.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: r.self.ID}, card)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the own card: %w", err)
+	}
+	if err != nil || !feed.Mine(card, r.self.ID) {
+		return nil, nil
+	}
+	return &card.Spec, nil
 }
 
 // gatewayAddresses are the addresses of the own ready ingress gateways, as peers reach them.

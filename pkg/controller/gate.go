@@ -74,6 +74,13 @@ func (g *gate) sync(id string) []types.NamespacedName {
 	return keys
 }
 
+// giveUp lets imports pass without a peer that an earlier life of the process has given up on already.
+func (g *gate) giveUp(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.since[id] = time.Time{}
+}
+
 // forget starts anew with a peer that has left.
 func (g *gate) forget(id string) {
 	g.mu.Lock()

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -57,9 +58,19 @@ func (r *importReconciler) hold(l *lister, key types.NamespacedName) time.Durati
 	}
 	var ids []string
 	for _, p := range translate.AcceptedPeers(r.self, l.Peers()) {
+		r.recall(p)
 		ids = append(ids, p.Spec.ClusterID)
 	}
 	return r.gate.wait(ids, key)
+}
+
+// recall takes over that a peer was given up on before this life of the process: a cluster that is down for long must
+// not hold up new imports after every restart.
+func (c *core) recall(p v1alpha1.Peer) {
+	ready := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
+	if ready != nil && ready.Reason == v1alpha1.ReasonGivenUp {
+		c.gate.giveUp(p.Spec.ClusterID)
+	}
 }
 
 func namespaceStands(ns *corev1.Namespace) bool {

@@ -98,6 +98,7 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 	if report.Card == nil {
 		report.Card = card
 	}
+	r.recall(peer)
 	givenUp, left := r.gate.givenUp(peer.Spec.ClusterID)
 	told := &v1alpha1.Peer{}
 	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("Peer"))

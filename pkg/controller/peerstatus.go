@@ -36,8 +36,7 @@ type peerState struct {
 // peerStatus is the status of a Peer, its conditions without times. While nothing has been heard of the feed in this life
 // of the process, what an earlier one heard stands: a restart changes nothing.
 func peerStatus(s peerState) v1alpha1.PeerStatus {
-	if s.report.Reason == v1alpha1.ReasonPending && !s.givenUp && s.accepted.Status == metav1.ConditionTrue &&
-		meta.FindStatusCondition(s.before.Conditions, v1alpha1.ConditionFeedReady) != nil && stillAbout(s) {
+	if s.report.Reason == v1alpha1.ReasonPending && heardBefore(s) {
 		return withHops(s.before, s)
 	}
 	feedReady := feedCondition(s)
@@ -55,10 +54,12 @@ func peerStatus(s peerState) v1alpha1.PeerStatus {
 	return withHops(out, s)
 }
 
-// stillAbout tells whether the Accepted condition that stands is the one that would be written.
-func stillAbout(s peerState) bool {
+// heardBefore tells whether the status already says how the feed is, of a Peer that has not changed since.
+func heardBefore(s peerState) bool {
+	ready := meta.FindStatusCondition(s.before.Conditions, v1alpha1.ConditionFeedReady)
 	accepted := meta.FindStatusCondition(s.before.Conditions, v1alpha1.ConditionAccepted)
-	return accepted != nil && accepted.Status == s.accepted.Status && accepted.ObservedGeneration == s.accepted.ObservedGeneration
+	return ready != nil && ready.Status != metav1.ConditionUnknown && s.accepted.Status == metav1.ConditionTrue &&
+		accepted != nil && accepted.Status == s.accepted.Status && accepted.ObservedGeneration == s.accepted.ObservedGeneration
 }
 
 // feedCondition is False or Unknown while the feed cannot be read; neither deletes anything.

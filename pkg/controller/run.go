@@ -62,7 +62,10 @@ func Run(ctx context.Context, opts Options) error {
 		return err
 	}
 	self, err := lookup(ctx, mgr.GetAPIReader(), opts)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil // told to stop
+	case err != nil:
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -153,7 +156,7 @@ func wire(mgr manager.Manager, c *core) error {
 		{"export", workers, c.exportSources(mgr.GetCache()), &exportReconciler{core: c, linger: newLinger(c.opts.DrainDeadline, c.now)}},
 		{"import", workers, c.importSources(mgr.GetCache()), &importReconciler{core: c}},
 		{"path", workers, c.pathSources(mgr.GetCache()), &pathReconciler{core: c}},
-		{"fleet", 1, c.fleetSources(mgr.GetCache()), &fleetReconciler{core: c, announcer: announcer, kubernetes: version, problems: map[string]bool{}}},
+		{"fleet", 1, c.fleetSources(mgr.GetCache()), newFleetReconciler(c, announcer, mgr.GetAPIReader(), version)},
 		{"peer", 1, c.peerSources(mgr.GetCache(), readers.Recheck), &peerReconciler{core: c, store: s, readers: readers, announcer: announcer}},
 	}
 	for _, r := range reconcilers {

@@ -144,13 +144,11 @@ func (c *core) sourcePeer(ctx context.Context, obj client.Object, always bool) [
 	return one(key)
 }
 
-// othersOrDrift lets events about advertisements of others pass, and about own ones that are not the echo of a write.
+// othersOrDrift lets events about advertisements of others pass, and about own ones as drifts does.
 func (c *core) othersOrDrift() predicate.TypedPredicate[client.Object] {
-	passes := func(o client.Object) bool {
-		return o.GetLabels()[v1alpha1.LabelSourceCluster] != c.self.ID || !c.applier.Wrote(o)
-	}
 	return predicate.TypedFuncs[client.Object]{
-		CreateFunc: func(e event.TypedCreateEvent[client.Object]) bool { return passes(e.Object) },
-		UpdateFunc: func(e event.TypedUpdateEvent[client.Object]) bool { return passes(e.ObjectNew) },
+		UpdateFunc: func(e event.TypedUpdateEvent[client.Object]) bool {
+			return e.ObjectNew.GetLabels()[v1alpha1.LabelSourceCluster] != c.self.ID || !c.applier.Wrote(e.ObjectNew)
+		},
 	}
 }

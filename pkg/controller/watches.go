@@ -69,10 +69,10 @@ func declared[T client.Object]() predicate.TypedPredicate[T] {
 	})
 }
 
-// drifts lets events about what we wrote pass, except the echo of our own writes.
+// drifts lets events about what we wrote pass, except the echo of our own changes. The echo of a creation passes: until
+// it comes the cache does not know the object, so whoever wanted to look at it, or to remove it, could not.
 func (c *core) drifts() predicate.TypedPredicate[client.Object] {
 	return predicate.TypedFuncs[client.Object]{
-		CreateFunc: func(e event.TypedCreateEvent[client.Object]) bool { return !c.applier.Wrote(e.Object) },
 		UpdateFunc: func(e event.TypedUpdateEvent[client.Object]) bool { return !c.applier.Wrote(e.ObjectNew) },
 	}
 }

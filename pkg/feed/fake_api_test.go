@@ -122,6 +122,12 @@ func (a *fakeAPI) set(f func(*fakeAPI)) {
 	f(a)
 }
 
+func (a *fakeAPI) watchers() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.watching
+}
+
 func (a *fakeAPI) count(part string) (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -163,9 +169,9 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resource, ok := strings.CutPrefix(r.URL.Path, "/apis/mcw.l7mp.io/v1alpha1/namespaces/mc-wan/")
 	switch {
 	case broken != 0:
-		answer(w, broken, metav1.Status{Status: "Failure", Code: int32(broken), Message: "the fake is broken"})
+		answer(w, broken, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: int32(broken), Message: "the fake is broken"})
 	case !ok || r.Method != http.MethodGet:
-		answer(w, http.StatusNotFound, metav1.Status{Status: "Failure", Code: 404, Reason: metav1.StatusReasonNotFound})
+		answer(w, http.StatusNotFound, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: 404, Reason: metav1.StatusReasonNotFound})
 	case r.URL.Query().Get("watch") == "true":
 		a.watch(w, r, resource)
 	default:
@@ -192,11 +198,11 @@ func (a *fakeAPI) list(w http.ResponseWriter, r *http.Request, resource string) 
 	at, after := a.version, ""
 	if token := q.Get("continue"); token != "" {
 		if n, err := fmt.Sscanf(token, "%d/%s", &at, &after); n != 2 || err != nil {
-			answer(w, http.StatusBadRequest, metav1.Status{Status: "Failure", Code: 400, Reason: metav1.StatusReasonBadRequest})
+			answer(w, http.StatusBadRequest, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: 400, Reason: metav1.StatusReasonBadRequest})
 			return
 		}
 		if at < a.compacted {
-			answer(w, http.StatusGone, metav1.Status{Status: "Failure", Code: 410, Reason: metav1.StatusReasonExpired, Message: "continue is too old"})
+			answer(w, http.StatusGone, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: 410, Reason: metav1.StatusReasonExpired, Message: "continue is too old"})
 			return
 		}
 	}
@@ -242,7 +248,7 @@ func (a *fakeAPI) watch(w http.ResponseWriter, r *http.Request, resource string)
 		compacted, events, news, version, bookmarks := a.compacted, slices.Clone(a.events), a.news, a.version, a.bookmarks
 		a.mu.Unlock()
 		if from < compacted {
-			send("ERROR", metav1.Status{Status: "Failure", Code: 410, Reason: metav1.StatusReasonExpired, Message: "too old resource version"})
+			send("ERROR", metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: 410, Reason: metav1.StatusReasonExpired, Message: "too old resource version"})
 			return
 		}
 		for _, e := range events {

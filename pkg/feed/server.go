@@ -112,11 +112,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	err := server.Shutdown(grace)
-	if err != nil {
+	if err := server.Shutdown(grace); err != nil {
 		_ = server.Close()
 	}
-	<-ended
+	if err := <-ended; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("feed: serve: %w", err)
+	}
 	return nil
 }
 

@@ -111,8 +111,8 @@ func TestWatchesAreCapped(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		after(time.Second)
-		if s.api.watching != 0 {
-			t.Errorf("%d watches at the API server after all callers left", s.api.watching)
+		if s.api.watchers() != 0 {
+			t.Errorf("%d watches at the API server after all callers left", s.api.watchers())
 		}
 		if code, _ := s.open(t.Context(), "c3", target+"&timeoutSeconds=1"); code != http.StatusOK {
 			t.Errorf("status %d: places are not given back", code)
@@ -135,12 +135,12 @@ func TestCallerDoesNotRead(t *testing.T) {
 			s.api.put(advertisements, there, fmt.Sprintf("s%d", i), big)
 		}
 		after(time.Second)
-		if s.api.watching != 1 {
-			t.Fatalf("%d watches", s.api.watching)
+		if s.api.watchers() != 1 {
+			t.Fatalf("%d watches", s.api.watchers())
 		}
 		after(40 * time.Second)
-		if s.api.watching != 0 {
-			t.Errorf("%d watches for a caller that does not read", s.api.watching)
+		if s.api.watchers() != 0 {
+			t.Errorf("%d watches for a caller that does not read", s.api.watchers())
 		}
 		_ = resp.Body.Close()
 	})

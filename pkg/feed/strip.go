@@ -58,6 +58,7 @@ func stripEvent(event metav1.WatchEvent) ([]byte, error) {
 	}
 	if status, ok := object.(*metav1.Status); ok {
 		status.Details = nil
+		status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"} // without them it cannot be decoded
 	}
 	data, err := json.Marshal(struct {
 		Type   string `json:"type"`

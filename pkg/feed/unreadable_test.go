@@ -27,18 +27,21 @@ func blackHole(_ http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func emptyLists(w http.ResponseWriter, r *http.Request) bool {
-	if r.URL.Query().Get("watch") != "" {
-		w.Header().Set("Content-Type", "application/json")
-		if r.URL.Query().Get("resourceVersion") != "1" {
-			_, _ = w.Write([]byte(`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}}`))
-			return true
+// listSays answers lists of either kind, and ends watches so that lists are asked for.
+func listSays(rest string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		const json = "application/json"
+		switch version := r.URL.Query().Get("resourceVersion"); {
+		case r.URL.Query().Get("watch") == "":
+			kind := kindOf(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:])
+			return says(200, json, `{"apiVersion":"mcw.l7mp.io/v1alpha1","kind":"`+kind+`List",`+rest+`}`)(w, r)
+		case version != "1":
+			return says(200, json, `{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}}`)(w, r)
 		}
+		w.Header().Set("Content-Type", json)
 		w.(http.Flusher).Flush()
 		return blackHole(w, r)
 	}
-	kind := kindOf(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:])
-	return says(200, "application/json", `{"apiVersion":"mcw.l7mp.io/v1alpha1","kind":"`+kind+`List","metadata":{"resourceVersion":"1"},"items":[]}`)(w, r)
 }
 
 // broken is a way in which a feed can be unreadable.
@@ -83,8 +86,8 @@ func waysToBreak() []broken {
 		{"its API server refuses its controller", func(w *world) { w.api.set(func(a *fakeAPI) { a.broken = 403 }) }, v1alpha1.ReasonUnreachable, "cannot read its API server",
 			func(w *world) { w.api.set(func(a *fakeAPI) { a.broken = 0 }) }},
 		{"an answer too big", between(says(200, json, `{"kind":"`+strings.Repeat("x", 65<<10))), v1alpha1.ReasonUnreadable, "more than 65536 bytes", nil},
-		{"empty pages for ever", between(says(200, json, `{"apiVersion":"mcw.l7mp.io/v1alpha1","kind":"ServiceAdvertisementList","metadata":{"continue":"more"},"items":[]}`)), v1alpha1.ReasonUnreadable, "", nil},
-		{"empty lists", between(emptyLists), v1alpha1.ReasonUnreadable, "does not contain the peer's card", nil},
+		{"empty pages for ever", between(listSays(`"metadata":{"continue":"more"},"items":[]`)), v1alpha1.ReasonUnreadable, "empty pages", nil},
+		{"empty lists", between(listSays(`"metadata":{"resourceVersion":"1"},"items":[]`)), v1alpha1.ReasonUnreadable, "does not contain the peer's card", nil},
 		{"no card", func(w *world) { w.api.remove(cards, there) }, v1alpha1.ReasonUnreadable, "does not contain the peer's card", healCard},
 		{"a card that counts more", func(w *world) { w.card(2, 7) }, v1alpha1.ReasonUnreadable, "do not agree", healCard},
 		{"half a list", func(w *world) { w.api.lose(advertisements, named(there, "shop", "cart")) }, v1alpha1.ReasonUnreadable, "do not agree",

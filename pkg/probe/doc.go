@@ -30,11 +30,11 @@
 // statistics. Among 100 simulated hops with an SLA of 1 % (in the first column the share of handshakes lost; then how
 // many are found within ten minutes, and the median and the 90th percentile of the time that took):
 //
-//	0.5 %     0 %   -       -
-//	1 %       9 %   -       -
-//	2 %      78 %   4m17s   -
-//	5 %     100 %   34s     1m25s
-//	10 %    100 %   15s     30s
+//	0.5 %     2 %   -       -
+//	1 %       4 %   -       -
+//	2 %      70 %   7m2s    -
+//	5 %     100 %   28s     59s
+//	10 %    100 %   15s     27s
 //	30 %    100 %   5s      8s
 //
 // A dead hop returns after it has answered everything for 5 seconds, a degraded one after 10 seconds at no more than 80 %

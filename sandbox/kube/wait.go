@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -85,6 +86,33 @@ func (c *Client) WaitNode(ctx context.Context, name string, after time.Time) err
 		}
 		return true, ""
 	})
+}
+
+// WaitFresh waits until what the API server knows of pods is of a time after a boot: no container counts as running that
+// was started before it. Until the kubelet has said so, pods look as they were when the node was turned off.
+func (c *Client) WaitFresh(ctx context.Context, boot time.Time) error {
+	boot = boot.Truncate(time.Second)
+	return poll(ctx, func(ctx context.Context) (bool, string) {
+		pods, err := c.Typed.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, err.Error()
+		}
+		for i := range pods.Items {
+			if p := &pods.Items[i]; stale(p, boot) {
+				return false, fmt.Sprintf("pod %s/%s was not looked at again yet", p.Namespace, p.Name)
+			}
+		}
+		return true, ""
+	})
+}
+
+func stale(p *corev1.Pod, boot time.Time) bool {
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if s.State.Running != nil && s.State.Running.StartedAt.Time.Before(boot) {
+			return true
+		}
+	}
+	return false
 }
 
 func nodeReady(n *corev1.Node) *corev1.NodeCondition {

@@ -234,9 +234,12 @@ func (m *Manager) boot(ctx context.Context, c *cluster.Cluster) error {
 			return err
 		}
 		if !started {
-			begin = time.Time{} // it has been ready for some time
+			begin = time.Time{} // what is known of it is of its own time
 		}
 		if err := client.WaitNode(ctx, c.Name, begin); err != nil {
+			return err
+		}
+		if err := client.WaitFresh(ctx, begin); err != nil {
 			return err
 		}
 		return client.WaitDeployment(ctx, dns.Namespace, dns.Deployment)

@@ -36,7 +36,7 @@ type Client struct {
 	pod     corev1.Pod
 }
 
-// Client finds the client pod of a namespace.
+// ClientPod finds the client pod of a namespace.
 func (c *Cluster) ClientPod(ctx context.Context, namespace string) (*Client, error) {
 	pods, err := c.ReadyPods(ctx, namespace, client.MatchingLabels{"app": "client"})
 	if err != nil {
