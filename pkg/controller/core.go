@@ -36,6 +36,8 @@ type core struct {
 	blocked *blocked
 	// peerBook knows how the feeds of peers are.
 	peerBook *peerBook
+	// hops knows how the ways to peers are.
+	hops *hopBook
 
 	// What one reconciler asks of another.
 	exports, imports, pathKeys, fleet, peers trigger
@@ -43,7 +45,7 @@ type core struct {
 
 // lister collects for one reconciliation.
 func (c *core) lister(ctx context.Context) *lister {
-	return &lister{ctx: ctx, cache: c.cache, self: c.self, table: c.ports.Table}
+	return &lister{ctx: ctx, cache: c.cache, self: c.self, table: c.ports.Table, health: c.hops.health}
 }
 
 // write applies objects in their order. What carries none of our labels belongs to someone else and only gets the

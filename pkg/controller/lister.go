@@ -28,7 +28,9 @@ type lister struct {
 	cache client.Reader
 	self  translate.Cluster
 	table func() ports.Table
-	err   error
+	// health are the verdicts on hops; nil while none have been made in this life of the process.
+	health func() map[translate.HopKey]v1alpha1.HopState
+	err    error
 }
 
 var _ snapshot.Lister = (*lister)(nil)
@@ -125,8 +127,14 @@ func (l *lister) PathShares(key translate.PathKey) translate.Shares {
 	return translate.ParseShares(path.Annotations[translate.AnnotationShares])
 }
 
-// Health is empty: nothing measures hops yet, and Unknown is as good as healthy.
-func (l *lister) Health() map[translate.HopKey]v1alpha1.HopState { return nil }
+// Health are the verdicts of the prober; before its first ones those that stand in the Peers' status, so that a controller
+// that starts finds the order in which it left.
+func (l *lister) Health() map[translate.HopKey]v1alpha1.HopState {
+	if verdicts := l.health(); verdicts != nil {
+		return verdicts
+	}
+	return foundVerdicts(l.Peers())
+}
 
 // found is obj filled in, nil when there is no object of that name.
 func found[T client.Object](l *lister, namespace, name string, obj T) T {

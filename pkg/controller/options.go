@@ -16,6 +16,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/feed"
+	"github.com/l7mp/mc-wan/pkg/probe"
 )
 
 // Options configure Run. DefaultOptions fills in what has a default.
@@ -64,6 +65,8 @@ type Options struct {
 	FeedTransport http.RoundTripper
 	// FeedTiming says how long the feed waits for what; zero fields take the feed's defaults.
 	FeedTiming feed.Timing
+	// ProbeDial makes a handshake with a hop; nil makes real ones.
+	ProbeDial probe.Dial
 	// FeedListening is told where the feed is served, for callers that bind to port 0.
 	FeedListener net.Listener
 }

@@ -103,7 +103,9 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 	told := &v1alpha1.Peer{}
 	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("Peer"))
 	told.Namespace, told.Name, told.UID, told.Generation = peer.Namespace, peer.Name, peer.UID, peer.Generation
+	hops, doubt := r.hops.of(peer.Spec.ClusterID)
 	told.Status = peerStatus(peerState{
+		hops: hops, doubt: doubt,
 		accepted: accepted, report: report, givenUp: givenUp, timeout: r.opts.PeerSyncTimeout,
 		effective: translate.EffectiveCard(r.self, peer, report.Card), before: peer.Status,
 	})

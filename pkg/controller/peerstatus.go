@@ -14,6 +14,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/feed"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // peerState is what a Peer's status is made of.
@@ -25,6 +26,9 @@ type peerState struct {
 	// givenUp says that imports are written without the peer, because it was not read within timeout.
 	givenUp bool
 	timeout time.Duration
+	// hops is what is measured of the hops; nil while nothing is. doubt says why it is not acted on; empty if it is.
+	hops  map[translate.HopKey]v1alpha1.HopStatus
+	doubt string
 	// before is what the status says now.
 	before v1alpha1.PeerStatus
 }
@@ -33,14 +37,13 @@ type peerState struct {
 // of the process, what an earlier one heard stands: a restart changes nothing.
 func peerStatus(s peerState) v1alpha1.PeerStatus {
 	if s.report.Reason == v1alpha1.ReasonPending && heardBefore(s) {
-		return s.before
+		return withHops(s.before, s)
 	}
 	feedReady := feedCondition(s)
 	advertisements := advertisementsCondition(s)
 	out := v1alpha1.PeerStatus{
 		Conditions:     []metav1.Condition{s.accepted, feedReady, advertisements, readyCondition(s, feedReady)},
 		Advertisements: s.report.Counts,
-		Hops:           hopsOf(s.effective),
 	}
 	if card := s.report.Card; card != nil {
 		out.ClusterUID = card.ClusterUID
@@ -48,7 +51,7 @@ func peerStatus(s peerState) v1alpha1.PeerStatus {
 		out.Versions = card.Versions
 		out.TrustRoot = card.TrustRoot
 	}
-	return out
+	return withHops(out, s)
 }
 
 // heardBefore tells whether the status already says how the feed is, of a Peer that has not changed since.
@@ -115,7 +118,7 @@ func readyCondition(s peerState, feedReady metav1.Condition) metav1.Condition {
 	return c
 }
 
-// hopsOf are the ways to a cluster: each of its addresses on each of its policies' ports. Nothing measures them yet.
+// hopsOf are the ways to a cluster: each of its addresses on each of its policies' ports, nothing known of them.
 func hopsOf(card v1alpha1.ClusterAdvertisementSpec) []v1alpha1.HopStatus {
 	var out []v1alpha1.HopStatus
 	for _, p := range card.Policies {

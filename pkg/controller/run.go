@@ -122,6 +122,7 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, restart 
 		gate:     newGate(opts.PeerSyncTimeout, time.Now),
 		drains:   newDrains(opts.AckSettle, time.Now),
 		peerBook: newPeerBook(),
+		hops:     newHopBook(),
 		blocked:  newBlocked(),
 	}
 	c.applier = apply.New(apply.Options{
@@ -163,9 +164,13 @@ func wire(mgr manager.Manager, c *core) error {
 			return err
 		}
 	}
+	watch := newHopWatch(c)
+	if err := registerHops(c.opts.Registerer, watch.prober); err != nil {
+		return err
+	}
 	serving := everywhere(func(ctx context.Context) error { return c.serveFeed(ctx, server) })
 	rechecking := everywhere(func(ctx context.Context) error { return recheckCallers(ctx, mgr.GetCache(), server) })
-	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}} {
+	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}, watch} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("setting up: %w", err)
 		}

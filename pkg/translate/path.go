@@ -126,12 +126,3 @@ func hops(ranks []slot, cards []v1alpha1.ClusterAdvertisementSpec) []Hop {
 	}
 	return out
 }
-
-// alive leaves out the hops that are dead. When all are, all stay: trying is then better than refusing.
-func alive(all []Hop, health map[HopKey]v1alpha1.HopState) []Hop {
-	living := filter(all, func(h Hop) bool { return health[h.HopKey] != v1alpha1.HopDead })
-	if len(living) == 0 {
-		return all
-	}
-	return living
-}

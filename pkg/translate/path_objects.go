@@ -106,7 +106,7 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 			Location:   networkingv1alpha3.ServiceEntry_MESH_INTERNAL,
 			Resolution: networkingv1alpha3.ServiceEntry_STATIC,
 			Ports:      []*networkingv1alpha3.ServicePort{{Name: name, Number: number, Protocol: protocol}},
-			Endpoints:  endpoints(alive(hops(ranks, in.Cards), in.Health), len(ranks), name, shares),
+			Endpoints:  endpoints(inOrder(hops(ranks, in.Cards), in.Health), len(ranks), name, shares),
 		},
 	}
 }

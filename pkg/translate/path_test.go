@@ -186,8 +186,8 @@ func TestHealthAndAddressesLeaveTheDestinationRuleAlone(t *testing.T) {
 	if len(se.Spec.Endpoints) != 3 || se.Spec.Endpoints[0].Ports["h2"] != 31002 {
 		t.Errorf("the dead hop should be gone: %v", se.Spec.Endpoints)
 	}
-	if got := applied(se.Spec.Endpoints[0].Labels, failoverPriority(4)); got != 1 {
-		t.Errorf("the others keep their rank, the first now has %d", got)
+	if got := applied(se.Spec.Endpoints[0].Labels, failoverPriority(4)); got != 0 {
+		t.Errorf("the next tunnel of the same cluster takes its place, it has rank %d", got)
 	}
 	same(t, nominal, dr)
 

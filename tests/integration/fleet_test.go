@@ -31,6 +31,7 @@ import (
 type fleet struct {
 	t        *testing.T
 	gateways *gateways
+	tunnels  *tunnels
 	members  []*member
 	// namespace of the test's own; Namespaces cannot be deleted where nothing finalizes them.
 	namespace string
@@ -56,7 +57,7 @@ type process struct {
 // newFleet starts n clusters' controllers. Nothing is joined yet.
 func newFleet(t *testing.T, n int, tune ...func(*controller.Options)) *fleet {
 	t.Helper()
-	f := &fleet{t: t, gateways: newGateways(), namespace: "ns-" + strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
+	f := &fleet{t: t, gateways: newGateways(), tunnels: newTunnels(), namespace: "ns-" + strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
 	if len(f.namespace) > 60 {
 		f.namespace = f.namespace[:60]
 	}
@@ -139,6 +140,7 @@ func (m *member) options(p *process) controller.Options {
 	opts.Registerer = p.metrics
 	opts.FeedBaseURL = baseURL
 	opts.FeedTransport = m.fleet.gateways.egress(m.id)
+	opts.ProbeDial = m.fleet.tunnels.dial
 	opts.FeedTiming = feed.Timing{MaxBackoff: 300 * time.Millisecond, Settle: 2 * time.Second}
 	m.tune(&opts)
 	return opts

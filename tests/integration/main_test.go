@@ -89,6 +89,7 @@ func crdPaths() ([]string, error) {
 // environment is one API server with its etcd.
 func environment(number int, crds []string) *envtest.Environment {
 	env := &envtest.Environment{CRDDirectoryPaths: crds, ErrorIfCRDPathMissing: true, ControlPlaneStartTimeout: 2 * time.Minute}
+	env.CRDInstallOptions.MaxTime = patience(10 * time.Second)
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		env.BinaryAssetsDirectory = filepath.Join("..", "..", "bin")
 	}

@@ -56,6 +56,12 @@ func (w *WAN) SetState(ctx context.Context, tunnel, state string) error {
 	return err
 }
 
+// SetLatency changes the one-way delay of a tunnel, in both directions.
+func (w *WAN) SetLatency(ctx context.Context, tunnel, latency string) error {
+	_, err := w.run(ctx, "set", tunnel, "--latency", latency)
+	return err
+}
+
 // Heal puts every tunnel back to what it was at start.
 func (w *WAN) Heal(ctx context.Context) error {
 	_, err := w.run(ctx, "heal")

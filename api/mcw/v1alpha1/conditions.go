@@ -12,6 +12,9 @@ const (
 	ConditionFeedReady = "FeedReady"
 	// ConditionAdvertisementsAccepted on a Peer is False while some of its advertisements are refused.
 	ConditionAdvertisementsAccepted = "AdvertisementsAccepted"
+	// ConditionHopsHealthy on a Peer is False while a hop is dead or degraded, Unknown while none has been measured or
+	// the measurements cannot be true.
+	ConditionHopsHealthy = "HopsHealthy"
 )
 
 // Own condition types on MCS kinds, for what KEP-1645 has no word for.
@@ -54,6 +57,28 @@ const (
 	ReasonGivenUp          = "GivenUp"
 	ReasonAllAccepted      = "AllAccepted"
 	ReasonSomeRefused      = "SomeRefused"
+)
+
+// Reasons of HopsHealthy.
+const (
+	ReasonAllHealthy   = "AllHealthy"
+	ReasonHopsDegraded = "HopsDegraded"
+	ReasonHopsDead     = "HopsDead"
+	ReasonAllHopsDead  = "AllHopsDead"
+	ReasonNotMeasured  = "NotMeasured"
+	// ReasonProbeBroken: what the prober measures contradicts what else is known, so it moves nothing.
+	ReasonProbeBroken = "ProbeBroken"
+)
+
+// Reasons of the state of one hop.
+const (
+	HopReasonAnswers   = "Answers"
+	HopReasonNoAnswer  = "NoAnswer"
+	HopReasonRefused   = "Refused"
+	HopReasonLatency   = "LatencyAboveSLA"
+	HopReasonJitter    = "JitterAboveSLA"
+	HopReasonLoss      = "LossAboveSLA"
+	HopReasonCannotTry = "CannotTry"
 )
 
 // Reasons of refusals of single advertisements.

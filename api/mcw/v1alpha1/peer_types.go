@@ -13,6 +13,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterID`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Feed",type=string,JSONPath=`.status.conditions[?(@.type=="FeedReady")].reason`
+// +kubebuilder:printcolumn:name="Hops",type=string,JSONPath=`.status.conditions[?(@.type=="HopsHealthy")].reason`
 // +kubebuilder:printcolumn:name="Accepted",type=integer,JSONPath=`.status.advertisements.accepted`
 // +kubebuilder:printcolumn:name="Refused",type=integer,JSONPath=`.status.advertisements.refused`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.versions.controller`
@@ -163,7 +164,7 @@ type Refusal struct {
 // +kubebuilder:validation:Enum=Unknown;Healthy;Degraded;Dead
 type HopState string
 
-// The verdicts on a hop. Unknown until something measures it.
+// The verdicts on a hop. Unknown until something measures it; Degraded is reachable but not within the policy's SLA.
 const (
 	HopUnknown  HopState = "Unknown"
 	HopHealthy  HopState = "Healthy"
@@ -179,6 +180,23 @@ type HopStatus struct {
 	Port    int32  `json:"port"`
 	// +optional
 	State HopState `json:"state,omitempty"`
+	// Reason is a stable CamelCase word that says why the state is what it is.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// Since is when the hop entered its state.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+	// RTTMs is the round-trip time in milliseconds, rounded up; not there while nothing has answered. The figures are
+	// written when a state changes or when one has moved by more than a fifth, at most every 30 seconds; the controller's metrics have
+	// them as they are. docs/failover.md says how they are estimated.
+	// +optional
+	RTTMs *int32 `json:"rttMs,omitempty"`
+	// JitterMs is the mean deviation of the round-trip time in milliseconds, rounded up.
+	// +optional
+	JitterMs *int32 `json:"jitterMs,omitempty"`
+	// LossPercent is the share of handshakes that lost a packet, in percent, rounded to a tenth.
+	// +optional
+	LossPercent *float64 `json:"lossPercent,omitempty"`
 }
 
 // PeerList is a list of Peers.

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// TunnelLine is one way to a peer: a gateway address on a policy's port. `tunnels -o json` prints a list of them.
+type TunnelLine struct {
+	Peer    string            `json:"peer"`
+	Policy  string            `json:"policy"`
+	Tunnel  string            `json:"tunnel,omitempty"`
+	Address string            `json:"address"`
+	Port    int32             `json:"port"`
+	State   v1alpha1.HopState `json:"state"`
+	Reason  string            `json:"reason,omitempty"`
+	// The figures are missing while nothing has answered.
+	RTTMs       *int32   `json:"rttMs,omitempty"`
+	JitterMs    *int32   `json:"jitterMs,omitempty"`
+	LossPercent *float64 `json:"lossPercent,omitempty"`
+	// SLA is this cluster's service level for the policy.
+	SLA   *v1alpha1.SLA `json:"sla,omitempty"`
+	Since *metav1.Time  `json:"since,omitempty"`
+}
+
+func newTunnelsCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tunnels [PEER]",
+		Short: "Show the tunnels to the peers: state, round trip, jitter, loss, service level",
+		Long: `tunnels shows every way to the peers, or to one: each of a peer's gateway addresses on each WAN policy's port, as this
+cluster's controller measures it. States are Healthy, Degraded (not within the policy's service level, so used after
+others), Dead (not used) and Unknown. The figures are those of the last change of state, or of the last time one
+moved by more than a fifth; the controller's metrics mcwan_hop_* have them as they are. See docs/failover.md.
+
+It fails (exit code 1) if there is no such peer.`,
+		Example: `  mcwanctl --context cluster-1 tunnels
+
+  # As things happen.
+  mcwanctl tunnels cluster-2 --watch`,
+		Args: atMost(1),
+	}
+	output := a.addFormat(cmd, formatTable, formatJSON, formatYAML)
+	watch := cmd.Flags().BoolP("watch", "w", false, "go on and print it again whenever it changes, until interrupted")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.tunnels(cmd.Context(), strings.Join(args, ""), output.value, *watch)
+	}
+	return cmd
+}
+
+func (a *app) tunnels(ctx context.Context, peer, output string, watch bool) error {
+	c, err := a.open()
+	if err != nil {
+		return err
+	}
+	last := ""
+	for {
+		facts, err := gatherCluster(ctx, c)
+		if watch && ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		text, err := tunnelsText(facts, peer, output)
+		if err != nil {
+			return err
+		}
+		if text != last {
+			if last != "" && output == formatTable {
+				text = "\n" + text
+			}
+			if _, err := fmt.Fprint(a.Out, text); err != nil {
+				return err
+			}
+			last = strings.TrimPrefix(text, "\n")
+		}
+		if !watch {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(a.Poll):
+		}
+	}
+}
+
+// tunnelsText is what is printed of the tunnels to a peer, or to all if none is named.
+func tunnelsText(f clusterFacts, peer, output string) (string, error) {
+	if peer != "" && !slices.ContainsFunc(f.peers, func(p v1alpha1.Peer) bool { return p.Spec.ClusterID == peer }) {
+		return "", fmt.Errorf("there is no peer %q here; see: mcwanctl status", peer)
+	}
+	lines := tunnelLines(f, peer)
+	var out bytes.Buffer
+	if output != formatTable {
+		err := encode(&out, output, lines)
+		return out.String(), err
+	}
+	var rows [][]string
+	for _, l := range lines {
+		rows = append(rows, []string{
+			l.Peer, l.Policy, l.Tunnel, fmt.Sprintf("%s:%d", bracketed(l.Address), l.Port), string(l.State), l.Reason,
+			unit(l.RTTMs, " ms"), unit(l.JitterMs, " ms"), unit(l.LossPercent, " %"), slaText(l.SLA), sinceText(l.Since),
+		})
+	}
+	if len(rows) == 0 {
+		return "no tunnels: no peer is joined, or none has told its gateways; see: mcwanctl status\n", nil
+	}
+	header := []string{"PEER", "POLICY", "TUNNEL", "GATEWAY", "STATE", "REASON", "RTT", "JITTER", "LOSS", "SLA", "SINCE"}
+	err := table(&out, header, rows)
+	return out.String(), err
+}
+
+// tunnelLines are the hops of the peers, by peer, policy and address.
+func tunnelLines(f clusterFacts, peer string) []TunnelLine {
+	out := []TunnelLine{}
+	for _, p := range f.peers {
+		if peer != "" && p.Spec.ClusterID != peer {
+			continue
+		}
+		for _, h := range p.Status.Hops {
+			out = append(out, TunnelLine{
+				Peer: p.Spec.ClusterID, Policy: h.Policy, Tunnel: h.Tunnel, Address: h.Address, Port: h.Port,
+				State: cmp.Or(h.State, v1alpha1.HopUnknown), Reason: h.Reason,
+				RTTMs: h.RTTMs, JitterMs: h.JitterMs, LossPercent: h.LossPercent, SLA: slaOf(h.Policy, f.policies), Since: h.Since,
+			})
+		}
+	}
+	slices.SortFunc(out, func(a, b TunnelLine) int {
+		return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port))
+	})
+	return out
+}
+
+func slaOf(policy string, policies []v1alpha1.WANPolicy) *v1alpha1.SLA {
+	for i := range policies {
+		if policies[i].Name == policy {
+			return policies[i].Spec.SLA
+		}
+	}
+	return nil
+}
+
+// slaText is a service level in the order of the figures before it: round trip, jitter, loss.
+func slaText(sla *v1alpha1.SLA) string {
+	if sla == nil {
+		return ""
+	}
+	var parts []string
+	for _, part := range []string{unit(sla.LatencyMs, " ms"), unit(sla.JitterMs, " ms"), unit(sla.LossPercent, " %")} {
+		if part == "" {
+			part = "any"
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func unit[T int32 | float64](v *T, name string) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(*v) + name
+}
+
+func sinceText(t *metav1.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// bracketed is an address as it stands before a port.
+func bracketed(address string) string {
+	if strings.Contains(address, ":") {
+		return "[" + address + "]"
+	}
+	return address
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/probe"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+const (
+	// tellEvery is the least time between two writes of a Peer's figures when no state changes.
+	tellEvery = 30 * time.Second
+	// A figure has moved when it differs by more than this share of the larger one, and by more than so many milliseconds or
+	// percentage points.
+	movedShare   = 0.2
+	movedMs      = 2
+	movedPercent = 1
+)
+
+// hopBook holds the verdicts that order paths, and what Peers' status is to say of their hops.
+type hopBook struct {
+	mu       sync.Mutex
+	verdicts map[translate.HopKey]v1alpha1.HopState // never changed, only replaced; nil before the first look
+	doubts   map[string]string
+	last     map[translate.HopKey]v1alpha1.HopState // as measured
+	told     map[string]map[translate.HopKey]v1alpha1.HopStatus
+	toldAt   map[string]time.Time
+}
+
+func newHopBook() *hopBook {
+	return &hopBook{
+		doubts: map[string]string{}, last: map[translate.HopKey]v1alpha1.HopState{},
+		told: map[string]map[translate.HopKey]v1alpha1.HopStatus{}, toldAt: map[string]time.Time{},
+	}
+}
+
+// hopMove is a change of one hop's state.
+type hopMove struct {
+	from v1alpha1.HopState
+	to   probe.Report
+}
+
+// hopNews is what a look has brought.
+type hopNews struct {
+	// reorder are the clusters whose hops have other verdicts, tell those whose Peers say something else now.
+	reorder, tell []string
+	moves         []hopMove
+}
+
+// health is what orders paths; nil while nothing has been looked at.
+func (b *hopBook) health() map[translate.HopKey]v1alpha1.HopState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.verdicts
+}
+
+// of is what the status of a peer says of its hops, and why it is not believed; empty if it is.
+func (b *hopBook) of(cluster string) (hops map[translate.HopKey]v1alpha1.HopStatus, doubt string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.told[cluster], b.doubts[cluster]
+}
+
+// adopt takes over what stands in the status of a peer that has not been told anything in this life of the process.
+func (b *hopBook) adopt(now time.Time, cluster string, found map[translate.HopKey]v1alpha1.HopStatus) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, told := b.told[cluster]; !told && len(found) > 0 {
+		b.told[cluster], b.toldAt[cluster] = found, now
+	}
+}
+
+// update takes what is measured and what it is worth.
+func (b *hopBook) update(now time.Time, reports []probe.Report, j probe.Judgement) hopNews {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var news hopNews
+	news.reorder = clustersThatDiffer(b.verdicts, j.Verdicts)
+	b.verdicts = j.Verdicts
+	news.moves = b.moves(reports)
+	byCluster := map[string][]probe.Report{}
+	for _, r := range reports {
+		byCluster[r.Cluster] = append(byCluster[r.Cluster], r)
+	}
+	for cluster, of := range byCluster {
+		if b.doubts[cluster] != j.Doubts[cluster] || b.hasNews(now, cluster, of) {
+			b.told[cluster], b.toldAt[cluster] = statusOf(of), now
+			news.tell = append(news.tell, cluster)
+		}
+	}
+	b.doubts = j.Doubts
+	for cluster := range b.told {
+		if byCluster[cluster] == nil {
+			delete(b.told, cluster)
+			delete(b.toldAt, cluster)
+		}
+	}
+	slices.Sort(news.tell)
+	return news
+}
+
+// moves are the hops whose state is another than at the last look. That a new hop answers is no news.
+func (b *hopBook) moves(reports []probe.Report) []hopMove {
+	var out []hopMove
+	seen := map[translate.HopKey]v1alpha1.HopState{}
+	for _, r := range reports {
+		before, known := b.last[r.HopKey]
+		seen[r.HopKey] = r.State
+		if known && before != r.State && (before != v1alpha1.HopUnknown || r.State != v1alpha1.HopHealthy) {
+			out = append(out, hopMove{before, r})
+		}
+	}
+	b.last = seen
+	return out
+}
+
+// hasNews tells whether a Peer's status is to be written: at once when a state changed or a hop came or went, now and
+// then when only figures moved.
+func (b *hopBook) hasNews(now time.Time, cluster string, reports []probe.Report) bool {
+	told := b.told[cluster]
+	if len(told) != len(reports) {
+		return true
+	}
+	rested, figures := now.Sub(b.toldAt[cluster]) >= tellEvery, false
+	for _, r := range reports {
+		before, ok := told[r.HopKey]
+		after := hopStatusOf(r)
+		if !ok || before.State != after.State || before.Reason != after.Reason {
+			return true
+		}
+		figures = figures || (r.Measured && figuresMoved(before, after))
+	}
+	return rested && figures
+}
+
+func figuresMoved(a, b v1alpha1.HopStatus) bool {
+	number := func(v *int32) float64 {
+		if v == nil {
+			return 0
+		}
+		return float64(*v)
+	}
+	moved := func(x, y, least float64) bool {
+		return math.Abs(x-y) > least && math.Abs(x-y) > movedShare*max(x, y)
+	}
+	loss := func(v *float64) float64 {
+		if v == nil {
+			return 0
+		}
+		return *v
+	}
+	return moved(number(a.RTTMs), number(b.RTTMs), movedMs) || moved(number(a.JitterMs), number(b.JitterMs), movedMs) ||
+		moved(loss(a.LossPercent), loss(b.LossPercent), movedPercent)
+}
+
+func statusOf(reports []probe.Report) map[translate.HopKey]v1alpha1.HopStatus {
+	out := map[translate.HopKey]v1alpha1.HopStatus{}
+	for _, r := range reports {
+		out[r.HopKey] = hopStatusOf(r)
+	}
+	return out
+}
+
+// hopStatusOf is a report as a Peer's status has it, without the tunnel, which the card knows.
+func hopStatusOf(r probe.Report) v1alpha1.HopStatus {
+	h := v1alpha1.HopStatus{Policy: r.Policy, Address: r.Address, Port: r.Port, State: r.State, Reason: r.Reason}
+	if r.Broken {
+		h.Reason = v1alpha1.HopReasonCannotTry
+	}
+	if since := metav1.NewTime(r.Since.Truncate(time.Second)); !r.Since.IsZero() {
+		h.Since = &since
+	}
+	if r.Measured {
+		h.RTTMs, h.JitterMs = milliseconds(r.RTT), milliseconds(r.Jitter)
+		percent := math.Round(1000*r.Loss) / 10
+		h.LossPercent = &percent
+	}
+	return h
+}
+
+// milliseconds rounds up: what takes time takes a millisecond at least.
+func milliseconds(d time.Duration) *int32 {
+	ms := int32((d + time.Millisecond - 1) / time.Millisecond)
+	return &ms
+}
+
+// clustersThatDiffer are the clusters of the hops on which two sets of verdicts do not agree.
+func clustersThatDiffer(a, b map[translate.HopKey]v1alpha1.HopState) []string {
+	out := map[string]bool{}
+	for key, state := range a {
+		if b[key] != state {
+			out[key.Cluster] = true
+		}
+	}
+	for key, state := range b {
+		if a[key] != state {
+			out[key.Cluster] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(out))
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/probe"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// lookEvery is how often hops that came or went, and figures that moved, are noticed. Changes of state are at once.
+const lookEvery = time.Second
+
+// hopWatch measures the hops of accepted peers while this replica leads, and has paths and Peers follow the verdicts.
+type hopWatch struct {
+	*core
+	prober  *probe.Prober
+	changed chan struct{}
+}
+
+func newHopWatch(c *core) *hopWatch {
+	w := &hopWatch{core: c, changed: make(chan struct{}, 1)}
+	dial := c.opts.ProbeDial
+	if dial == nil {
+		dial = probe.Handshake
+	}
+	w.prober = probe.New(dial, w.wake)
+	return w
+}
+
+// wake has the verdicts looked at soon; several calls count as one.
+func (w *hopWatch) wake() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Start measures until ctx ends. Only a leader does.
+func (w *hopWatch) Start(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- w.prober.Start(ctx) }()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		w.look(ctx)
+		select {
+		case <-ctx.Done():
+			return <-done
+		case <-tick.C:
+		case <-w.changed:
+		}
+	}
+}
+
+// look compares what is measured with what is to be measured, and what was decided with what is to be decided.
+func (w *hopWatch) look(ctx context.Context) {
+	l := w.lister(ctx)
+	targets, peers := hopTargets(l), l.Peers()
+	if err := l.Err(); err != nil {
+		w.opts.Log.Error(err, "Cannot read which hops to measure") // the next look tries again
+		return
+	}
+	for i := range peers {
+		w.hops.adopt(w.now(), peers[i].Spec.ClusterID, foundHops(peers, peers[i].Spec.ClusterID))
+	}
+	w.prober.Set(targets)
+	reports := w.prober.Reports()
+	news := w.hops.update(w.now(), reports, probe.Judge(reports, w.peerBook.synced))
+	for _, cluster := range news.reorder {
+		w.pathKeys.ask(w.pathsOf(cluster)...)
+	}
+	for _, m := range news.moves {
+		w.tellMove(peers, m)
+	}
+	for i := range peers {
+		if slices.Contains(news.tell, peers[i].Spec.ClusterID) {
+			w.peers.ask(types.NamespacedName{Namespace: v1alpha1.Namespace, Name: peers[i].Name})
+		}
+	}
+}
+
+// hopTargets are the hops of all accepted peers, with the service levels that this cluster has for their policies, and
+// what the Peers' status says of them: a new leader starts from the order that it finds.
+func hopTargets(l *lister) []probe.Target {
+	policies, peers := l.Policies(), l.Peers()
+	var out []probe.Target
+	for _, card := range snapshot.Cards(l) {
+		if card.ClusterID == l.Self().ID {
+			continue
+		}
+		known := foundHops(peers, card.ClusterID)
+		for _, hop := range hopsOf(card) {
+			target := probe.Target{HopKey: hopKey(card.ClusterID, hop), Bounds: probe.BoundsOf(slaOf(hop.Policy, policies))}
+			if found, ok := known[target.HopKey]; ok {
+				target.State, target.Reason = found.State, found.Reason
+				if found.Since != nil {
+					target.Since = found.Since.Time
+				}
+			}
+			out = append(out, target)
+		}
+	}
+	return out
+}
+
+func hopKey(cluster string, h v1alpha1.HopStatus) translate.HopKey {
+	return translate.HopKey{Cluster: cluster, Policy: h.Policy, Address: h.Address, Port: h.Port}
+}
+
+func slaOf(policy string, policies []v1alpha1.WANPolicy) *v1alpha1.SLA {
+	i := slices.IndexFunc(policies, func(p v1alpha1.WANPolicy) bool { return p.Name == policy })
+	if i < 0 {
+		return nil
+	}
+	return policies[i].Spec.SLA
+}
+
+// foundHops is what the status of a Peer says of its hops.
+func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alpha1.HopStatus {
+	out := map[translate.HopKey]v1alpha1.HopStatus{}
+	for i := range peers {
+		if peers[i].Spec.ClusterID != cluster {
+			continue
+		}
+		for _, h := range peers[i].Status.Hops {
+			out[hopKey(cluster, h)] = h
+		}
+	}
+	return out
+}
+
+// foundVerdicts are those that Peers' status says, for as long as nothing has been measured in this life of the process.
+func foundVerdicts(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState {
+	out := map[translate.HopKey]v1alpha1.HopState{}
+	for i := range peers {
+		if doubted(peers[i].Status) {
+			continue
+		}
+		for _, h := range peers[i].Status.Hops {
+			out[hopKey(peers[i].Spec.ClusterID, h)] = h.State
+		}
+	}
+	return out
+}
+
+// tellMove tells of one hop on its Peer, in the log, and to who counts.
+func (w *hopWatch) tellMove(peers []v1alpha1.Peer, m hopMove) {
+	w.opts.Log.Info("A hop changed its state", "peer", m.to.Cluster, "policy", m.to.Policy, "address", m.to.Address, "port", m.to.Port,
+		"state", m.to.State, "before", m.from, "reason", m.to.Reason, "rtt", m.to.RTT, "jitter", m.to.Jitter, "loss", m.to.Loss)
+	i := slices.IndexFunc(peers, func(p v1alpha1.Peer) bool { return p.Spec.ClusterID == m.to.Cluster })
+	if i < 0 {
+		return
+	}
+	kind := corev1.EventTypeWarning
+	if m.to.State == v1alpha1.HopHealthy {
+		kind = corev1.EventTypeNormal
+	}
+	w.notes.event(&peers[i], kind, "Hop"+string(m.to.State), describeMove(m))
+}
+
+func describeMove(m hopMove) string {
+	text := fmt.Sprintf("policy %s to %s port %d is %s (%s), was %s", m.to.Policy, m.to.Address, m.to.Port, m.to.State, m.to.Reason, m.from)
+	if m.to.Measured {
+		text += fmt.Sprintf("; round trip %s, jitter %s, loss %.1f %%", m.to.RTT.Round(time.Millisecond), m.to.Jitter.Round(time.Millisecond), 100*m.to.Loss)
+	}
+	if m.to.Hold > 0 {
+		text += fmt.Sprintf("; it returns after %s without cause for complaint", m.to.Hold)
+	}
+	return text
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// withHops adds to a status what is known of the peer's hops: as measured, else as it was found, else nothing.
+func withHops(status v1alpha1.PeerStatus, s peerState) v1alpha1.PeerStatus {
+	found := map[v1alpha1.HopStatus]v1alpha1.HopStatus{}
+	for _, h := range s.before.Hops {
+		found[placeOf(h)] = h
+	}
+	status.Hops = hopsOf(s.effective)
+	for i, h := range status.Hops {
+		known, ok := s.hops[hopKey(s.effective.ClusterID, h)]
+		if !ok {
+			known, ok = found[placeOf(h)]
+		}
+		if ok {
+			known.Tunnel = h.Tunnel
+			status.Hops[i] = known
+		}
+	}
+	conditions := slices.Clone(status.Conditions)
+	conditions = slices.DeleteFunc(conditions, func(c metav1.Condition) bool { return c.Type == v1alpha1.ConditionHopsHealthy })
+	status.Conditions = append(conditions, hopsCondition(status.Hops, s))
+	return status
+}
+
+// placeOf is where a hop is, and nothing of how it is.
+func placeOf(h v1alpha1.HopStatus) v1alpha1.HopStatus {
+	return v1alpha1.HopStatus{Policy: h.Policy, Address: h.Address, Port: h.Port}
+}
+
+// hopsCondition sums the hops up.
+func hopsCondition(hops []v1alpha1.HopStatus, s peerState) metav1.Condition {
+	count := map[v1alpha1.HopState]int{}
+	for _, h := range hops {
+		count[h.State]++
+	}
+	c := metav1.Condition{Type: v1alpha1.ConditionHopsHealthy, Status: metav1.ConditionFalse, ObservedGeneration: s.accepted.ObservedGeneration}
+	dead, degraded := count[v1alpha1.HopDead], count[v1alpha1.HopDegraded]
+	switch {
+	case s.accepted.Status != metav1.ConditionTrue || len(hops) == 0 || count[v1alpha1.HopUnknown] == len(hops):
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonNotMeasured, "no hop to the peer has been measured yet"
+	case s.doubt != "":
+		c.Status, c.Reason = metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken
+		c.Message = s.doubt + "; hops stay in their order, and Envoy's own detection rules"
+	case dead == len(hops):
+		c.Reason, c.Message = v1alpha1.ReasonAllHopsDead, "no hop to the peer answers"
+	case dead > 0:
+		c.Reason = v1alpha1.ReasonHopsDead
+		c.Message = fmt.Sprintf("of %d hops %d are dead and %d degraded; traffic uses the others, see status.hops", len(hops), dead, degraded)
+	case degraded > 0:
+		c.Reason = v1alpha1.ReasonHopsDegraded
+		c.Message = fmt.Sprintf("of %d hops %d are not within the service level of their policy; traffic prefers the others, see status.hops", len(hops), degraded)
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonAllHealthy, "all measured hops to the peer keep the service level of their policies"
+	}
+	return c
+}
+
+// doubted tells whether a status says that its hops' states are not acted on.
+func doubted(status v1alpha1.PeerStatus) bool {
+	c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionHopsHealthy)
+	return c != nil && c.Reason == v1alpha1.ReasonProbeBroken
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"time"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// Report is what is known of a hop.
+type Report struct {
+	translate.HopKey
+	State  v1alpha1.HopState
+	Reason string
+	Since  time.Time
+	// RTT and Jitter are estimates; 0 while Measured is false.
+	RTT, Jitter time.Duration
+	// Loss is the share of lost handshakes, from 0 to 1.
+	Loss float64
+	// Measured tells whether something has answered lately.
+	Measured bool
+	// Broken tells that the last handshakes could not even be tried.
+	Broken bool
+	// Hold is how long the hop must be well until it returns; 0 unless it is dead or degraded.
+	Hold time.Duration
+}
+
+// brokenAfter handshakes in a row that could not be tried make a report Broken.
+const brokenAfter = 3
+
+// Report says what is known now.
+func (t *Track) Report(key translate.HopKey) Report {
+	r := Report{
+		HopKey: key, State: t.state, Reason: t.reason, Since: t.since,
+		RTT: t.est.rtt(), Jitter: t.est.jitter(), Loss: t.est.loss(),
+		Measured: len(t.est.last) > 0, Broken: t.broken >= brokenAfter,
+	}
+	switch t.state {
+	case v1alpha1.HopDead:
+		r.Hold = t.dead.hold()
+	case v1alpha1.HopDegraded:
+		r.Hold = t.degraded.hold()
+	}
+	return r
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+const ms = time.Millisecond
+
+const (
+	healthy, degraded, dead = v1alpha1.HopHealthy, v1alpha1.HopDegraded, v1alpha1.HopDead
+	minute                  = time.Minute
+)
+
+func TestHealthyHopIsAskedSeldomAndNeverJudgedOtherwise(t *testing.T) {
+	for seed := range int64(20) {
+		s := newSim(high, seed, steady(40*ms, 4*ms))
+		s.until(10 * minute)
+		if len(s.changes) != 1 || s.changes[0].State != healthy || s.changes[0].At > 3*time.Second {
+			t.Fatalf("changes %v", s.changes)
+		}
+		for i := 2; i < len(s.sent); i++ {
+			if pause := s.sent[i] - s.sent[i-1]; pause < Interval || pause > Interval*6/5 {
+				t.Fatalf("a pause of %v", pause)
+			}
+		}
+	}
+}
+
+func TestDeadHopIsFoundWithinASecondOrSo(t *testing.T) {
+	for _, tc := range []struct {
+		rtt, most time.Duration
+		bad       link
+		why       string
+	}{
+		{10 * ms, 1300 * ms, silentLink, v1alpha1.HopReasonNoAnswer},
+		{40 * ms, 1300 * ms, silentLink, v1alpha1.HopReasonNoAnswer},
+		{120 * ms, 1500 * ms, silentLink, v1alpha1.HopReasonNoAnswer},
+		{400 * ms, 2300 * ms, silentLink, v1alpha1.HopReasonNoAnswer},
+		{40 * ms, 800 * ms, refusing, v1alpha1.HopReasonRefused},
+	} {
+		for seed := range int64(20) {
+			s := newSim(Bounds{Loss: -1}, seed, then(steady(tc.rtt, tc.rtt/10), 20*time.Second, tc.bad))
+			s.until(40 * time.Second)
+			within(t, fmt.Sprintf("%s of a hop at %v: dead", tc.why, tc.rtt), s.when(dead, 20*time.Second), 20*time.Second, tc.most)
+			if last := s.changes[len(s.changes)-1]; last.State != dead || last.Why != tc.why {
+				t.Errorf("ends as %v", last)
+			}
+			if len(s.sent) > 96 {
+				t.Errorf("%d handshakes in 40 s", len(s.sent))
+			}
+		}
+	}
+}
+
+func TestUnknownHopThatIsSilentDies(t *testing.T) {
+	s := newSim(high, 1, silentLink)
+	s.until(5 * time.Second)
+	within(t, "dead", s.when(dead, 0), 0, 3*time.Second)
+}
+
+func TestSingleLossesKillNobody(t *testing.T) {
+	for seed := range int64(5) {
+		s := newSim(Bounds{Loss: -1}, seed, lossy(steady(40*ms, 4*ms), 0.02))
+		s.until(20 * minute)
+		if s.when(dead, 0) >= 0 || s.when(degraded, 0) >= 0 {
+			t.Errorf("2 %% loss on a hop without SLA: %v", s.changes)
+		}
+	}
+}
+
+// A sudden step in latency must not look like death, up to where nobody could tell.
+func TestLatencyStepDegradesAndComesBack(t *testing.T) {
+	for _, slow := range []time.Duration{130 * ms, 340 * ms, 640 * ms} {
+		for seed := range int64(20) {
+			bad, good := 20*time.Second, 60*time.Second
+			s := newSim(high, seed, then(then(steady(40*ms, 4*ms), bad, steady(slow, slow/20)), good, steady(40*ms, 4*ms)))
+			s.until(2 * minute)
+			within(t, fmt.Sprintf("%v: degraded", slow), s.when(degraded, bad), bad, 6*time.Second)
+			if s.when(dead, 0) >= 0 {
+				t.Errorf("%v: taken for dead: %v", slow, s.changes)
+			}
+			within(t, "back", s.when(healthy, good), good, 25*time.Second)
+			if len(s.changes) != 3 {
+				t.Errorf("%v: %v", slow, s.changes)
+			}
+		}
+	}
+}
+
+func TestJitterDegradesAndComesBack(t *testing.T) {
+	bounds := Bounds{Jitter: 20 * ms, Loss: -1}
+	for seed := range int64(20) {
+		bad, good := 20*time.Second, 60*time.Second
+		s := newSim(bounds, seed, then(then(steady(60*ms, 2*ms), bad, steady(120*ms, 80*ms)), good, steady(60*ms, 2*ms)))
+		s.until(2 * minute)
+		within(t, "degraded", s.when(degraded, bad), bad, 9*time.Second)
+		within(t, "back", s.when(healthy, good), good, 40*time.Second)
+		if len(s.changes) != 3 {
+			t.Errorf("%v", s.changes)
+		}
+	}
+}
+
+func TestDeadHopReturnsAfterAStableTimeThatGrows(t *testing.T) {
+	s := newSim(Bounds{Loss: -1}, 1, nil)
+	s.link = alternate(steady(40*ms, ms), 30*time.Second, silentLink, 10*time.Second)
+	s.until(4 * minute)
+	var away []time.Duration
+	for i, c := range s.changes {
+		if c.State == healthy && i > 0 {
+			away = append(away, (c.At % (40 * time.Second)).Round(time.Second))
+		}
+	}
+	// 5, 10 and 20 seconds after the link is up; 40 seconds without a failure do not come any more.
+	if want := []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second}; !slices.EqualFunc(away, want, near) {
+		t.Errorf("returns after %v, want %v: %v", away, want, s.changes)
+	}
+	if s.t.state != dead {
+		t.Errorf("ends as %v", s.t.state)
+	}
+}
+
+func near(a, b time.Duration) bool { return (a - b).Abs() <= 1500*ms }
+
+// A link that oscillates around the threshold, in whatever rhythm, flaps less than once in five minutes.
+func TestOscillationIsDamped(t *testing.T) {
+	good, bad := steady(60*ms, 3*ms), steady(130*ms, 3*ms)
+	for _, period := range []time.Duration{2, 5, 10, 20, 30, 45, 60, 90, 120} {
+		period *= time.Second
+		for seed := range int64(3) {
+			s := newSim(high, seed, alternate(good, period/2, bad, period/2))
+			s.until(30 * minute)
+			checkFlaps(t, fmt.Sprintf("period %v", period), s)
+		}
+	}
+	// noise around the bound, and losses around it
+	for seed := range int64(4) {
+		s := newSim(high, seed, steady(100*ms, 30*ms))
+		s.until(30 * minute)
+		checkFlaps(t, "noise around the bound", s)
+		s = newSim(high, seed, lossy(steady(40*ms, 4*ms), 0.008))
+		s.until(30 * minute)
+		if n := returns(s); len(n) > 6 {
+			t.Errorf("losses around the bound: %d returns in half an hour: %v", len(n), s.changes)
+		}
+	}
+}
+
+func returns(s *sim) []time.Duration {
+	var out []time.Duration
+	for _, c := range s.changes[1:] {
+		if c.State == healthy {
+			out = append(out, c.At)
+		}
+	}
+	return out
+}
+
+// checkFlaps: between a return and the one after the next there are five minutes at least.
+func checkFlaps(t *testing.T, what string, s *sim) {
+	t.Helper()
+	all := returns(s)
+	for i := 1; i < len(all); i++ {
+		if all[i]-all[i-1] < 5*minute {
+			t.Errorf("%s: returns at %v: more than one in five minutes", what, all)
+			return
+		}
+	}
+}
+
+func TestFoundStatesStandUntilMeasured(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		found v1alpha1.HopState
+		hold  time.Duration
+	}{{dead, deadHold}, {degraded, degradedHold}} {
+		s := newSim(high, 1, steady(40*ms, 4*ms))
+		s.t = NewTrack(high, tc.found, "Found", start.Add(-time.Hour), start)
+		if r := s.t.Report(testHop); r.State != tc.found || r.Reason != "Found" || !r.Since.Equal(start.Add(-time.Hour)) {
+			t.Errorf("report %+v", r)
+		}
+		s.until(minute)
+		at := s.when(healthy, 0)
+		if at < tc.hold || at > tc.hold+2*time.Second {
+			t.Errorf("found %s: healthy after %v, want the stable time of %v", tc.found, at, tc.hold)
+		}
+	}
+	s := newSim(high, 1, silentLink)
+	s.t = NewTrack(high, healthy, "Answers", start, start)
+	s.until(10 * time.Second)
+	within(t, "found healthy and silent: dead", s.when(dead, 0), 0, 3*time.Second)
+}
+
+func TestDegradedHopThatDiesComesBackDegraded(t *testing.T) {
+	bad := lossy(steady(40*ms, ms), 0.2)
+	s := newSim(high, 3, then(then(bad, 40*time.Second, silentLink), 50*time.Second, steady(40*ms, ms)))
+	s.until(3 * minute)
+	var states []v1alpha1.HopState
+	for _, c := range s.changes {
+		states = append(states, c.State)
+	}
+	tail := states[max(0, len(states)-4):]
+	if want := []v1alpha1.HopState{degraded, dead, degraded, healthy}; !slices.Equal(tail, want) {
+		t.Errorf("%v", s.changes)
+	}
+}
+
+func TestBrokenAttemptsSayNothing(t *testing.T) {
+	s := newSim(high, 1, steady(40*ms, ms))
+	s.until(10 * time.Second)
+	for range 100 {
+		s.now = s.now.Add(Interval)
+		s.t.Sent(s.now, 0)
+		s.t.Done(s.now, Result{Sent: s.now, Kind: Broken})
+	}
+	if r := s.t.Report(testHop); r.State != healthy || !r.Broken {
+		t.Errorf("report %+v", r)
+	}
+	s.until(s.now.Sub(s.start) + 5*time.Second)
+	if r := s.t.Report(testHop); r.State != healthy || r.Broken {
+		t.Errorf("after it works again: %+v", r)
+	}
+}
+
+func TestStalledProcessBlamesNoHop(t *testing.T) {
+	s := newSim(high, 1, steady(40*ms, ms))
+	s.until(10 * time.Second)
+	for range 5 {
+		s.t.Sent(s.now, 0)
+	}
+	open := s.now
+	s.now = s.now.Add(3 * time.Second)
+	s.t.Stalled(s.now)
+	for range 5 {
+		s.t.Done(s.now, Result{Sent: open, Kind: Lost})
+	}
+	if r := s.t.Report(testHop); r.State != healthy || r.Loss != 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+// TestDetectionTimes computes the table of the package's documentation and of docs/failover.md, and checks both.
+func TestDetectionTimes(t *testing.T) {
+	table := detectionTable()
+	for _, file := range []string{"doc.go", "../../docs/failover.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range table {
+			cells := strings.Join(strings.Fields(row), " ")
+			found := false
+			for line := range strings.Lines(string(text)) {
+				found = found || strings.Contains(strings.Join(strings.Fields(strings.NewReplacer("//", "", "|", " ").Replace(line)), " "), cells)
+			}
+			if !found {
+				t.Errorf("%s lacks the row %q", file, row)
+			}
+		}
+	}
+}
+
+// detectionTable has a row for each loss ratio: how many of 100 hops with an SLA of 1 % are found within ten minutes, and
+// the median and the 90th percentile of the time that takes.
+func detectionTable() []string {
+	const runs, limit = 100, 10 * minute
+	var out []string
+	for _, percent := range []float64{0.5, 1, 2, 5, 10, 30} {
+		var times []time.Duration
+		for seed := range int64(runs) {
+			bad := 35 * time.Second
+			s := newSim(Bounds{Loss: 0.01}, seed, then(steady(40*ms, 4*ms), bad, lossy(steady(40*ms, 4*ms), percent/200)))
+			found := func(s *sim) bool { return s.when(degraded, bad) >= 0 || s.when(dead, bad) >= 0 }
+			s.until(bad+limit, found)
+			if found(s) {
+				times = append(times, s.now.Sub(s.start)-bad)
+			}
+		}
+		slices.Sort(times)
+		at := func(share float64) string {
+			i := int(share * runs)
+			if i >= len(times) {
+				return "-"
+			}
+			return times[i].Round(time.Second).String()
+		}
+		out = append(out, fmt.Sprintf("%g %% %d %% %s %s", percent, 100*len(times)/runs, at(0.5), at(0.9)))
+	}
+	return out
+}

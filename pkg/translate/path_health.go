@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// inOrder gives the hops of a path, whose ranks are the nominal ones, the ranks that their health earns them, and leaves
+// out those that are dead. When all are dead, all stay as they are: trying is then better than refusing.
+//
+// Each cluster keeps the ranks that it has nominally, and its tunnels take them in a new order: those that keep their
+// service level before those that do not. So a tunnel that degrades or dies moves its traffic to the next tunnel of the
+// same cluster, shares between clusters stay as they were, and only a cluster without any living hop loses its traffic to
+// another one. How many ranks a path has does not change, so nothing but endpoints does. Among tunnels of the same health
+// the nominal order holds.
+func inOrder(nominal []Hop, health map[HopKey]v1alpha1.HopState) []Hop {
+	living := filter(nominal, func(h Hop) bool { return health[h.HopKey] != v1alpha1.HopDead })
+	if len(living) == 0 {
+		return nominal
+	}
+	out := slices.Clone(living)
+	for _, cluster := range clustersOf(nominal) {
+		places := ranksOf(nominal, cluster)
+		for i, group := range groupsOf(living, cluster, health) {
+			// A tunnel that is healthy at one gateway address and degraded at another is two groups, so there may be more groups
+			// than ranks: the last rank takes the rest.
+			rank := places[min(i, len(places)-1)]
+			for k := range out {
+				if out[k].Cluster == cluster && group == groupOf(living[k], health) {
+					out[k].Rank = rank
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Hop) int { return cmp.Compare(a.Rank, b.Rank) })
+	return out
+}
+
+// healthGroup is what moves together: the hops of a cluster over one tunnel that are equally healthy.
+type healthGroup struct {
+	degraded bool
+	nominal  int
+}
+
+func groupOf(h Hop, health map[HopKey]v1alpha1.HopState) healthGroup {
+	return healthGroup{degraded: health[h.HopKey] == v1alpha1.HopDegraded, nominal: h.Rank}
+}
+
+// groupsOf are the groups of a cluster's living hops, best first.
+func groupsOf(living []Hop, cluster string, health map[HopKey]v1alpha1.HopState) []healthGroup {
+	var out []healthGroup
+	for _, h := range living {
+		if g := groupOf(h, health); h.Cluster == cluster && !slices.Contains(out, g) {
+			out = append(out, g)
+		}
+	}
+	slices.SortFunc(out, func(a, b healthGroup) int {
+		if a.degraded != b.degraded {
+			if b.degraded {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.nominal, b.nominal)
+	})
+	return out
+}
+
+func clustersOf(hops []Hop) []string {
+	var out []string
+	for _, h := range hops {
+		out = append(out, h.Cluster)
+	}
+	return unique(out)
+}
+
+// ranksOf are the ranks that a cluster's hops have, in order.
+func ranksOf(hops []Hop, cluster string) []int {
+	var out []int
+	for _, h := range hops {
+		if h.Cluster == cluster && !slices.Contains(out, h.Rank) {
+			out = append(out, h.Rank)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// brownoutLatency is three times what the high policy's service level allows.
+	brownoutLatency = "300ms"
+	// movesWithin is how long traffic may stay on a tunnel that breaks its service level.
+	movesWithin = 10 * time.Second
+	// settledAfter is when everybody knows that a tunnel is black; slowestWhileBlack is what a request may take from then on.
+	settledAfter      = 10 * time.Second
+	slowestWhileBlack = 250 * time.Millisecond
+	// staysBlack is how long the tunnel is watched after that: several of Envoy's own ejection times.
+	staysBlack = 40 * time.Second
+)
+
+// Brownout lets the high-priority tunnel break its service level without breaking, and keeps it black for long.
+func Brownout() []Step {
+	return []Step{
+		{Name: "brownout", Title: "The business tunnel gets slow, at 100 requests/s", NeedsWAN: true, Run: brownout},
+		{Name: "stays-black", Title: "The business tunnel stays black: no request is used to test it", NeedsWAN: true, Run: staysBlackStep},
+	}
+}
+
+func brownout(ctx context.Context, e *Env) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
+	if err != nil {
+		return err
+	}
+	load := c.StartLoad(ctx, PaymentURL, 100)
+	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
+	if err := e.slowAndHeal(ctx); err != nil {
+		_, stopErr := load.Stop(context.WithoutCancel(ctx))
+		return errors.Join(err, stopErr)
+	}
+	report, err := load.Stop(ctx)
+	if err != nil {
+		return err
+	}
+	e.Say("GET: %s", report)
+	if report.Failed > 0 {
+		return fmt.Errorf("%d of %d GETs failed: %v %v", report.Failed, report.Requests, report.Codes, report.Errors)
+	}
+	return nil
+}
+
+func (e *Env) slowAndHeal(ctx context.Context) error {
+	if err := e.loadIsOn(ctx, tunnelHigh); err != nil {
+		return err
+	}
+	if err := e.WAN.SetLatency(ctx, tunnelHigh, brownoutLatency); err != nil {
+		return err
+	}
+	start := time.Now()
+	e.Say("%s has a latency of %s", tunnelHigh, brownoutLatency)
+	if err := e.loadLeaves(ctx, tunnelHigh, tunnelLow); err != nil {
+		return err
+	}
+	took := time.Since(start)
+	e.Say("traffic is on %s after %s", tunnelLow, took.Round(100*time.Millisecond))
+	if took > movesWithin {
+		return fmt.Errorf("traffic moved after %s, want %s at most", took, movesWithin)
+	}
+	if err := e.WAN.Heal(ctx); err != nil {
+		return err
+	}
+	start = time.Now()
+	if err := e.loadLeaves(ctx, tunnelLow, tunnelHigh); err != nil {
+		return err
+	}
+	e.Say("traffic is back on %s %s after it is well again", tunnelHigh, time.Since(start).Round(100*time.Millisecond))
+	return nil
+}
+
+// loadLeaves waits until, for a while, one tunnel carries the load and another one next to nothing of it.
+func (e *Env) loadLeaves(ctx context.Context, from, to string) error {
+	return Eventually(ctx, 2*time.Minute, "traffic on tunnel "+to+" and not on "+from, func(ctx context.Context) error {
+		used, err := e.bytesByTunnel(ctx, func(ctx context.Context) error { return pause(ctx, time.Second) })
+		if err != nil {
+			return err
+		}
+		if used[to] < 4*used[from] || used[to] < movedBytes/4 {
+			return fmt.Errorf("in the last second: %s", used)
+		}
+		return nil
+	})
+}
+
+// pause lets a stated time pass.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// staysBlackStep starts the load when everybody knows that the tunnel is black: what is slow then was used to test it.
+func staysBlackStep(ctx context.Context, e *Env) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
+	if err != nil {
+		return err
+	}
+	before := c.StartLoad(ctx, PaymentURL, 100)
+	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
+	if err := errors.Join(e.loadIsOn(ctx, tunnelHigh), e.WAN.SetState(ctx, tunnelHigh, "blackhole"), pause(ctx, settledAfter)); err != nil {
+		_, stopErr := before.Stop(context.WithoutCancel(ctx))
+		return errors.Join(err, stopErr)
+	}
+	first, err := before.Stop(ctx)
+	if err != nil {
+		return err
+	}
+	e.Say("until %s after the tunnel went black: %s", settledAfter, first)
+	after := c.StartLoad(ctx, PaymentURL, 100)
+	err = pause(ctx, staysBlack)
+	second, stopErr := after.Stop(context.WithoutCancel(ctx))
+	if err := errors.Join(err, stopErr); err != nil {
+		return err
+	}
+	e.Say("the next %s: %s", staysBlack, second)
+	switch {
+	case first.Failed+second.Failed > 0:
+		return fmt.Errorf("%d GETs failed: %v %v", first.Failed+second.Failed, first.Errors, second.Errors)
+	case second.Slowest > slowestWhileBlack:
+		return fmt.Errorf("the slowest request took %s while the tunnel stayed black, want %s at most", second.Slowest, slowestWhileBlack)
+	}
+	return nil
+}
