@@ -40,3 +40,8 @@ func (b *peerBook) forget(id string) {
 	defer b.mu.Unlock()
 	delete(b.reports, id)
 }
+
+// synced tells whether a peer is being read at the moment.
+func (b *peerBook) synced(id string) bool {
+	return b.get(id).Reason == v1alpha1.ReasonSynced
+}
