@@ -78,7 +78,7 @@ func addHeadless(in LegInput, out *LegResult) {
 		out.Objects = append(out.Objects, endpointServiceEntry(in, e))
 	}
 	if chosen := preferred(reachable); len(chosen) > 0 {
-		out.Objects = append(out.Objects, headlessServiceEntry(in, chosen))
+		out.Objects = append(out.Objects, headlessServiceEntries(in, chosen)...)
 		out.Objects = append(out.Objects, headlessSlices(in, chosen)...)
 	}
 	out.Import.Status.EndpointSliceObjects = mcsv1beta1.EndpointSliceObjectsPresent
@@ -166,11 +166,15 @@ func endpointServiceEntry(in LegInput, e endpoint) *networkingv1.ServiceEntry {
 	return se
 }
 
-// headlessServiceEntry is the service as a whole as clients with a sidecar see it: its name has the addresses of all
+// headlessServiceEntries are the service as a whole as clients with a sidecar see it: its name has the addresses of all
 // endpoints. HTTP requests to it are spread over them. TCP connections keep the address that the client chose, for which
 // the endpoint's own ServiceEntry has the listener: here TCP ports are declared as UDP, for which sidecars make neither
 // listener nor cluster (istio/istio pilot/pkg/networking/core, cluster.go and listener.go), so that the two do not collide.
-func headlessServiceEntry(in LegInput, endpoints []endpoint) *networkingv1.ServiceEntry {
+//
+// Two ServiceEntries of one host, which istiod takes as one service: it counts every endpoint once for each address that
+// stands in the same ServiceEntry (serviceentry/conversion.go), so the one with the endpoints has the first address, and
+// the other ones stand apart.
+func headlessServiceEntries(in LegInput, endpoints []endpoint) []Object {
 	se := clientServiceEntry(LegInput{Self: in.Self, Namespace: in.Namespace, Name: in.Name}, nil)
 	declared := map[int32]bool{}
 	for _, e := range endpoints {
@@ -197,7 +201,14 @@ func headlessServiceEntry(in LegInput, endpoints []endpoint) *networkingv1.Servi
 		}
 	}
 	slices.SortFunc(se.Spec.Ports, func(a, b *networkingv1alpha3.ServicePort) int { return cmp.Compare(a.Number, b.Number) })
-	return se
+	if len(se.Spec.Addresses) == 1 {
+		return []Object{se}
+	}
+	others := se.DeepCopy()
+	others.Name = AddressesServiceEntryName(in.Name)
+	others.Spec.Addresses, others.Spec.Endpoints = se.Spec.Addresses[1:], nil
+	se.Spec.Addresses = se.Spec.Addresses[:1:1]
+	return []Object{se, others}
 }
 
 // headlessSlices are the MCS EndpointSlices of a headless import: one per source cluster and address family, with the

@@ -82,6 +82,9 @@ func EndpointServiceEntryName(name string, endpoint EndpointKey) string {
 // ServiceEntryName names the ServiceEntry by which clients with a sidecar know the imported service name, in its namespace.
 func ServiceEntryName(name string) string { return bounded("mcw", name) }
 
+// AddressesServiceEntryName names the ServiceEntry with the addresses of a headless service but the first, in its namespace.
+func AddressesServiceEntryName(name string) string { return hashed("mcw", name, "addresses") }
+
 // EndpointSliceName names the EndpointSlice of an imported service for one source cluster and address family.
 func EndpointSliceName(name, cluster, family string) string {
 	return hashed("mcw", name, cluster, strings.ToLower(family))
