@@ -73,7 +73,11 @@ func addHeadless(in LegInput, out *LegResult) {
 	}
 	out.Rules = rules.conditions(all)
 	out.Paths = uniquePaths(out.Paths)
-	reachable := addressed(endpoints, in.Merged.IPFamilies)
+	families := headlessFamilies(in.Merged.IPFamilies, endpoints)
+	if len(families) > 0 {
+		out.Import.Spec.IPFamilies = families
+	}
+	reachable := addressed(endpoints, families)
 	for _, e := range reachable {
 		out.Objects = append(out.Objects, endpointServiceEntry(in, e))
 	}
@@ -124,9 +128,8 @@ func preferred(endpoints []endpoint) []endpoint {
 	return endpoints
 }
 
-// addressed are the endpoints that have addresses here, without those of families in which clients are not to call them.
-func addressed(endpoints []endpoint, common []corev1.IPFamily) []endpoint {
-	families := headlessFamilies(common, endpoints)
+// addressed are the endpoints that have addresses of the families here, and no other addresses.
+func addressed(endpoints []endpoint, families []corev1.IPFamily) []endpoint {
 	var out []endpoint
 	for _, e := range endpoints {
 		e.vips = filter(e.vips, func(vip string) bool { return slices.Contains(families, familyOf(vip)) })

@@ -128,15 +128,6 @@ func TestHeadlessEndpointsOneByOne(t *testing.T) {
 		}
 	}
 	two.exportIs("db", v1alpha1.ConditionEndpointsCarried, metav1.ConditionTrue, v1alpha1.ReasonCarried)
-	three.eventually(soon, "addresses of both families where the cluster has both", func() error {
-		got := three.names("db", discoveryv1.AddressTypeIPv6)
-		for _, name := range all {
-			if !strings.HasPrefix(got[name], "fd00:103::") {
-				return fmt.Errorf("IPv6 addresses %v", got)
-			}
-		}
-		return nil
-	})
 
 	before := one.named("db", all...)
 	scaled := two.headlessSlice("db")
@@ -200,9 +191,10 @@ func (m *member) nothingOf(name, hostname string) {
 func (m *member) backendsAre(name string, want ...string) error {
 	var got []string
 	for _, obj := range m.ours() {
-		s, ok := obj.(*discoveryv1.EndpointSlice)
-		if ok && s.Labels[v1alpha1.LabelPart] == v1alpha1.PartExport && s.Labels[v1alpha1.LabelServiceName] == name {
-			got = append(got, s.Labels[v1alpha1.LabelHostname])
+		labels := obj.GetLabels()
+		if obj.GetObjectKind().GroupVersionKind().Kind == "EndpointSlice" && labels[v1alpha1.LabelPart] == v1alpha1.PartExport &&
+			labels[v1alpha1.LabelServiceName] == name {
+			got = append(got, labels[v1alpha1.LabelHostname])
 		}
 	}
 	if slices.Sort(got); !slices.Equal(got, want) {
@@ -228,6 +220,53 @@ func TestHeadlessAddressesOutliveTheController(t *testing.T) {
 	if !maps.Equal(before, after) {
 		t.Errorf("addresses were %v, are %v", before, after)
 	}
+}
+
+// The endpoints of a service whose pods have both address families have addresses of both where the cluster has both, and
+// of the one that there is elsewhere; so has a ClusterSetIP, whatever families the pods have.
+func TestAddressFamilies(t *testing.T) {
+	f := joined(t, 3)
+	one, two, three := f.members[0], f.members[1], f.members[2]
+	both := headlessService(f.namespace, "db")
+	policy := corev1.IPFamilyPolicyRequireDualStack
+	both.Spec.IPFamilyPolicy = &policy
+	three.create(both, three.headlessSlice("db", "db-0"))
+	three.export("db", "high")
+	two.service("payment", 1)
+	two.export("payment", "high")
+	for _, m := range []*member{one, three} {
+		m.named("db", "db-0.cluster-3")
+	}
+	three.eventually(soon, "an IPv6 address too", func() error {
+		if got := three.names("db", discoveryv1.AddressTypeIPv6)["db-0.cluster-3"]; !strings.HasPrefix(got, "fd00:103::") {
+			return fmt.Errorf("its IPv6 address is %q", got)
+		}
+		return nil
+	})
+	if got := one.names("db", discoveryv1.AddressTypeIPv6); len(got) > 0 {
+		t.Errorf("IPv6 addresses %v in a cluster that has none", got)
+	}
+	v4, v6 := corev1.IPv4Protocol, corev1.IPv6Protocol
+	one.familiesAre("db", v4)
+	three.familiesAre("db", v4, v6)
+	if si := three.imported("payment", two.id); len(si.Spec.IPs) != 2 || !strings.HasPrefix(si.Spec.IPs[1], "fd00:103::") {
+		t.Errorf("the ClusterSetIPs are %v", si.Spec.IPs)
+	}
+	one.familiesAre("payment", v4)
+}
+
+func (m *member) familiesAre(name string, want ...corev1.IPFamily) {
+	m.fleet.t.Helper()
+	m.eventually(soon, "families of "+name, func() error {
+		si := &mcsv1beta1.ServiceImport{}
+		if err := m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: m.fleet.namespace, Name: name}, si); err != nil {
+			return err
+		}
+		if !slices.Equal(si.Spec.IPFamilies, want) {
+			return fmt.Errorf("families %v, want %v", si.Spec.IPFamilies, want)
+		}
+		return nil
+	})
 }
 
 func TestHeadlessServiceThatBecomesAnother(t *testing.T) {

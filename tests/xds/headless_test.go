@@ -80,10 +80,10 @@ func TestHeadlessNames(t *testing.T) {
 	p := m.client("secure", "client", "10.11.1.9")
 	table := server.BuildNameTable(server.Config{Node: p.node, Push: m.s.PushContext()}).Table
 	for host, want := range map[string][]string{
-		db:                {"10.96.20.0", "10.96.20.1", "10.96.30.0", "fd00:96::2:0", "fd00:96::2:1", "fd00:96::3:0"},
-		dbZero:            {"10.96.20.0", "fd00:96::2:0"},
-		dbFar:             {"10.96.30.0", "fd00:96::3:0"},
-		"cluster-2." + db: nil,
+		db:                     {"10.96.20.0", "10.96.20.1", "10.96.30.0", "fd00:96::2:0", "fd00:96::2:1", "fd00:96::3:0"},
+		dbZero:                 {"10.96.20.0", "fd00:96::2:0"},
+		dbFar:                  {"10.96.30.0", "fd00:96::3:0"},
+		"cluster-2." + db:      nil,
 		"db-1.cluster-3." + db: nil, // it has no address yet
 	} {
 		got := slices.Clone(table[host].GetIps())
