@@ -129,7 +129,7 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, restart 
 		Client: mgr.GetClient(), Cache: mgr.GetCache(), Scheme: mgr.GetScheme(),
 		Label: v1alpha1.LabelManagedBy, Value: v1alpha1.ValueManagedBy,
 	})
-	c.ports = newPortStore(mgr.GetClient(), mgr.GetAPIReader(), c.observePorts, c.notes.portFinding)
+	c.ports = newPortStore(mgr.GetClient(), mgr.GetAPIReader(), c.notes.portFinding)
 	return c
 }
 

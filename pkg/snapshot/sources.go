@@ -17,7 +17,7 @@ import (
 // cards were written by hand, by cluster id.
 func Cards(l Lister) []v1alpha1.ClusterAdvertisementSpec {
 	self, written := l.Self(), l.Cards()
-	peers := accepted(l)
+	peers := l.Accepted()
 	var out []v1alpha1.ClusterAdvertisementSpec
 	for _, p := range peers {
 		out = append(out, translate.EffectiveCard(self, p, cardFrom(written, p.Spec.ClusterID)))
@@ -49,7 +49,7 @@ func cardFrom(cards []v1alpha1.ClusterAdvertisement, id string) *v1alpha1.Cluste
 // Exports are the advertisements of a service that count, by cluster id: the own one, those of peers that may import into
 // the namespace, and those that were written by hand for clusters that are not joined.
 func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisementSpec {
-	self, peers := l.Self(), accepted(l)
+	self, peers := l.Self(), l.Accepted()
 	var out []v1alpha1.ServiceAdvertisementSpec
 	for _, a := range l.Advertisements(key.Namespace, key.Name) {
 		id := a.Spec.ClusterID
@@ -77,10 +77,10 @@ func MayImport(allowed []string, namespace string) bool {
 	return allowed == nil || slices.Contains(allowed, "*") || slices.Contains(allowed, namespace)
 }
 
-// accepted are the accepted peers by cluster id.
-func accepted(l Lister) map[string]v1alpha1.Peer {
+// Accepted are the peers that translate accepts, by cluster id: what Lister.Accepted returns.
+func Accepted(self translate.Cluster, peers []v1alpha1.Peer) map[string]v1alpha1.Peer {
 	out := map[string]v1alpha1.Peer{}
-	for _, p := range translate.AcceptedPeers(l.Self(), l.Peers()) {
+	for _, p := range translate.AcceptedPeers(self, peers) {
 		out[p.Spec.ClusterID] = p
 	}
 	return out
