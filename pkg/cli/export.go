@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -208,8 +209,8 @@ func exportReady(ctx context.Context, c Access, key types.NamespacedName, policy
 	if err != nil {
 		return false, "", err
 	}
-	if !slices.ContainsFunc(adverts, func(s v1alpha1.ServiceAdvertisementSpec) bool {
-		return s.ClusterID == own.Spec.ClusterID && s.WANPolicy == policy
+	if !slices.ContainsFunc(adverts, func(s v1alpha1.ServiceAdvertisement) bool {
+		return s.Spec.ClusterID == own.Spec.ClusterID && s.Spec.WANPolicy == policy
 	}) {
 		return false, "the service is not advertised with this policy yet", nil
 	}
@@ -239,8 +240,9 @@ func notTrue(conditions []metav1.Condition, kind string, generation int64) strin
 	}
 }
 
-// advertisements are what is known of all exports of a service, by cluster.
-func advertisements(ctx context.Context, c Access, key types.NamespacedName) ([]v1alpha1.ServiceAdvertisementSpec, error) {
+// advertisements are what is known of all exports of a service, by cluster. Where a feed and a person speak for the same
+// cluster, it is the feed that counts.
+func advertisements(ctx context.Context, c Access, key types.NamespacedName) ([]v1alpha1.ServiceAdvertisement, error) {
 	var list v1alpha1.ServiceAdvertisementList
 	err := c.List(ctx, &list, client.InNamespace(v1alpha1.Namespace), client.MatchingLabels{
 		v1alpha1.LabelServiceNamespace: key.Namespace,
@@ -249,10 +251,14 @@ func advertisements(ctx context.Context, c Access, key types.NamespacedName) ([]
 	if err != nil {
 		return nil, c.explain("listing advertisements", err)
 	}
-	out := make([]v1alpha1.ServiceAdvertisementSpec, 0, len(list.Items))
-	for _, item := range list.Items {
-		out = append(out, item.Spec)
+	hand := func(a v1alpha1.ServiceAdvertisement) int {
+		if snapshot.IsByHand(a.Labels) {
+			return 1
+		}
+		return 0
 	}
-	slices.SortFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) int { return strings.Compare(a.ClusterID, b.ClusterID) })
-	return out, nil
+	slices.SortFunc(list.Items, func(a, b v1alpha1.ServiceAdvertisement) int {
+		return cmp.Or(cmp.Compare(a.Spec.ClusterID, b.Spec.ClusterID), cmp.Compare(hand(a), hand(b)))
+	})
+	return slices.CompactFunc(list.Items, func(a, b v1alpha1.ServiceAdvertisement) bool { return a.Spec.ClusterID == b.Spec.ClusterID }), nil
 }

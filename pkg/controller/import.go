@@ -35,8 +35,12 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 	merged := snapshot.Merged(l, key)
 	here := merged.Exported() && namespaceStands(l.Namespace(key.Namespace))
 	hold := r.hold(l, key)
+	refused := snapshot.RefusedByHand(l, key)
 	if err := l.Err(); err != nil {
 		return reconcile.Result{}, err
+	}
+	for _, one := range refused {
+		r.notes.event(one.Advertisement, corev1.EventTypeWarning, one.Refusal.Reason, one.Refusal.Message)
 	}
 	if here && hold > 0 {
 		return reconcile.Result{RequeueAfter: hold}, nil
