@@ -160,10 +160,12 @@ func (a *app) exportPolicy(ctx context.Context, c Access, want string) (v1alpha1
 // applyExport writes the ServiceExport; policy is the annotation, empty for none. An annotation that another writer
 // owns stays when none is asked for, which is an error here because the default policy is then not used.
 func applyExport(ctx context.Context, c Access, key types.NamespacedName, policy string) error {
-	export := &mcsv1beta1.ServiceExport{
-		TypeMeta:   metav1.TypeMeta{APIVersion: mcsv1beta1.GroupVersion.String(), Kind: mcsv1beta1.ServiceExportKindName},
-		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
+	export := &mcsv1beta1.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	gvk, err := c.GroupVersionKindFor(export)
+	if err != nil {
+		return fmt.Errorf("writing ServiceExport %s: %w", short(key), err)
 	}
+	export.SetGroupVersionKind(gvk)
 	if policy != "" {
 		export.Annotations = map[string]string{v1alpha1.AnnotationWANPolicy: policy}
 	}

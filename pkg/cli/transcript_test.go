@@ -170,7 +170,7 @@ func (f fleet) Open(context string) (cli.Access, error) {
 // loadFleet makes one fake API server a file of testdata/fleets/NAME, and one without our kinds by the context "empty".
 func loadFleet(t *testing.T, name string) fleet {
 	t.Helper()
-	scheme, err := cli.Scheme()
+	scheme, err := cli.Scheme("v1beta1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ type starter struct{ *core }
 
 // Start runs once the cache is there.
 func (s *starter) Start(ctx context.Context) error {
-	kinds := importKinds()
+	kinds := s.importKinds()
 	written, err := s.applier.Owned(ctx, kinds)
 	if err != nil {
 		return fmt.Errorf("looking at what was written before: %w", err)
