@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -76,6 +77,9 @@ func (k kubeconfig) Contexts() ([]string, error) {
 }
 
 func (k kubeconfig) Open(context string) (Access, error) {
+	if err := k.known(context); err != nil {
+		return Access{}, err
+	}
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: context}
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(k.rules, overrides)
 	config, err := loader.ClientConfig()
@@ -115,6 +119,18 @@ func mcsVersion(config *rest.Config) (string, error) {
 		return mcsapi.Versions()[0], nil
 	}
 	return version, err
+}
+
+// known says which contexts there are when the one asked for is none of them.
+func (k kubeconfig) known(context string) error {
+	names, err := k.Contexts()
+	if err != nil || context == "" || slices.Contains(names, context) {
+		return err
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("context %q does not exist: the kubeconfig has none; set KUBECONFIG or --kubeconfig", context)
+	}
+	return fmt.Errorf("context %q does not exist; there are: %s", context, strings.Join(names, ", "))
 }
 
 // nameOf is the name of a context for messages.
