@@ -168,7 +168,7 @@ func (r *exportReconciler) report(ctx context.Context, export *mcsv1beta1.Servic
 		return err
 	}
 	told := &mcsv1beta1.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Generation: export.Generation}}
-	told.SetGroupVersionKind(mcsKind(mcsv1beta1.ServiceExportKindName))
+	told.SetGroupVersionKind(r.mcs.Kind(mcsv1beta1.ServiceExportKindName))
 	told.Status.Conditions = mcs.ExportConditions(mcs.ExportState{
 		ClusterID:     r.self.ID,
 		Generation:    export.Generation,

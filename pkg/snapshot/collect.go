@@ -36,10 +36,7 @@ func LegPorts(table ports.Table, merged mcs.Merged, key types.NamespacedName) (p
 		}
 	}
 	slices.SortFunc(wanted, func(a, b ports.Key) int { return cmp.Compare(a.Port, b.Port) })
-	table = table.Retain(func(k ports.Key) bool {
-		mine := k.Namespace == key.Namespace && k.Name == key.Name && k.Policy == ""
-		return !mine || slices.Contains(wanted, k)
-	})
+	table = table.Retain(key.Namespace, key.Name, func(k ports.Key) bool { return k.Policy != "" || slices.Contains(wanted, k) })
 	out := map[int32]translate.LegPorts{}
 	for _, k := range wanted {
 		// The only error is that nothing is left: the port has no leg then, and the import says so.

@@ -63,6 +63,15 @@ func AdvertisementName(source, namespace, name string) string {
 	return "adv-" + hash(source, namespace, name)
 }
 
+// HandWrittenAdvertisementName names an advertisement that an operator wrote. It is another one than that of the copy which
+// the feed would write, so that joining the cluster later finds nothing in its way.
+func HandWrittenAdvertisementName(source, namespace, name string) string {
+	return "manual-" + hash(source, namespace, name)
+}
+
+// HandWrittenCardName names the card of a cluster that an operator wrote.
+func HandWrittenCardName(cluster string) string { return bounded("manual", cluster) }
+
 // DerivedServiceName names the Service in mc-wan whose ClusterIP is the ClusterSetIP of namespace/name.
 func DerivedServiceName(namespace, name string) string {
 	return "derived-" + hash(namespace, name)

@@ -36,6 +36,8 @@ type Cluster struct {
 	FilterRemote bool
 	// ServiceCIDRs are the ranges of this cluster's ClusterIPs, where known. No peer may have its gateways there.
 	ServiceCIDRs []string
+	// MCSVersion is the version of the Multi-Cluster Services API that its API server serves; empty stands for v1beta1.
+	MCSVersion string
 	// DummyServices says that imports have a dummy Service per WAN policy that an exporter offers, unless the import's
 	// rules say otherwise.
 	DummyServices bool

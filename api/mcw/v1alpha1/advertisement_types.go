@@ -23,6 +23,7 @@ const ReaderVersion int32 = 1
 // +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.wanPolicy`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.spec.ports[*].readyBackends`
 // +kubebuilder:printcolumn:name="Draining",type=boolean,JSONPath=`.spec.draining`,priority=1
+// +kubebuilder:printcolumn:name="By hand",type=string,JSONPath=`.metadata.labels.mcw\.l7mp\.io/manual`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ServiceAdvertisement struct {
 	metav1.TypeMeta   `json:",inline"`
