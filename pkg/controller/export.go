@@ -60,7 +60,7 @@ func (r *exportReconciler) publish(ctx context.Context, key types.NamespacedName
 // port that is gone) stays until others have had the time to stop using it.
 func (r *exportReconciler) open(ctx context.Context, key types.NamespacedName, spec v1alpha1.ServiceAdvertisementSpec) (time.Duration, error) {
 	l := r.lister(ctx)
-	objects := translate.Export(translate.ExportInput{Self: r.self, Advertisement: spec, Policies: l.Policies()})
+	objects := translate.Export(snapshot.ExportInputOf(l, spec))
 	if err := l.Err(); err != nil {
 		return 0, err
 	}
@@ -82,7 +82,8 @@ func (r *exportReconciler) pruneLater(ctx context.Context, key types.NamespacedN
 	}
 	left := r.linger.left(key, surplus(found, keep))
 	if left > 0 {
-		return left, nil
+		// The address of a pod that is gone is another pod's soon.
+		return left, r.prune(ctx, exportOwner(key), sliceKinds(), keep)
 	}
 	return 0, r.prune(ctx, exportOwner(key), exportKinds(), keep)
 }

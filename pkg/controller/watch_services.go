@@ -48,7 +48,9 @@ func (c *core) exportSources(cc cache.Cache) []source.Source {
 			return c.drainingExports()
 		}, declared[*v1alpha1.Peer]()),
 	}
-	for _, obj := range []client.Object{&networkingv1.VirtualService{}, &networkingv1.Gateway{}, &networkingv1.DestinationRule{}} {
+	for _, obj := range []client.Object{
+		&networkingv1.VirtualService{}, &networkingv1.Gateway{}, &networkingv1.DestinationRule{}, &discoveryv1.EndpointSlice{}, &corev1.Service{},
+	} {
 		out = append(out, c.watchWritten(cc, obj, "export"))
 	}
 	return out

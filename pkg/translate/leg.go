@@ -26,14 +26,19 @@ type leg struct {
 	shares    Shares
 	// rules, if there are any, say over which policies requests go, in place of policy.
 	rules []rule
+	// endpoint is the endpoint of a headless service that the leg leads to; zero for the service as a whole.
+	endpoint EndpointKey
 	// dummy says that the leg is a dummy Service's: it has no listener for mutual TLS.
 	dummy bool
 }
 
 // objectName names the leg's Gateway and VirtualService.
 func (l leg) objectName() string {
-	if l.dummy {
+	switch {
+	case l.dummy:
 		return DummyLegName(l.namespace, l.name, l.port.Port, l.policy)
+	case !l.endpoint.IsZero():
+		return EndpointLegName(l.namespace, l.name, l.port.Port, l.endpoint)
 	}
 	return LegName(l.namespace, l.name, l.port.Port)
 }
@@ -44,16 +49,17 @@ func (l leg) meta() metav1.ObjectMeta {
 	if l.dummy {
 		m.Labels[v1alpha1.LabelPolicy] = l.policy
 	}
+	labelEndpoint(m.Labels, l.endpoint)
 	return m
 }
 
 // wire is the leg's service port.
 func (l leg) wire() WireKey {
-	return WireKey{Namespace: l.namespace, Name: l.name, Port: l.port.Port}
+	return WireKey{Namespace: l.namespace, Name: l.name, Port: l.port.Port, Endpoint: l.endpoint}
 }
 
-// Leg is what an imported service needs in this cluster. Headless services, and those without a port that a gateway can
-// carry, have nothing but their ServiceImport.
+// Leg is what an imported service needs in this cluster. Those without a port that a gateway can carry have nothing but
+// their ServiceImport.
 func Leg(in LegInput) LegResult {
 	out := LegResult{
 		Policy: ResolvePolicy(in.Merged.WANPolicy, in.Policies),
@@ -61,7 +67,7 @@ func Leg(in LegInput) LegResult {
 		Shares: map[int32]Shares{},
 	}
 	if in.Merged.Type == mcsv1beta1.Headless {
-		out.Rules = compile(in).conditions(nil)
+		addHeadless(in, &out)
 		return out
 	}
 	legs := legsOf(in, &out)
@@ -181,6 +187,7 @@ func comparePaths(a, b PathKey) int {
 	return cmp.Or(
 		cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Exporter, b.Exporter), cmp.Compare(a.Backup, b.Backup),
 		cmp.Compare(a.TCP.Namespace, b.TCP.Namespace), cmp.Compare(a.TCP.Name, b.TCP.Name), cmp.Compare(a.TCP.Port, b.TCP.Port),
+		cmp.Compare(a.TCP.Endpoint.Cluster, b.TCP.Endpoint.Cluster), cmp.Compare(a.TCP.Endpoint.Hostname, b.TCP.Endpoint.Hostname),
 	)
 }
 
@@ -191,7 +198,7 @@ func problem(out LegResult) *mcs.Problem {
 		return &mcs.Problem{Reason: v1alpha1.ReasonOutOfPorts, Message: fmt.Sprintf(
 			"no free port at the egress gateway for service port %s: %d to %d are taken, remove imports that nobody uses",
 			joinPorts(out.Unallocated), v1alpha1.MinLegPort, v1alpha1.MaxLegPort)}
-	case out.Policy == "" && out.Service != nil:
+	case out.Policy == "" && (out.Service != nil || len(out.EndpointServices) > 0):
 		return &mcs.Problem{Reason: v1alpha1.ReasonNoDefaultPolicy, Message: fmt.Sprintf(
 			"the exports name no WANPolicy and this cluster has no default: annotate the ServiceExport with %s, or set spec.default on a WANPolicy",
 			v1alpha1.AnnotationWANPolicy)}
@@ -211,11 +218,14 @@ func joinPorts(in []int32) string {
 func familiesOf(vips []string) []corev1.IPFamily {
 	var out []corev1.IPFamily
 	for _, v := range vips {
-		if strings.Contains(v, ":") {
-			out = append(out, corev1.IPv6Protocol)
-		} else {
-			out = append(out, corev1.IPv4Protocol)
-		}
+		out = append(out, familyOf(v))
 	}
 	return out
+}
+
+func familyOf(vip string) corev1.IPFamily {
+	if strings.Contains(vip, ":") {
+		return corev1.IPv6Protocol
+	}
+	return corev1.IPv4Protocol
 }

@@ -201,7 +201,7 @@ func (l leg) httpRoute(r route, matches []*networkingv1alpha3.HTTPMatchRequest, 
 	out := &networkingv1alpha3.HTTPRoute{
 		Name:    r.name,
 		Match:   matches,
-		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: WireName(l.port.Port, l.name, l.namespace), UriRegexRewrite: r.rewrite},
+		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: WireName(l.wire()), UriRegexRewrite: r.rewrite},
 		Retries: &networkingv1alpha3.HTTPRetry{
 			Attempts:              attempts,
 			RetryOn:               retryOn,

@@ -65,6 +65,11 @@ type ServiceAdvertisementSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=250
 	Ports []AdvertisedPort `json:"ports,omitempty"`
+	// Endpoints are the ready endpoints of a Headless service, by name; at most MaxEndpoints.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Endpoints []AdvertisedEndpoint `json:"endpoints,omitempty"`
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=2
@@ -114,6 +119,20 @@ type AdvertisedPort struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
 	ReadyBackends int32 `json:"readyBackends"`
+}
+
+// MaxEndpoints is how many endpoints of a headless Service one cluster advertises. Each costs every importing cluster a
+// ClusterIP and two listener ports per service port.
+const MaxEndpoints = 64
+
+// AdvertisedEndpoint is one ready endpoint of a headless Service. Its address means nothing in other clusters, so it is
+// not told.
+type AdvertisedEndpoint struct {
+	// Hostname is the endpoint's hostname, such as a StatefulSet pod's name, or one made of its address.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Hostname string `json:"hostname"`
 }
 
 // ServiceAdvertisementList is a list of ServiceAdvertisements.

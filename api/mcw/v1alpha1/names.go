@@ -52,6 +52,8 @@ const (
 	LabelPath = "mcw.l7mp.io/path"
 	// LabelPolicy on what belongs to a dummy Service is the WAN policy that it stands for.
 	LabelPolicy = "mcw.l7mp.io/wan-policy"
+	// LabelHostname on what belongs to one endpoint of a headless service is the endpoint's hostname.
+	LabelHostname = "mcw.l7mp.io/hostname"
 	// LabelGateway selects gateway pods: egress or ingress.
 	LabelGateway = "mcw.l7mp.io/gateway"
 	// LabelManual marks advertisements written by hand (`mcwanctl import`); the feed never touches them.
