@@ -27,7 +27,10 @@ const (
 
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
 func envoyFilters() []Object {
-	return []Object{retryNextHop(), tcpConnectAttemptsFilter(), noBackendIsRetryable()}
+	return []Object{
+		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), noBackendIsRetryable(),
+		webSockets(v1alpha1.GatewayEgress), webSockets(v1alpha1.GatewayIngress),
+	}
 }
 
 // retryNextHop: istiod writes update_frequency 2, so that a retry reaches the third rank only on the fifth try; with 1
@@ -38,18 +41,7 @@ func envoyFilters() []Object {
 func retryNextHop() Object {
 	return envoyFilter("retry-next-hop", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
 		ApplyTo: networkingv1alpha3.EnvoyFilter_HTTP_ROUTE,
-		Match: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{
-			Context: networkingv1alpha3.EnvoyFilter_GATEWAY,
-			ObjectTypes: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch_RouteConfiguration{
-				RouteConfiguration: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch{
-					Vhost: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_VirtualHostMatch{
-						Route: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch{
-							Action: networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch_ROUTE,
-						},
-					},
-				},
-			},
-		},
+		Match:   routesThatRoute(""),
 		Patch: merge(fields{"route": object(fields{
 			"max_stream_duration": object(fields{}),
 			"retry_policy": object(fields{"retry_priority": object(fields{
@@ -59,6 +51,37 @@ func retryNextHop() Object {
 					"update_frequency": number(previousPrioritiesUpdate),
 				}),
 			})}),
+		})}),
+	})
+}
+
+// clientAddressChooses is session affinity: a route named nameSticky has several paths, one per exporter, and takes the
+// one that a hash of the client's address falls on, where others draw lots for every request. The exporters' shares stay
+// what they are, the path goes on choosing the tunnel, and so a dead tunnel moves a client to another tunnel of its
+// cluster. Istio's own way, consistentHash, needs all exporters in one path, where a dead tunnel would move the clients
+// of all of them. The address is that of the connection, which is the pod's: what a client says in headers counts nothing.
+func clientAddressChooses() Object {
+	return envoyFilter("session-affinity", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_HTTP_ROUTE,
+		Match:   routesThatRoute(nameSticky),
+		Patch: merge(fields{"route": object(fields{
+			"weighted_clusters": object(fields{"use_hash_policy": yesValue()}),
+			"hash_policy":       list(object(fields{"connection_properties": object(fields{"source_ip": yesValue()})})),
+		})}),
+	})
+}
+
+// webSockets lets a WebSocket through on HTTP/2 (RFC 8441), which is what paths speak. The egress gateway's Envoy makes an
+// extended CONNECT of a client's Upgrade by itself; the ingress gateway takes it only with allow_connect, and hands the
+// service an Upgrade again. At the egress gateway it is for clients that come on HTTP/2 themselves. A CONNECT of any other
+// kind finds no route.
+func webSockets(gateway string) Object {
+	return envoyFilter("websockets-"+gateway, gateway, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+		Match:   networkFilter(filterHCM),
+		Patch: merge(fields{"typed_config": object(fields{
+			"@type":                  text(typeHCM),
+			"http2_protocol_options": object(fields{"allow_connect": yesValue()}),
 		})}),
 	})
 }
@@ -109,6 +132,23 @@ func envoyFilter(name, gateway string, patch *networkingv1alpha3.EnvoyFilter_Env
 	}
 }
 
+// routesThatRoute are the routes of this name, or of any if it is empty, that lead somewhere.
+func routesThatRoute(name string) *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch {
+	return &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{
+		Context: networkingv1alpha3.EnvoyFilter_GATEWAY,
+		ObjectTypes: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch_RouteConfiguration{
+			RouteConfiguration: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch{
+				Vhost: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_VirtualHostMatch{
+					Route: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch{
+						Name:   name,
+						Action: networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch_ROUTE,
+					},
+				},
+			},
+		},
+	}
+}
+
 func networkFilter(name string) *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch {
 	return &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{
 		Context: networkingv1alpha3.EnvoyFilter_GATEWAY,
@@ -139,5 +179,7 @@ func list(values ...*structpb.Value) *structpb.Value {
 }
 
 func text(s string) *structpb.Value { return structpb.NewStringValue(s) }
+
+func yesValue() *structpb.Value { return structpb.NewBoolValue(true) }
 
 func number(n float64) *structpb.Value { return structpb.NewNumberValue(n) }
