@@ -23,13 +23,16 @@ const (
 	tcpConnectAttempts       = 8
 	tcpConnectPause          = "0.025s"
 	previousPrioritiesUpdate = 1
+	// never is how Envoy writes that there is no timeout, tcpIdle an hour.
+	never   = "0s"
+	tcpIdle = "3600s"
 )
 
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
 func envoyFilters() []Object {
 	return []Object{
 		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), noBackendIsRetryable(),
-		webSockets(v1alpha1.GatewayEgress), webSockets(v1alpha1.GatewayIngress),
+		longLived(v1alpha1.GatewayEgress), longLived(v1alpha1.GatewayIngress),
 	}
 }
 
@@ -71,19 +74,35 @@ func clientAddressChooses() Object {
 	})
 }
 
-// webSockets lets a WebSocket through on HTTP/2 (RFC 8441), which is what paths speak. The egress gateway's Envoy makes an
-// extended CONNECT of a client's Upgrade by itself; the ingress gateway takes it only with allow_connect, and hands the
-// service an Upgrade again. At the egress gateway it is for clients that come on HTTP/2 themselves. A CONNECT of any other
-// kind finds no route.
-func webSockets(gateway string) Object {
-	return envoyFilter("websockets-"+gateway, gateway, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
-		ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
-		Match:   networkFilter(filterHCM),
-		Patch: merge(fields{"typed_config": object(fields{
-			"@type":                  text(typeHCM),
-			"http2_protocol_options": object(fields{"allow_connect": yesValue()}),
-		})}),
-	})
+// longLived is what lets streams and connections live on a gateway for as long as both ends want them. A mesh may set
+// timeouts for all its gateways (ProxyConfig.connectionSettings, whose profile EDGE ends a silent stream after five
+// minutes), and ours stand in the middle of other people's calls: how long these may take is said by clients, by services
+// and by their sidecars. A TCP connection that says nothing goes after tcpIdle, Envoy's own default.
+//
+// allow_connect lets a WebSocket through on HTTP/2 (RFC 8441), which is what paths speak: the egress gateway's Envoy makes
+// an extended CONNECT of a client's Upgrade by itself; the ingress gateway takes it only so, and hands the service an
+// Upgrade again. At the egress gateway it is for clients that come on HTTP/2 themselves. A CONNECT of any other kind finds
+// no route.
+func longLived(gateway string) Object {
+	return envoyFilter("long-lived-"+gateway, gateway,
+		&networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+			ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+			Match:   networkFilter(filterHCM),
+			Patch: merge(fields{"typed_config": object(fields{
+				"@type":                  text(typeHCM),
+				"stream_idle_timeout":    text(never),
+				"request_timeout":        text(never),
+				"http2_protocol_options": object(fields{"allow_connect": yesValue()}),
+			})}),
+		},
+		&networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+			ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+			Match:   networkFilter(filterTCPProxy),
+			Patch: merge(fields{"typed_config": object(fields{
+				"@type":        text(typeTCPProxy),
+				"idle_timeout": text(tcpIdle),
+			})}),
+		})
 }
 
 // tcpConnectAttemptsFilter: istiod never sets max_connect_attempts, so the first connection after a tunnel has died
@@ -121,13 +140,13 @@ func noBackendIsRetryable() Object {
 	})
 }
 
-func envoyFilter(name, gateway string, patch *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch) Object {
+func envoyFilter(name, gateway string, patches ...*networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch) Object {
 	return &clientv1alpha3.EnvoyFilter{
 		TypeMeta:   metav1.TypeMeta{APIVersion: clientv1alpha3.SchemeGroupVersion.String(), Kind: "EnvoyFilter"},
 		ObjectMeta: ours(name, v1alpha1.PartFleet),
 		Spec: networkingv1alpha3.EnvoyFilter{
 			WorkloadSelector: &networkingv1alpha3.WorkloadSelector{Labels: selectGateway(gateway)},
-			ConfigPatches:    []*networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{patch},
+			ConfigPatches:    patches,
 		},
 	}
 }

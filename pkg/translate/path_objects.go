@@ -47,9 +47,6 @@ const (
 	// streamsPerConnection spreads load over connections: one bulk transfer delays the pings of fewer others.
 	streamsPerConnection = 100
 
-	// tcpIdle is how long a TCP leg's connection may say nothing in either direction: Envoy's default, written out because
-	// clients build on it. Keepalives keep what is between the gateways from forgetting the connection before.
-	tcpIdle = time.Hour
 	// TCP keepalives on TCP legs: a dead tunnel ends idle connections after 10 + 3 x 5 seconds.
 	tcpKeepaliveTime     = 10 * time.Second
 	tcpKeepaliveInterval = 5 * time.Second
@@ -243,7 +240,6 @@ func connectionPool(in PathInput, ranks []slot) *networkingv1alpha3.ConnectionPo
 		tcp.TcpKeepalive = &networkingv1alpha3.ConnectionPoolSettings_TCPSettings_TcpKeepalive{
 			Probes: tcpKeepaliveProbes, Time: seconds(tcpKeepaliveTime), Interval: seconds(tcpKeepaliveInterval),
 		}
-		tcp.IdleTimeout = seconds(tcpIdle)
 		return &networkingv1alpha3.ConnectionPoolSettings{Tcp: tcp}
 	}
 	return &networkingv1alpha3.ConnectionPoolSettings{
