@@ -148,7 +148,9 @@ func PathInput(l Lister, key translate.PathKey) translate.PathInput {
 		return in
 	}
 	exports := Exports(l, types.NamespacedName{Namespace: key.TCP.Namespace, Name: key.TCP.Name})
-	for _, p := range mcs.Merge(exports).Ports {
+	merged := mcs.Merge(exports)
+	in.TrafficDistribution, in.SessionAffinity = merged.TrafficDistribution, merged.SessionAffinity
+	for _, p := range merged.Ports {
 		if p.Port == key.TCP.Port && mcs.Carried(p.Protocol) {
 			in.Exporters = translate.Exporters(p, exports)
 		}

@@ -74,11 +74,15 @@ func (e export) ports() []mcsv1beta1.ServicePort {
 	var out []mcsv1beta1.ServicePort
 	for _, p := range e.in.Advertisement.Ports {
 		if mcs.Carried(p.Protocol) {
-			out = append(out, mcsv1beta1.ServicePort{Name: p.Name, Protocol: p.Protocol, AppProtocol: p.AppProtocol, Port: p.Port})
+			out = append(out, advertisedPort(p))
 		}
 	}
 	slices.SortFunc(out, func(a, b mcsv1beta1.ServicePort) int { return cmp.Compare(a.Port, b.Port) })
 	return out
+}
+
+func advertisedPort(p v1alpha1.AdvertisedPort) mcsv1beta1.ServicePort {
+	return mcsv1beta1.ServicePort{Name: p.Name, Protocol: p.Protocol, AppProtocol: p.AppProtocol, Port: p.Port}
 }
 
 // way is what a route leads to: one endpoint of a headless service, or, as the zero value, the service as a whole.

@@ -24,6 +24,11 @@ type leg struct {
 	listeners LegPorts
 	policy    string
 	shares    Shares
+	// ring are the exporters that can answer, sorted: each is backed up by the next. Those that have no share of the traffic,
+	// because a nearer one has it all, are among them.
+	ring []string
+	// sticky says that a client stays with a cluster.
+	sticky bool
 	// rules, if there are any, say over which policies requests go, in place of policy.
 	rules []rule
 	// endpoint is the endpoint of a headless service that the leg leads to; zero for the service as a whole.
@@ -110,13 +115,16 @@ func legsOf(in LegInput, out *LegResult) []leg {
 			out.Unallocated = append(out.Unallocated, p.Port)
 			continue
 		}
+		exporters := Exporters(p, in.Exports)
 		legs = append(legs, leg{
 			namespace: in.Namespace,
 			name:      in.Name,
 			port:      p,
 			listeners: listeners,
 			policy:    out.Policy,
-			shares:    NextShares(in.Previous[p.Port], Exporters(p, in.Exports)),
+			shares:    NextShares(in.Previous[p.Port], closest(exporters, in.Merged.TrafficDistribution, in.Self.ID)),
+			ring:      clusterIDs(eligible(exporters)),
+			sticky:    in.Merged.SessionAffinity == corev1.ServiceAffinityClientIP,
 		})
 	}
 	slices.Sort(out.Unallocated)
@@ -124,7 +132,9 @@ func legsOf(in LegInput, out *LegResult) []leg {
 	return legs
 }
 
-// Exporters are the exporters of one port of a merged service, by cluster id: those that really export that very port.
+// Exporters are the exporters of one port of a merged service, by cluster id: those that really export that very port. One
+// whose port has the same name and number and another protocol is none of them: requests do not reach what its ingress
+// gateway takes for TCP, nor the other way round.
 func Exporters(port mcs.MergedPort, exports []v1alpha1.ServiceAdvertisementSpec) []Exporter {
 	var out []Exporter
 	for _, e := range exports {
@@ -132,7 +142,7 @@ func Exporters(port mcs.MergedPort, exports []v1alpha1.ServiceAdvertisementSpec)
 			continue
 		}
 		for _, p := range e.Ports {
-			if p.Port == port.Port && sameProtocol(p.Protocol, port.Protocol) {
+			if p.Port == port.Port && sameProtocol(p.Protocol, port.Protocol) && isHTTP(advertisedPort(p)) == isHTTP(port.ServicePort) {
 				out = append(out, Exporter{ClusterID: e.ClusterID, Ready: p.ReadyBackends, Draining: e.Draining})
 				break
 			}
@@ -160,10 +170,10 @@ func (l leg) objects() ([]Object, []PathKey) {
 func (l leg) paths(policy string) []weightedPath {
 	clusters := l.shares.Clusters()
 	out := make([]weightedPath, 0, len(clusters))
-	for i, c := range clusters {
+	for _, c := range clusters {
 		backup := ""
-		if len(clusters) > 1 {
-			backup = clusters[(i+1)%len(clusters)]
+		if len(l.ring) > 1 {
+			backup = l.ring[(slices.Index(l.ring, c)+1)%len(l.ring)]
 		}
 		out = append(out, weightedPath{PathKey{Policy: policy, Exporter: c, Backup: backup}, l.shares[c]})
 	}

@@ -123,8 +123,11 @@ type PathInput struct {
 	Policies []v1alpha1.WANPolicy
 	// Cards are the cards of this cluster and its peers as EffectiveCard returns them.
 	Cards []v1alpha1.ClusterAdvertisementSpec
-	// Exporters are the exporters of Key.TCP; unused on shared paths.
+	// Exporters are the exporters of Key.TCP; unused on shared paths, as what follows up to Previous.
 	Exporters []Exporter
+	// TrafficDistribution and SessionAffinity are those of the merged service.
+	TrafficDistribution *string
+	SessionAffinity     corev1.ServiceAffinity
 	// Previous are the shares in use on Key.TCP's path, see NextShares; nil when there are none yet.
 	Previous Shares
 	// Health is the verdict on hops; a hop that is not in it is Unknown, which is as good as healthy.

@@ -41,6 +41,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 // Main runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
+	keepFilesFromDaemons()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	klog.SetLogger(logr.Discard()) // what clients of Kubernetes log beside returning it as an error
