@@ -65,14 +65,15 @@ func Advertise(in Input) Result {
 		return Result{Conditions: []metav1.Condition{valid}}
 	}
 	spec := advertisement(in)
-	policy := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies)
+	policy, failover := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies).
+		override(in.Export.Annotations[v1alpha1.AnnotationFailover], in.Policies)
 	out := Result{Policy: policy.name, Conditions: []metav1.Condition{
 		valid,
 		mcs.PortsCarried(servicePorts(in.Service.Spec.Ports), generation),
 		condition(v1alpha1.ConditionWANPolicy, policy.status, policy.reason, policy.message, generation),
 	}}
 	if !policy.holdsBack {
-		spec.WANPolicy = policy.advertised
+		spec.WANPolicy, spec.Failover = policy.advertised, failover
 		out.Advertisement = &spec
 	}
 	return out

@@ -27,7 +27,7 @@ type slot struct {
 // tunnels, at the exporter before the backup. So a failing tunnel moves to the next tunnel of the same cluster, and only
 // a lost cluster moves to another. On a TCP leg's path a rank is a tunnel and holds all exporters, who share it by weight.
 func slots(key PathKey, policies []v1alpha1.WANPolicy, cards []v1alpha1.ClusterAdvertisementSpec, tcpClusters []string) []slot {
-	order := tunnels(key.Policy, policies)
+	order := tunnels(key, policies)
 	var out []slot
 	if key.TCP.IsZero() {
 		out = sharedSlots(order, unique([]string{key.Exporter, key.Backup}), cards)

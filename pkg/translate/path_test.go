@@ -284,3 +284,36 @@ func TestTCPSharesAreEndpointWeights(t *testing.T) {
 		t.Errorf("the server name is the wire name, got %q", got)
 	}
 }
+
+func TestExportsFailoverGoesBeforeThePolicys(t *testing.T) {
+	in := LegInput{
+		Namespace: "secure", Name: "payment",
+		Policies: []v1alpha1.WANPolicy{policy("high", 100), policy("low", 300)},
+	}
+	in.Policies[1].Spec.Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}
+	cards := []v1alpha1.ClusterAdvertisementSpec{card("c2", []string{"10.2.0.1"}, "high", "low", "none")}
+	for _, tc := range []struct {
+		policy   string
+		failover *v1alpha1.Failover
+		key      string
+		want     []string
+	}{
+		{"high", nil, "", []string{"high", "low"}},
+		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic}, "", []string{"high", "low"}},
+		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}, "Strict", []string{"high"}},
+		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverOrdered, To: []string{"none", "low"}}, "Ordered:none,low", []string{"high", "none", "low"}},
+		{"low", nil, "", []string{"low"}},
+		{"low", &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}, "", []string{"low"}},
+		{"low", &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic}, "Automatic", []string{"low", "high"}},
+	} {
+		l := leg{failover: tc.failover, policies: in.Policies, shares: Shares{"c2": 100}}
+		key := l.paths(tc.policy)[0].path
+		var got []string
+		for _, h := range Rank(key, in.Policies, cards) {
+			got = append(got, h.Policy)
+		}
+		if key.Failover != tc.key || !slices.Equal(got, tc.want) {
+			t.Errorf("%s with %+v: path %q over %v, want %q over %v", tc.policy, tc.failover, key.Failover, got, tc.key, tc.want)
+		}
+	}
+}

@@ -70,6 +70,8 @@ type PathKey struct {
 	Backup string
 	// TCP is the service port of a TCP leg's own path; zero on the paths that HTTP legs share.
 	TCP WireKey
+	// Failover, if not empty, holds in place of the policy's own: advertise.FailoverText of what the exports say.
+	Failover string
 }
 
 // HopKey names a hop: one gateway address of a cluster on one policy's port.

@@ -117,6 +117,7 @@ const (
 	ReasonNoDefaultPolicy     = "NoDefaultPolicy"
 	ReasonPolicyNotReady      = "PolicyNotReady"
 	ReasonPolicyConflict      = "PolicyConflict"
+	ReasonInvalidFailover     = "InvalidFailover"
 	ReasonOutOfPorts          = "OutOfPorts"
 	// ReasonTooManyPorts is Valid=False of an export whose Service has more ports than an advertisement has room for.
 	ReasonTooManyPorts = "TooManyPorts"

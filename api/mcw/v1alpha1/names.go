@@ -59,6 +59,9 @@ const (
 
 	// AnnotationWANPolicy on a ServiceExport names the WANPolicy of the export.
 	AnnotationWANPolicy = "mcw.l7mp.io/mc-wan-policy"
+	// AnnotationFailover on a ServiceExport says where the export's traffic goes when its tunnel fails, in place of the
+	// policy's own failover: Automatic, Strict, or Ordered: and WANPolicies by name, separated by commas.
+	AnnotationFailover = "mcw.l7mp.io/failover"
 )
 
 // Values of LabelGateway.

@@ -526,6 +526,11 @@ func (in *ServiceAdvertisementSpec) DeepCopyInto(out *ServiceAdvertisementSpec) 
 			(*out)[key] = val
 		}
 	}
+	if in.Failover != nil {
+		in, out := &in.Failover, &out.Failover
+		*out = new(Failover)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.DrainDeadline != nil {
 		in, out := &in.DrainDeadline, &out.DrainDeadline
 		*out = (*in).DeepCopy()
