@@ -135,7 +135,7 @@ func ExportInput(l Lister, key types.NamespacedName) (translate.ExportInput, boo
 
 // PathInput collects what a path is made of.
 func PathInput(l Lister, key translate.PathKey) translate.PathInput {
-	in := translate.PathInput{Self: l.Self(), Key: key, Policies: l.Policies(), Cards: Cards(l), Health: l.Health()}
+	in := translate.PathInput{Self: l.Self(), Key: key, Policies: l.Policies(), Cards: Cards(l), Peers: l.Peers(), Health: l.Health()}
 	if key.TCP.IsZero() {
 		return in
 	}

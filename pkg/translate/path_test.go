@@ -251,7 +251,7 @@ func TestKeepaliveFollowsTheSLA(t *testing.T) {
 		if got := pool.Http.Http2KeepAlive.Timeout.AsDuration(); got != tc.want {
 			t.Errorf("SLA %d ms beside %d ms: keepalive timeout %v, want %v", tc.own, tc.other, got, tc.want)
 		}
-		if slowest := time.Duration(max(tc.own, tc.other)) * time.Millisecond; pool.Tcp.ConnectTimeout.AsDuration() < 3*slowest {
+		if slowest := time.Duration(max(tc.own, tc.other)) * time.Millisecond; pool.Tcp.ConnectTimeout.AsDuration() < 2*slowest {
 			t.Errorf("SLA %d ms beside %d ms: no handshake fits into %v", tc.own, tc.other, pool.Tcp.ConnectTimeout)
 		}
 	}

@@ -103,6 +103,8 @@ type PathInput struct {
 	Exporters []Exporter
 	// Previous are the shares in use on Key.TCP's path, see NextShares; nil when there are none yet.
 	Previous Shares
+	// Peers say which hops are drained.
+	Peers []v1alpha1.Peer
 	// Health is the verdict on hops; a hop that is not in it is Unknown, which is as good as healthy.
 	Health map[HopKey]v1alpha1.HopState
 }
