@@ -122,6 +122,7 @@ func get(t *testing.T, out *bytes.Buffer, clusters fleet, words []string) {
 	t.Helper()
 	kinds := map[string]schema.GroupVersionKind{
 		"peer":          v1alpha1.GroupVersion().WithKind("Peer"),
+		"wanpolicy":     v1alpha1.GroupVersion().WithKind("WANPolicy"),
 		"serviceexport": {Group: mcsv1beta1.GroupName, Version: "v1beta1", Kind: "ServiceExport"},
 	}
 	namespace, name, _ := strings.Cut(words[2], "/")

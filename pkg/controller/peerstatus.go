@@ -39,7 +39,9 @@ type peerState struct {
 	before v1alpha1.PeerStatus
 }
 
-func (s peerState) drained(key translate.HopKey) bool { return translate.Drained(key, s.policies, s.peers) }
+func (s peerState) drained(key translate.HopKey) bool {
+	return translate.Drained(key, s.policies, s.peers)
+}
 
 // peerStatus is the status of a Peer, its conditions without times. While nothing has been heard of the feed in this life
 // of the process, what an earlier one heard stands: a restart changes nothing.
