@@ -20,6 +20,9 @@ const (
 	// theirs is no such mark. The egress gateway takes it off the answer that is left when nobody has a backend.
 	headerRatelimited = "x-envoy-ratelimited"
 
+	// portValue is the listener's port: that of the WAN policy over which the request came.
+	portValue = "%DOWNSTREAM_LOCAL_PORT%"
+
 	// subsetLocal are this cluster's own endpoints of an exported service.
 	subsetLocal = "local"
 	// labelIstioCluster is on every endpoint that istiod reads, whichever cluster it reads it from.
@@ -104,12 +107,14 @@ func (e export) backend(port int32) *networkingv1alpha3.Destination {
 // and tries that multiply help nobody.
 func (e export) httpRoute(port int32) Object {
 	a := e.in.Advertisement
+	headers := withoutMark()
+	headers.Request = &networkingv1alpha3.Headers_HeaderOperations{Set: map[string]string{v1alpha1.HeaderWANPort: portValue}}
 	vs := e.virtualService(port, policyGateways(e.policies)...)
 	vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{{
 		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: LocalHost(a.Name, a.Namespace)},
 		Route:   []*networkingv1alpha3.HTTPRouteDestination{{Destination: e.backend(port)}},
 		Retries: noRetries(),
-		Headers: withoutMark(),
+		Headers: headers,
 	}}
 	return vs
 }

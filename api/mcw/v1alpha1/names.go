@@ -87,6 +87,8 @@ const (
 	HeaderSource = "x-mcw-source"
 	// HeaderPeer carries the SPIFFE id of the calling cluster's egress gateway to the feed.
 	HeaderPeer = "x-mcw-peer"
+	// HeaderWANPort carries the port of the WAN policy on which the exporting cluster's ingress gateway got the request.
+	HeaderWANPort = "x-mcw-wan-port"
 	// HeaderForwardedHost carries the client's own Host to the backend.
 	HeaderForwardedHost = "x-forwarded-host"
 )
