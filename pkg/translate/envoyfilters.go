@@ -27,7 +27,7 @@ const (
 
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
 func envoyFilters() []Object {
-	return []Object{retryNextHop(), tcpConnectAttemptsFilter(), unacknowledged(), noBackendIsRetryable()}
+	return []Object{retryNextHop(), tcpConnectAttemptsFilter(), unacknowledged(), noBackendIsRetryable(), feedSaysWhy()}
 }
 
 // Linux's numbers of a socket option that Istio's API has no field for.
@@ -122,6 +122,24 @@ func noBackendIsRetryable() Object {
 					"header": object(fields{"key": text(headerRatelimited), "value": text("true")}),
 				})),
 			}))}),
+		})}),
+	})
+}
+
+// feedSaysWhy adds to the egress gateway's own answers on the feed's listener why the connection to the peer failed: Envoy
+// leaves it out of the body since it retries, and the controller tells by it a peer that presents another identity than the
+// pinned one from a peer that is away.
+func feedSaysWhy() Object {
+	match := networkFilter(filterHCM)
+	match.GetListener().PortNumber = uint32(v1alpha1.EgressFeedPort)
+	return envoyFilter("feed-says-why", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+		Match:   match,
+		Patch: merge(fields{"typed_config": object(fields{
+			"@type": text(typeHCM),
+			"local_reply_config": object(fields{"body_format": object(fields{
+				"text_format_source": object(fields{"inline_string": text("%LOCAL_REPLY_BODY%: %UPSTREAM_TRANSPORT_FAILURE_REASON%\n")}),
+			})}),
 		})}),
 	})
 }
