@@ -68,7 +68,8 @@ func Advertise(in Input) Result {
 	spec := advertisement(in)
 	named, carried := endpoints(in)
 	spec.Endpoints = named
-	policy := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies)
+	policy, failover := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies).
+		override(in.Export.Annotations[v1alpha1.AnnotationFailover], in.Policies)
 	out := Result{Policy: policy.name, Conditions: []metav1.Condition{
 		valid,
 		mcs.PortsCarried(servicePorts(in.Service.Spec.Ports), generation),
@@ -78,7 +79,7 @@ func Advertise(in Input) Result {
 		out.Conditions = append(out.Conditions, *carried)
 	}
 	if !policy.holdsBack {
-		spec.WANPolicy = policy.advertised
+		spec.WANPolicy, spec.Failover = policy.advertised, failover
 		out.Advertisement = &spec
 	}
 	return out

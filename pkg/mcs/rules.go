@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -101,16 +102,20 @@ func mergeFamilies(exports []export, m *Merged) *Conflict {
 		fmt.Sprintf("those that all clusters have, else those (%v)", m.IPFamilies))
 }
 
-// mergePolicy takes the WAN policy that the oldest export names. The KEP knows no WAN policies, so a difference is not a
-// Conflict.
+// mergePolicy takes the WAN policy that the oldest export names, and its failover. The KEP knows neither, so a difference
+// is not a Conflict.
 func mergePolicy(exports []export, m *Merged) *Conflict {
-	m.WANPolicy = exports[0].WANPolicy
+	m.WANPolicy, m.Failover = exports[0].WANPolicy, exports[0].Failover.DeepCopy()
 	using := "the default policy"
 	if m.WANPolicy != "" {
 		using = fmt.Sprintf("%q", m.WANPolicy)
 	}
-	return disagreement(exports, func(a, b export) bool { return a.WANPolicy == b.WANPolicy },
-		v1alpha1.ReasonPolicyConflict, "WAN policy", using)
+	if c := disagreement(exports, func(a, b export) bool { return a.WANPolicy == b.WANPolicy },
+		v1alpha1.ReasonPolicyConflict, "WAN policy", using); c != nil {
+		return c
+	}
+	return disagreement(exports, func(a, b export) bool { return equality.Semantic.DeepEqual(a.Failover, b.Failover) },
+		v1alpha1.ReasonPolicyConflict, "failover", "that of the oldest export")
 }
 
 // disagreement is the conflict between exports that are not the same as the first, nil if there are none. The wording is

@@ -143,7 +143,7 @@ func ExportInputOf(l Lister, spec v1alpha1.ServiceAdvertisementSpec) translate.E
 
 // PathInput collects what a path is made of.
 func PathInput(l Lister, key translate.PathKey) translate.PathInput {
-	in := translate.PathInput{Self: l.Self(), Key: key, Policies: l.Policies(), Cards: Cards(l), Health: l.Health()}
+	in := translate.PathInput{Self: l.Self(), Key: key, Policies: l.Policies(), Cards: Cards(l), Peers: l.Peers(), Health: l.Health()}
 	if key.TCP.IsZero() {
 		return in
 	}

@@ -20,6 +20,9 @@ const (
 	// theirs is no such mark. The egress gateway takes it off the answer that is left when nobody has a backend.
 	headerRatelimited = "x-envoy-ratelimited"
 
+	// portValue is the listener's port: that of the WAN policy over which the request came.
+	portValue = "%DOWNSTREAM_LOCAL_PORT%"
+
 	// subsetLocal are this cluster's own endpoints of an exported service.
 	subsetLocal = "local"
 	// labelIstioCluster is on every endpoint that istiod reads, whichever cluster it reads it from.
@@ -126,12 +129,14 @@ func (e export) destination(port mcsv1beta1.ServicePort, w way) *networkingv1alp
 // httpRoute gives the backend the authority of the local Service back. Nothing is retried here: the egress gateway does,
 // and tries that multiply help nobody.
 func (e export) httpRoute(wire WireKey, to *networkingv1alpha3.Destination) Object {
+	headers := withoutMark()
+	headers.Request = &networkingv1alpha3.Headers_HeaderOperations{Set: map[string]string{v1alpha1.HeaderWANPort: portValue}}
 	vs := e.virtualService(wire, policyGateways(e.policies)...)
 	vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{{
 		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: LocalHost(wire.Name, wire.Namespace)},
 		Route:   []*networkingv1alpha3.HTTPRouteDestination{{Destination: to}},
 		Retries: noRetries(),
-		Headers: withoutMark(),
+		Headers: headers,
 	}}
 	return vs
 }

@@ -13,6 +13,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
@@ -23,7 +24,10 @@ type leg struct {
 	port      mcs.MergedPort
 	listeners LegPorts
 	policy    string
-	shares    Shares
+	// failover is what the exports say in place of the policies' own; nil where they say nothing.
+	failover *v1alpha1.Failover
+	policies []v1alpha1.WANPolicy
+	shares   Shares
 	// ring are the exporters that can answer, sorted: each is backed up by the next. Those that have no share of the traffic,
 	// because a nearer one has it all, are among them.
 	ring []string
@@ -122,6 +126,8 @@ func legsOf(in LegInput, out *LegResult) []leg {
 			port:      p,
 			listeners: listeners,
 			policy:    out.Policy,
+			failover:  in.Merged.Failover,
+			policies:  in.Policies,
 			shares:    NextShares(in.Previous[p.Port], closest(exporters, in.Merged.TrafficDistribution, in.Self.ID)),
 			ring:      clusterIDs(eligible(exporters)),
 			sticky:    in.Merged.SessionAffinity == corev1.ServiceAffinityClientIP,
@@ -175,9 +181,19 @@ func (l leg) paths(policy string) []weightedPath {
 		if len(l.ring) > 1 {
 			backup = l.ring[(slices.Index(l.ring, c)+1)%len(l.ring)]
 		}
-		out = append(out, weightedPath{PathKey{Policy: policy, Exporter: c, Backup: backup}, l.shares[c]})
+		out = append(out, weightedPath{PathKey{Policy: policy, Exporter: c, Backup: backup, Failover: l.override(policy)}, l.shares[c]})
 	}
 	return out
+}
+
+// override is the failover of the leg's paths where it differs from that of their policy: paths that do the same are the
+// same.
+func (l leg) override(policy string) string {
+	own := failoverOf(policy, l.policies)
+	if text := advertise.FailoverText(l.failover); text != advertise.FailoverText(&own) {
+		return text
+	}
+	return ""
 }
 
 // weightedPath is a path and its percentage of a leg's traffic.
@@ -198,6 +214,7 @@ func comparePaths(a, b PathKey) int {
 		cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Exporter, b.Exporter), cmp.Compare(a.Backup, b.Backup),
 		cmp.Compare(a.TCP.Namespace, b.TCP.Namespace), cmp.Compare(a.TCP.Name, b.TCP.Name), cmp.Compare(a.TCP.Port, b.TCP.Port),
 		cmp.Compare(a.TCP.Endpoint.Cluster, b.TCP.Endpoint.Cluster), cmp.Compare(a.TCP.Endpoint.Hostname, b.TCP.Endpoint.Hostname),
+		cmp.Compare(a.Failover, b.Failover),
 	)
 }
 

@@ -96,6 +96,8 @@ type PathKey struct {
 	Backup string
 	// TCP is the service port of a TCP leg's own path; zero on the paths that HTTP legs share.
 	TCP WireKey
+	// Failover, if not empty, holds in place of the policy's own: advertise.FailoverText of what the exports say.
+	Failover string
 }
 
 // HopKey names a hop: one gateway address of a cluster on one policy's port.
@@ -130,6 +132,8 @@ type PathInput struct {
 	SessionAffinity     corev1.ServiceAffinity
 	// Previous are the shares in use on Key.TCP's path, see NextShares; nil when there are none yet.
 	Previous Shares
+	// Peers say which hops are drained.
+	Peers []v1alpha1.Peer
 	// Health is the verdict on hops; a hop that is not in it is Unknown, which is as good as healthy.
 	Health map[HopKey]v1alpha1.HopState
 }

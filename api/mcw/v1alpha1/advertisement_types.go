@@ -90,6 +90,10 @@ type ServiceAdvertisementSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	WANPolicy string `json:"wanPolicy,omitempty"`
+	// Failover says where the traffic goes when the tunnel fails, in place of the failover of the importing cluster's
+	// policy.
+	// +optional
+	Failover *Failover `json:"failover,omitempty"`
 	// Draining says that the exporter is about to take its route away: choose it only where it is the only one.
 	// +optional
 	Draining bool `json:"draining,omitempty"`

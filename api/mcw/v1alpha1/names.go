@@ -61,6 +61,9 @@ const (
 
 	// AnnotationWANPolicy on a ServiceExport names the WANPolicy of the export.
 	AnnotationWANPolicy = "mcw.l7mp.io/mc-wan-policy"
+	// AnnotationFailover on a ServiceExport says where the export's traffic goes when its tunnel fails, in place of the
+	// policy's own failover: Automatic, Strict, or Ordered: and WANPolicies by name, separated by commas.
+	AnnotationFailover = "mcw.l7mp.io/failover"
 )
 
 // Values of LabelGateway.
@@ -86,6 +89,8 @@ const (
 	HeaderSource = "x-mcw-source"
 	// HeaderPeer carries the SPIFFE id of the calling cluster's egress gateway to the feed.
 	HeaderPeer = "x-mcw-peer"
+	// HeaderWANPort carries the port of the WAN policy on which the exporting cluster's ingress gateway got the request.
+	HeaderWANPort = "x-mcw-wan-port"
 	// HeaderForwardedHost carries the client's own Host to the backend.
 	HeaderForwardedHost = "x-forwarded-host"
 )
