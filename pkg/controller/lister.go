@@ -95,6 +95,10 @@ func (l *lister) Rules(namespace, name string) *mcwanv1alpha1.ServiceImport {
 	return found(l, namespace, name, &mcwanv1alpha1.ServiceImport{})
 }
 
+func (l *lister) OwnerRules(namespace, name string) *mcwanv1alpha1.ServiceExport {
+	return found(l, namespace, name, &mcwanv1alpha1.ServiceExport{})
+}
+
 func (l *lister) Service(namespace, name string) *corev1.Service {
 	return found(l, namespace, name, &corev1.Service{})
 }

@@ -75,6 +75,7 @@ func AdvertiseInput(l Lister, key types.NamespacedName) advertise.Input {
 		Service:   l.Service(key.Namespace, key.Name),
 		Slices:    l.Slices(key.Namespace, key.Name),
 		Policies:  l.Policies(),
+		Rules:     l.OwnerRules(key.Namespace, key.Name),
 	}
 	if own := ownAdvertisement(l, key); own != nil {
 		in.Previous = &own.Spec
@@ -130,7 +131,9 @@ func ExportInput(l Lister, key types.NamespacedName) (translate.ExportInput, boo
 	if own == nil {
 		return translate.ExportInput{}, false
 	}
-	return translate.ExportInput{Self: l.Self(), Advertisement: own.Spec, Policies: l.Policies()}, true
+	return translate.ExportInput{
+		Self: l.Self(), Advertisement: own.Spec, Policies: l.Policies(), Rules: l.OwnerRules(key.Namespace, key.Name),
+	}, true
 }
 
 // PathInput collects what a path is made of.

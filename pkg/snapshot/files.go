@@ -32,6 +32,7 @@ type Files struct {
 	exports        map[types.NamespacedName]mcsv1beta1.ServiceExport
 	imports        map[types.NamespacedName]mcsv1beta1.ServiceImport
 	rules          map[types.NamespacedName]mcwanv1alpha1.ServiceImport
+	ownerRules     map[types.NamespacedName]mcwanv1alpha1.ServiceExport
 	services       map[types.NamespacedName]corev1.Service
 	slices         map[types.NamespacedName][]discoveryv1.EndpointSlice
 	namespaces     map[string]corev1.Namespace
@@ -50,6 +51,7 @@ func newFiles() *Files {
 		exports:        map[types.NamespacedName]mcsv1beta1.ServiceExport{},
 		imports:        map[types.NamespacedName]mcsv1beta1.ServiceImport{},
 		rules:          map[types.NamespacedName]mcwanv1alpha1.ServiceImport{},
+		ownerRules:     map[types.NamespacedName]mcwanv1alpha1.ServiceExport{},
 		services:       map[types.NamespacedName]corev1.Service{},
 		slices:         map[types.NamespacedName][]discoveryv1.EndpointSlice{},
 		namespaces:     map[string]corev1.Namespace{},
@@ -87,6 +89,11 @@ func (f *Files) Import(namespace, name string) *mcsv1beta1.ServiceImport {
 // Rules are the ServiceImport of mc-wan.l7mp.io; nil if there is none.
 func (f *Files) Rules(namespace, name string) *mcwanv1alpha1.ServiceImport {
 	return lookup(f.rules, key(namespace, name))
+}
+
+// OwnerRules are the ServiceExport of mc-wan.l7mp.io; nil if there is none.
+func (f *Files) OwnerRules(namespace, name string) *mcwanv1alpha1.ServiceExport {
+	return lookup(f.ownerRules, key(namespace, name))
 }
 
 // Service is a Service; nil if there is none. A derived Service that is not in the files is made up from the ips of its

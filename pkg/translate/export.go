@@ -44,7 +44,7 @@ func Export(in ExportInput) []Object {
 	var routes []Object
 	for _, p := range e.ports() {
 		if isHTTP(p) {
-			routes = append(routes, e.httpRoute(p.Port))
+			routes = append(routes, e.httpRoute(p))
 		} else {
 			tcp = append(tcp, p.Port)
 			routes = append(routes, e.tcpRoute(p.Port))
@@ -100,18 +100,34 @@ func (e export) backend(port int32) *networkingv1alpha3.Destination {
 	return d
 }
 
-// httpRoute gives the backend the authority of the local Service back. Nothing is retried here: the egress gateway does,
-// and tries that multiply help nobody.
-func (e export) httpRoute(port int32) Object {
+// httpRoute is the way of one HTTP port. Where the owner has rules for it, what none of them matches is denied: a consumer
+// may choose tunnels for itself, but not what may be asked.
+func (e export) httpRoute(port mcsv1beta1.ServicePort) Object {
+	vs := e.virtualService(port.Port, policyGateways(e.policies)...)
+	rules := ownerRules(e.in).forPort(port)
+	if len(rules) == 0 {
+		vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{e.toBackend(port.Port)}
+		return vs
+	}
+	for _, r := range rules {
+		vs.Spec.Http = append(vs.Spec.Http, e.ruleRoutes(port.Port, r)...)
+	}
+	vs.Spec.Http = append(vs.Spec.Http, &networkingv1alpha3.HTTPRoute{
+		Name: nameDenied, DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: forbidden},
+	})
+	return vs
+}
+
+// toBackend gives the backend the authority of the local Service back. Nothing is retried here unless a rule says so: the
+// egress gateway does, and tries that multiply help nobody.
+func (e export) toBackend(port int32) *networkingv1alpha3.HTTPRoute {
 	a := e.in.Advertisement
-	vs := e.virtualService(port, policyGateways(e.policies)...)
-	vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{{
+	return &networkingv1alpha3.HTTPRoute{
 		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: LocalHost(a.Name, a.Namespace)},
 		Route:   []*networkingv1alpha3.HTTPRouteDestination{{Destination: e.backend(port)}},
 		Retries: noRetries(),
 		Headers: withoutMark(),
-	}}
-	return vs
+	}
 }
 
 func noRetries() *networkingv1alpha3.HTTPRetry { return &networkingv1alpha3.HTTPRetry{Attempts: 0} }

@@ -61,13 +61,13 @@ func Leg(in LegInput) LegResult {
 		Shares: map[int32]Shares{},
 	}
 	if in.Merged.Type == mcsv1beta1.Headless {
-		out.Rules = compile(in).conditions(nil)
+		out.Rules = rulesOf(in).conditions(nil)
 		return out
 	}
 	legs := legsOf(in, &out)
-	rules := compile(in)
+	rules := rulesOf(in)
 	for i := range legs {
-		legs[i].rules = rules.forPort(legs[i].port)
+		legs[i].rules = rules.inForce.forPort(legs[i].port.ServicePort)
 	}
 	out.Rules = rules.conditions(legs)
 	if len(legs) > 0 {

@@ -187,6 +187,8 @@ type ExportInput struct {
 	Advertisement v1alpha1.ServiceAdvertisementSpec
 	// Policies are this cluster's WANPolicies.
 	Policies []v1alpha1.WANPolicy
+	// Rules are what the owner says of requests; nil for nothing. Unlike the advertisement's they are never too large.
+	Rules *mcwanv1alpha1.ServiceExport
 }
 
 // FleetInput is what the objects that belong to no single service are made of.
