@@ -137,7 +137,7 @@ func (l *lister) Health() map[translate.HopKey]v1alpha1.HopState {
 	if verdicts := l.health(); verdicts != nil {
 		return verdicts
 	}
-	return foundVerdicts(l.Peers())
+	return snapshot.StatusHealth(l.Peers())
 }
 
 // found is obj filled in, nil when there is no object of that name.

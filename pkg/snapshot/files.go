@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -139,8 +140,22 @@ func (f *Files) PathShares(path translate.PathKey) translate.Shares {
 	return f.shares[shared{"ServiceEntry", translate.PathName(path)}]
 }
 
-// Health is empty: files say nothing about it.
-func (f *Files) Health() map[translate.HopKey]v1alpha1.HopState { return nil }
+// Health is what the Peers' status says, where the files hold it.
+func (f *Files) Health() map[translate.HopKey]v1alpha1.HopState { return StatusHealth(f.peers) }
+
+// StatusHealth is the verdict on hops that Peers' status says: what the controllers that wrote it acted on.
+func StatusHealth(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState {
+	out := map[translate.HopKey]v1alpha1.HopState{}
+	for _, p := range peers {
+		if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionHopsHealthy); c != nil && c.Reason == v1alpha1.ReasonProbeBroken {
+			continue
+		}
+		for _, h := range p.Status.Hops {
+			out[translate.HopKey{Cluster: p.Spec.ClusterID, Policy: h.Policy, Address: h.Address, Port: h.Port}] = h.State
+		}
+	}
+	return out
+}
 
 func key(namespace, name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: namespace, Name: name}

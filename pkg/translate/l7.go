@@ -69,11 +69,13 @@ type finding struct{ reason, message string }
 func compile(in ruleSet) *compiled {
 	c := &compiled{in: in}
 	for i, r := range in.rules {
-		c.add(fmt.Sprintf("rules[%d]", i), r)
+		c.add(ruleName(i), r)
 	}
 	slices.SortStableFunc(c.rules, func(a, b rule) int { return compareMatchers(a.match, b.match) })
 	return c
 }
+
+func ruleName(i int) string { return fmt.Sprintf("rules[%d]", i) }
 
 // add reads one rule: each of its matches has its own place in the order of precedence.
 func (c *compiled) add(name string, in mcwanv1alpha1.HTTPRule) {

@@ -60,6 +60,20 @@ func (r importRules) refusedByOwner() bool {
 	return owner != nil && owner.ConsumerRules == mcwanv1alpha1.ConsumerRulesRefused
 }
 
+// RefusedRules are those of the rules in force for an import that cannot be carried out as they are written, by index,
+// with the field and why.
+func RefusedRules(in LegInput) map[int]string {
+	c, out := rulesOf(in).inForce, map[int]string{}
+	for i := range c.in.rules {
+		for _, f := range c.refused {
+			if strings.HasPrefix(f.message, ruleName(i)+".") && out[i] == "" {
+				out[i] = f.message
+			}
+		}
+	}
+	return out
+}
+
 // RulesConditions are the conditions of a ServiceImport.mc-wan.l7mp.io that has no import here. They have no
 // lastTransitionTime.
 func RulesConditions(in LegInput) []metav1.Condition {

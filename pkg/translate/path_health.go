@@ -9,6 +9,15 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
+// Order are the hops of a path as its ServiceEntry has them: by the ranks that their health earns them, without the dead.
+func Order(in PathInput) []Hop {
+	var exporters []string
+	if !in.Key.TCP.IsZero() {
+		exporters = NextShares(in.Previous, in.Exporters).Clusters()
+	}
+	return inOrder(Rank(in.Key, in.Policies, in.Cards, exporters...), in.Health)
+}
+
 // inOrder gives the hops of a path, whose ranks are the nominal ones, the ranks that their health earns them, and leaves
 // out those that are dead. When all are dead, all stay as they are: trying is then better than refusing.
 //
