@@ -65,10 +65,10 @@ $(BIN)/kube-apiserver:
 	$(MAKE) sandbox-build
 
 .PHONY: e2e
-e2e: sandbox-build ## The story and its failures, on the sandbox
-	$(BIN)/mcwan-sandbox up --name e2e --clusters 2
+e2e: sandbox-build ## The story and its failures, on a sandbox of three clusters (KEEP=1 leaves it running)
+	$(BIN)/mcwan-sandbox up --name e2e --clusters 3
+	@trap '[ -n "$(KEEP)" ] || $(BIN)/mcwan-sandbox down --name e2e' EXIT; \
 	MCWAN_SANDBOX="$(BIN)/mcwan-sandbox --name e2e" go test -tags e2e -count=1 -timeout 40m -v ./tests/e2e/...
-	$(BIN)/mcwan-sandbox down --name e2e
 
 .PHONY: figures
 figures: ## Measure what docs/figures.md states, on the demo's sandbox

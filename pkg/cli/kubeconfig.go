@@ -5,6 +5,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,6 +75,9 @@ func (k kubeconfig) Contexts() ([]string, error) {
 }
 
 func (k kubeconfig) Open(context string) (Access, error) {
+	if err := k.known(context); err != nil {
+		return Access{}, err
+	}
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: context}
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(k.rules, overrides)
 	config, err := loader.ClientConfig()
@@ -95,6 +99,18 @@ func (k kubeconfig) Open(context string) (Access, error) {
 		return Access{}, fmt.Errorf("context %s: %w", orCurrent(context), err)
 	}
 	return Access{Client: c, Context: k.nameOf(context), Namespace: namespace}, nil
+}
+
+// known says which contexts there are when the one asked for is none of them.
+func (k kubeconfig) known(context string) error {
+	names, err := k.Contexts()
+	if err != nil || context == "" || slices.Contains(names, context) {
+		return err
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("context %q does not exist: the kubeconfig has none; set KUBECONFIG or --kubeconfig", context)
+	}
+	return fmt.Errorf("context %q does not exist; there are: %s", context, strings.Join(names, ", "))
 }
 
 // nameOf is the name of a context for messages.

@@ -32,7 +32,7 @@ func (s *Server) announce(w http.ResponseWriter, r *http.Request, peer v1alpha1.
 	}
 	known, err := s.opts.Cards.Card(r.Context(), peer.ClusterID)
 	if err != nil {
-		return s.upstream(err)
+		return s.upstream(r.Context(), err)
 	}
 	if known != nil && known.Spec.ClusterUID != card.ClusterUID && peer.ClusterUID == "" {
 		return faultf(http.StatusConflict, metav1.StatusReasonConflict, "%s knows %s by another clusterUID: the card is taken from the feed, not from an announcement", s.opts.ClusterID, peer.ClusterID)
@@ -41,7 +41,7 @@ func (s *Server) announce(w http.ResponseWriter, r *http.Request, peer v1alpha1.
 		return s.acknowledge(w, "a card of this generation or a higher one is in use already")
 	}
 	if err := s.opts.Cards.ApplyCard(r.Context(), CardCopy(card)); err != nil {
-		return s.upstream(err)
+		return s.upstream(r.Context(), err)
 	}
 	return s.acknowledge(w, "the card is in use")
 }

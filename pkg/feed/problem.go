@@ -63,8 +63,8 @@ func pending() problem {
 	return problem{v1alpha1.ReasonPending, "the peer's feed has not been read yet"}
 }
 
-// certificateFailed is what Envoy's TLS transport socket writes into the body of the 503 when the certificate of the
-// upstream is not one that was asked for (BoringSSL's reason code; source/common/tls in Envoy).
+// certificateFailed is what Envoy's TLS transport socket says when the certificate of the upstream is not one that was
+// asked for (BoringSSL's reason code; source/common/tls in Envoy). The EnvoyFilter feed-says-why puts it into the body.
 const certificateFailed = "CERTIFICATE_VERIFY_FAILED"
 
 // problemOf says what an answer other than 2xx and 410 means. The own egress gateway, the peer's ingress gateway and

@@ -132,11 +132,11 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, resource string, q
 	defer cancel()
 	data, err := s.request(resource, q).Do(ctx).Raw()
 	if err != nil {
-		return s.upstream(err)
+		return s.upstream(r.Context(), err)
 	}
 	page, err := stripPage(data)
 	if err != nil {
-		return s.upstream(err)
+		return s.upstream(r.Context(), err)
 	}
 	writeJSON(w, http.StatusOK, page)
 	return nil
@@ -152,7 +152,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, peer v1alpha1.Pee
 	defer leave()
 	body, err := s.request(resource, q).Stream(ctx)
 	if err != nil {
-		return s.upstream(err)
+		return s.upstream(r.Context(), err)
 	}
 	defer func() { _ = body.Close() }()
 	w.Header().Set("Content-Type", "application/json")
@@ -200,13 +200,15 @@ func (s *Server) writeBefore(w http.ResponseWriter) {
 
 // upstream says to a peer what went wrong between us and our API server. What the API server says of our own rights is
 // for our log: 401 and 403 would mean something else to the peer.
-func (s *Server) upstream(err error) *fault {
+func (s *Server) upstream(ctx context.Context, err error) *fault {
 	switch {
 	case apierrors.IsGone(err), apierrors.IsResourceExpired(err):
 		return faultf(http.StatusGone, metav1.StatusReasonExpired, "the resource version or continue token is too old; list anew")
 	case apierrors.IsBadRequest(err), apierrors.IsInvalid(err):
 		return faultf(http.StatusBadRequest, metav1.StatusReasonBadRequest, "the API server of %s cannot read the query parameters", s.opts.ClusterID)
 	}
-	s.opts.Log.Error(err, "The feed cannot read the own API server")
+	if ctx.Err() == nil { // else the caller has gone, and its request with it
+		s.opts.Log.Error(err, "The feed cannot reach the own API server")
+	}
 	return &fault{http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, fmt.Sprintf("the controller of %s cannot read its API server; see its log", s.opts.ClusterID), 1}
 }

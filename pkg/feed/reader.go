@@ -128,7 +128,7 @@ func (r *reader) carryOut(ctx context.Context) {
 		if !next.IsZero() {
 			timer.Reset(time.Until(next))
 		}
-		if !sleep(ctx, max(r.opts.Timing.Coalesce, planShare*took)) {
+		if !sleep(ctx, max(r.opts.Timing.Coalesce, min(planShare*took, planPause))) {
 			return
 		}
 	}
@@ -137,6 +137,10 @@ func (r *reader) carryOut(ctx context.Context) {
 // planShare bounds what planning for one peer costs, however often the peer changes what it publishes: one part in so
 // many of a CPU. A plan goes through all advertisements of the peer (10,000 of them take about 15 ms).
 const planShare = 10
+
+// planPause bounds the pause that follows from planShare: what planning took is wall time, which says little about a
+// CPU that others keep busy.
+const planPause = 250 * time.Millisecond
 
 // round makes one plan and executes it; when to do so again at the latest, how long planning took, and whether all
 // went well.

@@ -64,7 +64,7 @@ func waysToBreak() []broken {
 		{"turned away by the ingress", between(says(403, "text/plain", "RBAC: access denied")), v1alpha1.ReasonRefused, "mcwanctl card", nil},
 		{"no longer joined over there", func(w *world) { w.mu.Lock(); defer w.mu.Unlock(); clear(w.peers) }, v1alpha1.ReasonRefused, "mcwanctl card",
 			func(w *world) { w.mu.Lock(); defer w.mu.Unlock(); w.peers[identities(here).Egress] = peerSpec(here) }},
-		{"another identity answers", between(says(503, "text/plain", "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify SAN list:TLS_error_end")), v1alpha1.ReasonIdentityMismatch, "spec.identities.ingress", nil},
+		{"another identity answers", between(says(503, "text/plain", "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify cert failed: SAN matcher, certificate SANs are [spiffe://td-2/ns/mc-wan/sa/mcw-ingress]:TLS_error_end")), v1alpha1.ReasonIdentityMismatch, "spec.identities.ingress", nil},
 		{"no healthy upstream", between(says(503, "text/plain", "no healthy upstream")), v1alpha1.ReasonUnreachable, "check the SD-WAN", nil},
 		{"upstream timeout", between(says(504, "text/plain", "upstream request timeout")), v1alpha1.ReasonUnreachable, "check the SD-WAN", nil},
 		{"black hole", between(blackHole), v1alpha1.ReasonUnreachable, "check the SD-WAN", nil},

@@ -29,7 +29,7 @@ const (
 
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
 func envoyFilters() []Object {
-	return []Object{retryNextHop(), tcpConnectAttemptsFilter(), limitsAreOurs(), noBackendIsRetryable(), limitsAreKept()}
+	return []Object{retryNextHop(), tcpConnectAttemptsFilter(), limitsAreOurs(), noBackendIsRetryable(), limitsAreKept(), feedSaysWhy()}
 }
 
 // retryNextHop: istiod writes update_frequency 2, so that a retry reaches the third rank only on the fifth try; with 1
@@ -100,56 +100,22 @@ func noBackendIsRetryable() Object {
 	})
 }
 
-// limitHeaders are the headers of limits, each with the one of Envoy's router that it becomes.
-func limitHeaders() [][2]string {
-	return [][2]string{
-		{v1alpha1.HeaderTimeout, "x-envoy-upstream-rq-timeout-ms"},
-		{v1alpha1.HeaderTryTimeout, "x-envoy-upstream-rq-per-try-timeout-ms"},
-		{v1alpha1.HeaderRetries, "x-envoy-max-retries"},
-		{v1alpha1.HeaderRetryOn, "x-envoy-retry-on"},
-		{v1alpha1.HeaderRetryCodes, "x-envoy-retriable-status-codes"},
-	}
-}
-
-// limitsAreOurs removes what a client says of limits at the egress gateway: rules do.
-func limitsAreOurs() Object {
-	var mutations []*structpb.Value
-	for _, h := range limitHeaders() {
-		mutations = append(mutations, object(fields{"remove": text(h[0])}))
-	}
-	return envoyFilter("limits-are-ours", v1alpha1.GatewayEgress, onRequests(mutations))
-}
-
-// limitsAreKept turns what an egress gateway says of limits into the headers by which Envoy's router takes a timeout and
-// retries for one request. Those headers cannot cross the wire: a gateway removes them from what comes from outside. Only
-// admitted egress gateways get here.
-func limitsAreKept() Object {
-	var mutations []*structpb.Value
-	for _, h := range limitHeaders() {
-		mutations = append(mutations, object(fields{"append": object(fields{
-			"append_action": text("OVERWRITE_IF_EXISTS_OR_ADD"),
-			"header":        object(fields{"key": text(h[1]), "value": text("%REQ(" + h[0] + ")%")}),
-		})}), object(fields{"remove": text(h[0])}))
-	}
-	return envoyFilter("limits-are-kept", v1alpha1.GatewayIngress, onRequests(mutations))
-}
-
-// onRequests changes the headers of every request, before its route's own changes.
-func onRequests(requestMutations []*structpb.Value) *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch {
-	return &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
-		ApplyTo: networkingv1alpha3.EnvoyFilter_HTTP_FILTER,
-		Match:   networkFilter(filterHCM),
-		Patch: &networkingv1alpha3.EnvoyFilter_Patch{
-			Operation: networkingv1alpha3.EnvoyFilter_Patch_INSERT_FIRST,
-			Value: &structpb.Struct{Fields: fields{
-				"name": text(filterHeaderMutation),
-				"typed_config": object(fields{
-					"@type":     text(typeHeaderMutation),
-					"mutations": object(fields{"request_mutations": list(requestMutations...)}),
-				}),
-			}},
-		},
-	}
+// feedSaysWhy adds to the egress gateway's own answers on the feed's listener why the connection to the peer failed: Envoy
+// leaves it out of the body since it retries, and the controller tells by it a peer that presents another identity than the
+// pinned one from a peer that is away.
+func feedSaysWhy() Object {
+	match := networkFilter(filterHCM)
+	match.GetListener().PortNumber = uint32(v1alpha1.EgressFeedPort)
+	return envoyFilter("feed-says-why", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+		Match:   match,
+		Patch: merge(fields{"typed_config": object(fields{
+			"@type": text(typeHCM),
+			"local_reply_config": object(fields{"body_format": object(fields{
+				"text_format_source": object(fields{"inline_string": text("%LOCAL_REPLY_BODY%: %UPSTREAM_TRANSPORT_FAILURE_REASON%\n")}),
+			})}),
+		})}),
+	})
 }
 
 func envoyFilter(name, gateway string, patch *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch) Object {

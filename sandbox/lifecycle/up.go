@@ -88,6 +88,9 @@ func (m *Manager) Up(ctx context.Context, name string, want Want) (*Sandbox, err
 		return nil, err
 	}
 	s := m.assemble(record, set, groups)
+	if err := checkInotify(s.Clusters); err != nil {
+		return nil, err
+	}
 	if err := m.prepare(ctx, s); err != nil {
 		return nil, err
 	}

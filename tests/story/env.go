@@ -49,9 +49,11 @@ func (e *Env) Play(ctx context.Context, steps []Step) error {
 			e.Say("left out: these clusters do not run in the sandbox")
 			continue
 		}
+		start := time.Now()
 		if err := s.Run(ctx, e); err != nil {
 			return fmt.Errorf("step %q: %w", s.Name, err)
 		}
+		e.Say("(%s)", time.Since(start).Round(100*time.Millisecond))
 	}
 	return nil
 }

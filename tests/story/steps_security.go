@@ -23,6 +23,7 @@ func Security() []Step {
 		{Name: "ingress-identity", Title: "A workload that is no egress gateway calls the peer's port 31111", Run: knockAtIngress},
 		{Name: "feed-leg", Title: "A pod that is not the controller calls the feed leg", Run: knockAtFeed},
 		{Name: "foreign-gateway", Title: "Another namespace's Gateway tries to take over the egress gateway", Run: foreignGateway},
+		{Name: "pinned-identity", Title: "What answers at a peer's address has another identity than the pinned one", Run: otherIdentity},
 		{Name: "left-cluster", Title: "A cluster that is not joined is turned away, and comes back by its card", Run: leaveAndRejoin},
 	}
 }
@@ -155,6 +156,38 @@ func foreignGateway(ctx context.Context, e *Env) error {
 	return nil
 }
 
+// otherIdentity joins a cluster at the exporter's address whose card pins what does not answer there.
+func otherIdentity(ctx context.Context, e *Env) (err error) {
+	peer := &mcw.Peer{}
+	if err := e.Consumer.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: e.Exporter.Name}, peer); err != nil {
+		return err
+	}
+	const id = "impostor"
+	other := &mcw.Peer{TypeMeta: metav1.TypeMeta{APIVersion: mcw.GroupVersion().String(), Kind: "Peer"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: peer.Namespace, Name: id}, Spec: *peer.Spec.DeepCopy()}
+	other.Spec.ClusterID, other.Spec.ClusterUID = id, ""
+	other.Spec.Identities = mcw.Identities{
+		Egress:  "spiffe://" + id + "/ns/mc-wan/sa/mcw-egress",
+		Ingress: "spiffe://" + id + "/ns/mc-wan/sa/mcw-ingress",
+	}
+	if err := e.Consumer.Create(ctx, other); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Consumer.Delete(context.WithoutCancel(ctx), other)) }()
+	if err := e.waitFeedOf(ctx, id, mcw.ReasonIdentityMismatch); err != nil {
+		return err
+	}
+	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
+	if err != nil {
+		return err
+	}
+	if _, err := answered(ctx, c, PaymentURL); err != nil {
+		return err
+	}
+	e.Say("the Peer says %s; payment is answered as before", mcw.ReasonIdentityMismatch)
+	return nil
+}
+
 // leaveAndRejoin takes the consumer's Peer away from the exporter, sees it turned away, and applies its card again.
 func leaveAndRejoin(ctx context.Context, e *Env) error {
 	peer := &mcw.Peer{}
@@ -215,9 +248,13 @@ func (e *Env) turnedAway(ctx context.Context) error {
 
 // waitFeed waits for the reason of the consumer's FeedReady condition on the exporter's Peer.
 func (e *Env) waitFeed(ctx context.Context, reason string) error {
+	return e.waitFeedOf(ctx, e.Exporter.Name, reason)
+}
+
+func (e *Env) waitFeedOf(ctx context.Context, cluster, reason string) error {
 	return Eventually(ctx, 90*time.Second, "feed "+reason, func(ctx context.Context) error {
 		peer := &mcw.Peer{}
-		if err := e.Consumer.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: e.Exporter.Name}, peer); err != nil {
+		if err := e.Consumer.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: cluster}, peer); err != nil {
 			return err
 		}
 		cond := meta.FindStatusCondition(peer.Status.Conditions, mcw.ConditionFeedReady)

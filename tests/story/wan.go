@@ -68,6 +68,18 @@ func (w *WAN) Heal(ctx context.Context) error {
 	return err
 }
 
+// Stop turns the SD-WAN off, Start turns it on again with every tunnel as it was at start.
+func (w *WAN) Stop(ctx context.Context) error {
+	_, err := w.run(ctx, "stop")
+	return err
+}
+
+// Start turns the SD-WAN on; one that is on stays so.
+func (w *WAN) Start(ctx context.Context) error {
+	_, err := w.run(ctx, "start")
+	return err
+}
+
 // Counters reads what was forwarded so far.
 func (w *WAN) Counters(ctx context.Context) (Counters, error) {
 	out, err := w.run(ctx, "counters", "-o", "json")
