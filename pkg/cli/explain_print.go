@@ -30,7 +30,11 @@ func printAnswers(w io.Writer, answers []explain.Answer) error {
 
 func printAnswer(w io.Writer, a explain.Answer) error {
 	name, namespace, _ := strings.Cut(a.Service, "/")
-	request := fmt.Sprintf("%s http://%s:%d%s", a.Method, host(types.NamespacedName{Namespace: namespace, Name: name}), a.Port, a.Path)
+	at := fmt.Sprintf("%s:%d", host(types.NamespacedName{Namespace: namespace, Name: name}), a.Port)
+	request := fmt.Sprintf("%s http://%s%s", a.Method, at, a.Path)
+	if a.TCP {
+		request = "a connection to " + at
+	}
 	if h := headersText(a.Headers); h != "" {
 		request += " (" + h + ")"
 	}

@@ -36,6 +36,8 @@ const (
 // Answer is what becomes of a request.
 type Answer struct {
 	Question
+	// TCP says that the port's connections are routed, not its requests.
+	TCP     bool    `json:"tcp,omitempty"`
 	Verdict Verdict `json:"verdict"`
 	// Status is what the egress gateway, or the exporters' ingress gateways, answer themselves; 0 where the service answers.
 	Status int `json:"status,omitempty"`

@@ -66,6 +66,7 @@ func (e *explanation) add(r Route) {
 
 // connections answers for a TCP port: rules do not apply, and all exporters are on one path.
 func (e *explanation) connections() {
+	e.TCP = true
 	policy := translate.ResolvePolicy(e.in.Merged.WANPolicy, e.in.Policies)
 	if policy == "" {
 		e.answer(Failed, 0, "the exports name no WANPolicy and this cluster has no default: nothing listens")
