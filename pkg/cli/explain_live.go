@@ -57,7 +57,9 @@ func liveState(ctx context.Context, c Access) (*snapshot.Files, error) {
 	return snapshot.Read(snapshot.Options{ClusterID: own.Spec.ClusterID, DummyServices: true}, files...)
 }
 
-func inMCWAN() []client.ListOption { return []client.ListOption{client.InNamespace(v1alpha1.Namespace)} }
+func inMCWAN() []client.ListOption {
+	return []client.ListOption{client.InNamespace(v1alpha1.Namespace)}
+}
 
 func partial(group, version, kind string) client.ObjectList {
 	list := &metav1.PartialObjectMetadataList{}
