@@ -83,8 +83,8 @@ func (e *explanation) choosePort(number int32) error {
 // requests answers for a port whose requests are routed one by one.
 func (e *explanation) requests() {
 	rules, whose := e.rulesInForce()
-	hits, misses, any := choose(rules, e.port.Port, e.asked)
-	if !any {
+	hits, misses, forPort := choose(rules, e.port.Port, e.asked)
+	if !forPort {
 		e.byExport()
 		return
 	}
@@ -221,9 +221,9 @@ func (e *explanation) atIngress() {
 		if at < 0 || e.in.Exports[at].Rules == nil {
 			continue
 		}
-		hits, _, any := choose(e.in.Exports[at].Rules.HTTP.Rules, e.port.Port, e.asked)
+		hits, _, forPort := choose(e.in.Exports[at].Rules.HTTP.Rules, e.port.Port, e.asked)
 		switch {
-		case !any:
+		case !forPort:
 		case len(hits) == 0:
 			r.Ingress, denied = "denied (403)", denied+1
 		default:
