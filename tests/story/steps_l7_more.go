@@ -337,6 +337,12 @@ func proveStrict(ctx context.Context, e *Env) (err error) {
 	if report.Failed > 0 {
 		return fmt.Errorf("%d of %d GETs failed: %v %v", report.Failed, report.Requests, report.Codes, report.Errors)
 	}
+	for tunnel, n := range used {
+		// The feed crosses the default policy's tunnel, and keepalives all of them.
+		if tunnel != tunnelBackup && n >= used[tunnelBackup]/4 {
+			return fmt.Errorf("tunnel %s carried %d bytes; all requests belong on %s (%s)", tunnel, n, tunnelBackup, used)
+		}
+	}
 	return nil
 }
 
