@@ -56,7 +56,7 @@ type advertisementRule func(Rules, *v1alpha1.ServiceAdvertisementSpec) verdict
 func advertisementRules() []advertisementRule {
 	return []advertisementRule{
 		advertisedByPeer, advertisedForReader, advertisedName, advertisedNamespace, advertisedTimes, advertisedType,
-		advertisedPorts, advertisedAffinity, advertisedTraffic, advertisedExtras, advertisedPolicy,
+		advertisedPorts, advertisedAffinity, advertisedTraffic, advertisedExtras, advertisedPolicy, advertisedRules,
 	}
 }
 

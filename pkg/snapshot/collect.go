@@ -72,6 +72,7 @@ func AdvertiseInput(l Lister, key types.NamespacedName) advertise.Input {
 		Service:   l.Service(key.Namespace, key.Name),
 		Slices:    l.Slices(key.Namespace, key.Name),
 		Policies:  l.Policies(),
+		Rules:     l.OwnerRules(key.Namespace, key.Name),
 	}
 	if own := ownAdvertisement(l, key); own != nil {
 		in.Previous = &own.Spec
@@ -133,7 +134,7 @@ func ExportInput(l Lister, key types.NamespacedName) (translate.ExportInput, boo
 
 // ExportInputOf collects what the ingress side of an export is made of, given what is about to be advertised.
 func ExportInputOf(l Lister, spec v1alpha1.ServiceAdvertisementSpec) translate.ExportInput {
-	in := translate.ExportInput{Self: l.Self(), Advertisement: spec, Policies: l.Policies()}
+	in := translate.ExportInput{Self: l.Self(), Advertisement: spec, Policies: l.Policies(), Rules: l.OwnerRules(spec.Namespace, spec.Name)}
 	service := l.Service(spec.Namespace, spec.Name)
 	if service != nil && spec.Type == string(mcsv1beta1.Headless) {
 		in.Endpoints = mcs.NamedEndpoints(service, l.Slices(spec.Namespace, spec.Name))

@@ -15,10 +15,12 @@ import (
 const (
 	typeTCPProxy           = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 	typeHCM                = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+	typeHeaderMutation     = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 	typePreviousPriorities = "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
 
 	filterTCPProxy           = "envoy.filters.network.tcp_proxy"
 	filterHCM                = "envoy.filters.network.http_connection_manager"
+	filterHeaderMutation     = "envoy.filters.http.header_mutation"
 	retryPreviousPriorities  = "envoy.retry_priorities.previous_priorities"
 	tcpConnectAttempts       = 8
 	tcpConnectPause          = "0.025s"
@@ -31,7 +33,7 @@ const (
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
 func envoyFilters() []Object {
 	return []Object{
-		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), unacknowledged(), noBackendIsRetryable(),
+		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), unacknowledged(), limitsAreOurs(), noBackendIsRetryable(), limitsAreKept(),
 		longLived(v1alpha1.GatewayEgress), longLived(v1alpha1.GatewayIngress), feedSaysWhy(),
 	}
 }

@@ -54,7 +54,7 @@ func Export(in ExportInput) []Object {
 		for _, p := range e.ports() {
 			wire := e.wire(p.Port, w)
 			if isHTTP(p) {
-				routes = append(routes, e.httpRoute(wire, e.destination(p, w)))
+				routes = append(routes, e.httpRoute(wire, p, e.destination(p, w)))
 			} else {
 				tcp = append(tcp, wire)
 				routes = append(routes, e.tcpRoute(wire, e.destination(p, w)))
@@ -126,19 +126,35 @@ func (e export) destination(port mcsv1beta1.ServicePort, w way) *networkingv1alp
 	return d
 }
 
-// httpRoute gives the backend the authority of the local Service back. Nothing is retried here: the egress gateway does,
-// and tries that multiply help nobody.
-func (e export) httpRoute(wire WireKey, to *networkingv1alpha3.Destination) Object {
+// httpRoute is the way of one HTTP port. Where the owner has rules for it, what none of them matches is denied: a consumer
+// may choose tunnels for itself, but not what may be asked.
+func (e export) httpRoute(wire WireKey, port mcsv1beta1.ServicePort, to *networkingv1alpha3.Destination) Object {
+	vs := e.virtualService(wire, policyGateways(e.policies)...)
+	rules := ownerRules(e.in).forPort(port)
+	if len(rules) == 0 {
+		vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{toBackend(wire, to)}
+		return vs
+	}
+	for _, r := range rules {
+		vs.Spec.Http = append(vs.Spec.Http, ruleRoutes(wire, to, r)...)
+	}
+	vs.Spec.Http = append(vs.Spec.Http, &networkingv1alpha3.HTTPRoute{
+		Name: nameDenied, DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: forbidden},
+	})
+	return vs
+}
+
+// toBackend gives the backend the authority of the local Service back. Nothing is retried here unless a rule says so: the
+// egress gateway does, and tries that multiply help nobody.
+func toBackend(wire WireKey, to *networkingv1alpha3.Destination) *networkingv1alpha3.HTTPRoute {
 	headers := withoutMark()
 	headers.Request = &networkingv1alpha3.Headers_HeaderOperations{Set: map[string]string{v1alpha1.HeaderWANPort: portValue}}
-	vs := e.virtualService(wire, policyGateways(e.policies)...)
-	vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{{
+	return &networkingv1alpha3.HTTPRoute{
 		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: LocalHost(wire.Name, wire.Namespace)},
 		Route:   []*networkingv1alpha3.HTTPRouteDestination{{Destination: to}},
 		Retries: noRetries(),
 		Headers: headers,
-	}}
-	return vs
+	}
 }
 
 func noRetries() *networkingv1alpha3.HTTPRetry { return &networkingv1alpha3.HTTPRetry{Attempts: 0} }

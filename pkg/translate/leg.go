@@ -80,9 +80,9 @@ func Leg(in LegInput) LegResult {
 		return out
 	}
 	legs := legsOf(in, &out)
-	rules := compile(in)
+	rules := rulesOf(in)
 	for i := range legs {
-		legs[i].rules = rules.forPort(legs[i].port)
+		legs[i].rules = rules.inForce.forPort(legs[i].port.ServicePort)
 	}
 	out.Rules = rules.conditions(legs)
 	if len(legs) > 0 {

@@ -60,15 +60,20 @@ const (
 // Path is the ServiceEntry and the DestinationRule of a path: one Envoy cluster of the egress gateway. Both are always
 // there, even when no hop is known yet, so that no route points at nothing.
 func Path(in PathInput) []Object {
-	shares := Shares(nil)
-	if !in.Key.TCP.IsZero() {
-		shares = NextShares(in.Previous, in.Exporters)
-	}
-	ranks := slots(in.Key, in.Policies, in.Cards, groupsOfExporters(in, shares))
+	ranks, shares := layout(in)
 	return []Object{
 		pathServiceEntry(in, ranks, shares),
 		pathDestinationRule(in, ranks),
 	}
+}
+
+// layout are the ranks of a path, and the exporters' shares of a TCP leg's.
+func layout(in PathInput) ([]slot, Shares) {
+	shares := Shares(nil)
+	if !in.Key.TCP.IsZero() {
+		shares = NextShares(in.Previous, in.Exporters)
+	}
+	return slots(in.Key, in.Policies, in.Cards, groupsOfExporters(in, shares)), shares
 }
 
 func pathMeta(key PathKey) metav1.ObjectMeta {
@@ -108,7 +113,7 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 			Location:   networkingv1alpha3.ServiceEntry_MESH_INTERNAL,
 			Resolution: networkingv1alpha3.ServiceEntry_STATIC,
 			Ports:      []*networkingv1alpha3.ServicePort{{Name: name, Number: number, Protocol: protocol}},
-			Endpoints:  endpoints(in.inOrder(answering(hops(ranks, in.Cards), shares)), len(ranks), name, shares),
+			Endpoints:  endpoints(in.inUse(ranks, shares), len(ranks), name, shares),
 		},
 	}
 }

@@ -233,6 +233,8 @@ type ExportInput struct {
 	Policies []v1alpha1.WANPolicy
 	// Endpoints are the ready endpoints of a headless Service, by hostname.
 	Endpoints []mcs.NamedEndpoint
+	// Rules are what the owner says of requests; nil for nothing. Unlike the advertisement's they are never too large.
+	Rules *mcwanv1alpha1.ServiceExport
 }
 
 // FleetInput is what the objects that belong to no single service are made of.

@@ -5,7 +5,13 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
+
+// MaxRulesBytes bounds ServiceAdvertisementSpec.Rules as JSON: a feed is read as a whole, and one owner's rules must not
+// make it too large for everybody.
+const MaxRulesBytes = 16 << 10
 
 // ReaderVersion is the version of the advertisement's meaning that this code understands. An advertisement whose
 // MinReader is higher leaves the last good one in place and raises a condition on the Peer.
@@ -94,6 +100,13 @@ type ServiceAdvertisementSpec struct {
 	// policy.
 	// +optional
 	Failover *Failover `json:"failover,omitempty"`
+	// Rules are what the owner of the service says of requests to it; none for nothing. A reader that does not know them
+	// sends all requests over WANPolicy, and the exporter's ingress gateway denies what they deny.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Rules *mcwanv1alpha1.ServiceExportSpec `json:"rules,omitempty"`
 	// Draining says that the exporter is about to take its route away: choose it only where it is the only one.
 	// +optional
 	Draining bool `json:"draining,omitempty"`

@@ -94,3 +94,17 @@ const (
 	// HeaderForwardedHost carries the client's own Host to the backend.
 	HeaderForwardedHost = "x-forwarded-host"
 )
+
+// Headers by which an egress gateway tells the exporter's ingress gateway what a rule says of timeouts and retries. The
+// egress gateway removes what clients send under these names, the ingress gateway what it has understood.
+const (
+	// HeaderTimeout bounds the request at the ingress gateway, with all of its tries, in milliseconds.
+	HeaderTimeout = "x-mcw-timeout-ms"
+	// HeaderTryTimeout bounds each try, in milliseconds.
+	HeaderTryTimeout = "x-mcw-try-timeout-ms"
+	// HeaderRetries is how often the ingress gateway tries again.
+	HeaderRetries = "x-mcw-retries"
+	// HeaderRetryOn says upon what, in Envoy's words, and HeaderRetryCodes upon which status codes.
+	HeaderRetryOn    = "x-mcw-retry-on"
+	HeaderRetryCodes = "x-mcw-retry-codes"
+)

@@ -7,6 +7,7 @@
 package v1alpha1
 
 import (
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -554,6 +555,11 @@ func (in *ServiceAdvertisementSpec) DeepCopyInto(out *ServiceAdvertisementSpec) 
 	if in.Failover != nil {
 		in, out := &in.Failover, &out.Failover
 		*out = new(Failover)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.Rules != nil {
+		in, out := &in.Rules, &out.Rules
+		*out = new(mcwanv1alpha1.ServiceExportSpec)
 		(*in).DeepCopyInto(*out)
 	}
 	if in.DrainDeadline != nil {
