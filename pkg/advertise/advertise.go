@@ -12,6 +12,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
@@ -33,6 +34,8 @@ type Input struct {
 	Slices []discoveryv1.EndpointSlice
 	// Policies are the WANPolicies of the own cluster with their status.
 	Policies []v1alpha1.WANPolicy
+	// Rules are what the owner says of requests to the service; nil for nothing. Too large ones are not advertised.
+	Rules *mcwanv1alpha1.ServiceExport
 	// Previous is what is advertised now, if anything: ready counts stay on it while they are near it.
 	Previous *v1alpha1.ServiceAdvertisementSpec
 	// Draining says that this cluster is about to take the route away.
@@ -68,7 +71,8 @@ func Advertise(in Input) Result {
 	spec := advertisement(in)
 	named, carried := endpoints(in)
 	spec.Endpoints = named
-	policy := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies)
+	policy, failover := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies).
+		override(in.Export.Annotations[v1alpha1.AnnotationFailover], in.Policies)
 	out := Result{Policy: policy.name, Conditions: []metav1.Condition{
 		valid,
 		mcs.PortsCarried(servicePorts(in.Service.Spec.Ports), generation),
@@ -78,7 +82,7 @@ func Advertise(in Input) Result {
 		out.Conditions = append(out.Conditions, *carried)
 	}
 	if !policy.holdsBack {
-		spec.WANPolicy = policy.advertised
+		spec.WANPolicy, spec.Failover = policy.advertised, failover
 		out.Advertisement = &spec
 	}
 	return out
@@ -156,6 +160,9 @@ func advertisement(in Input) v1alpha1.ServiceAdvertisementSpec {
 	}
 	out.ExportedLabels, _ = mcs.ExportableLabels(in.Export.Spec.ExportedLabels)
 	out.ExportedAnnotations, _ = mcs.ExportableAnnotations(in.Export.Spec.ExportedAnnotations)
+	if in.Rules != nil && in.Rules.DeletionTimestamp == nil && mcs.RulesFit(&in.Rules.Spec) {
+		out.Rules = in.Rules.Spec.DeepCopy()
+	}
 	if in.Draining {
 		out.DrainDeadline = in.DrainDeadline.DeepCopy()
 	}

@@ -35,8 +35,12 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 	merged := snapshot.Merged(l, key)
 	here := merged.Exported() && namespaceStands(l.Namespace(key.Namespace))
 	hold := r.hold(l, key)
+	refused := snapshot.RefusedByHand(l, key)
 	if err := l.Err(); err != nil {
 		return reconcile.Result{}, err
+	}
+	for _, one := range refused {
+		r.notes.event(one.Advertisement, corev1.EventTypeWarning, one.Refusal.Reason, one.Refusal.Message)
 	}
 	if here && hold > 0 {
 		return reconcile.Result{RequeueAfter: hold}, nil
@@ -124,7 +128,7 @@ func (r *importReconciler) free(ctx context.Context, key types.NamespacedName) e
 	existing := l.Import(key.Namespace, key.Name)
 	if existing != nil && !isOurs(existing) {
 		return &apply.ForeignError{Ref: apply.Ref{
-			GroupVersionKind: mcsKind(mcsv1beta1.ServiceImportKindName), Namespace: key.Namespace, Name: key.Name,
+			GroupVersionKind: r.mcs.Kind(mcsv1beta1.ServiceImportKindName), Namespace: key.Namespace, Name: key.Name,
 		}}
 	}
 	return l.Err()
@@ -251,7 +255,7 @@ func (r *importReconciler) serve(ctx context.Context, key types.NamespacedName, 
 	for _, e := range leg.EndpointServices {
 		keep = append(keep, e.Service)
 	}
-	if err := r.prune(ctx, owner, importKinds(), keep); err != nil {
+	if err := r.prune(ctx, owner, r.importKinds(), keep); err != nil {
 		return err
 	}
 	return r.releasePaths(ctx, owner, leg.Paths)
@@ -310,7 +314,7 @@ func (r *importReconciler) reportRules(ctx context.Context, key types.Namespaced
 // withdraw takes an import away, what makes clients come first, and gives its ports back.
 func (r *importReconciler) withdraw(ctx context.Context, key types.NamespacedName) error {
 	owner := importOwner(key)
-	if err := r.prune(ctx, owner, importKinds(), nil); err != nil {
+	if err := r.prune(ctx, owner, r.importKinds(), nil); err != nil {
 		return err
 	}
 	if err := r.releasePaths(ctx, owner, nil); err != nil {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
@@ -55,7 +56,7 @@ type advertisementRule func(Rules, *v1alpha1.ServiceAdvertisementSpec) verdict
 func advertisementRules() []advertisementRule {
 	return []advertisementRule{
 		advertisedByPeer, advertisedForReader, advertisedName, advertisedNamespace, advertisedTimes, advertisedType,
-		advertisedPorts, advertisedAffinity, advertisedTraffic, advertisedExtras, advertisedPolicy,
+		advertisedPorts, advertisedAffinity, advertisedTraffic, advertisedExtras, advertisedPolicy, advertisedRules,
 	}
 }
 
@@ -293,6 +294,11 @@ func mapBytes(m map[string]string) (n int) {
 func advertisedPolicy(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	if adv.WANPolicy != "" && len(validation.IsDNS1123Label(adv.WANPolicy)) != 0 {
 		return refuse(v1alpha1.RefusedName, "wanPolicy %s must be a DNS label", quote(adv.WANPolicy))
+	}
+	if adv.Failover != nil {
+		if _, err := advertise.ParseFailover(advertise.FailoverText(adv.Failover)); err != nil || adv.Failover.Mode == "" {
+			return refuse(v1alpha1.RefusedBounds, "failover cannot be acted on: mode %s, %d policies", quote(string(adv.Failover.Mode)), len(adv.Failover.To))
+		}
 	}
 	return accept()
 }

@@ -135,7 +135,7 @@ func agreedPolicy(s ExportState, local metav1.Condition) metav1.Condition {
 		return local
 	}
 	return condition(v1alpha1.ConditionWANPolicy, metav1.ConditionFalse, string(c.Reason),
-		fmt.Sprintf("%s Name the same policy in all exports of the service.", c.Message), s.Generation)
+		fmt.Sprintf("%s Name the same policy and failover in all exports of the service.", c.Message), s.Generation)
 }
 
 // advertisedPorts are the ports of one export as a ServiceImport would list them.

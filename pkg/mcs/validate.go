@@ -3,6 +3,7 @@
 package mcs
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 // maxAffinitySeconds bounds sessionAffinityConfig.clientIP.timeoutSeconds as the API server does for Services.
@@ -172,4 +174,10 @@ func exportable(in map[string]string, valid func(key, value string) bool) (kept 
 
 func reserved(key string) bool {
 	return key == v1alpha1.LabelManagedBy || strings.HasPrefix(key, v1alpha1.GroupName+"/")
+}
+
+// RulesFit says whether an owner's rules fit into an advertisement.
+func RulesFit(rules *mcwanv1alpha1.ServiceExportSpec) bool {
+	out, err := json.Marshal(rules)
+	return err == nil && len(out) <= v1alpha1.MaxRulesBytes
 }

@@ -27,10 +27,7 @@ func EndpointPorts(table ports.Table, merged mcs.Merged, exports []v1alpha1.Serv
 			wanted = append(wanted, endpointKey(key, p.Port, e))
 		}
 	}
-	table = table.Retain(func(k ports.Key) bool {
-		mine := k.Namespace == key.Namespace && k.Name == key.Name && k.Endpoint != ""
-		return !mine || slices.Contains(wanted, k)
-	})
+	table = table.Retain(key.Namespace, key.Name, func(k ports.Key) bool { return k.Endpoint == "" || slices.Contains(wanted, k) })
 	for _, k := range wanted {
 		if len(table.Get(k)) > 0 || table.Free() > portsForImports {
 			// The only error is that nothing is left: the import says so.

@@ -26,7 +26,7 @@ import (
 // Client-side objects need the ClusterSetIP: it is that of the derived Service, or of the ServiceImport, in the files.
 // Without either they are left out, as they would be until the API server has given the address.
 func Render(f *Files) []translate.Object {
-	f = f.withOwnAdvertisements()
+	f = f.Advertised()
 	fleet := translate.Fleet(FleetInput(f))
 	out, paths := fleet.Objects, fleet.Paths
 	for _, k := range f.serviceNames() {
@@ -94,8 +94,8 @@ func (f *Files) serviceNames() []types.NamespacedName {
 	return out
 }
 
-// withOwnAdvertisements is f with the advertisements of its exports in place of its own ones. f is not changed.
-func (f *Files) withOwnAdvertisements() *Files {
+// Advertised is f with the advertisements of its exports in place of its own ones. f is not changed.
+func (f *Files) Advertised() *Files {
 	out := *f
 	out.services = maps.Clone(f.services)
 	out.advertisements = map[types.NamespacedName][]v1alpha1.ServiceAdvertisement{}

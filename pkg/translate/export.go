@@ -20,6 +20,9 @@ const (
 	// theirs is no such mark. The egress gateway takes it off the answer that is left when nobody has a backend.
 	headerRatelimited = "x-envoy-ratelimited"
 
+	// portValue is the listener's port: that of the WAN policy over which the request came.
+	portValue = "%DOWNSTREAM_LOCAL_PORT%"
+
 	// subsetLocal are this cluster's own endpoints of an exported service.
 	subsetLocal = "local"
 	// labelIstioCluster is on every endpoint that istiod reads, whichever cluster it reads it from.
@@ -51,7 +54,7 @@ func Export(in ExportInput) []Object {
 		for _, p := range e.ports() {
 			wire := e.wire(p.Port, w)
 			if isHTTP(p) {
-				routes = append(routes, e.httpRoute(wire, e.destination(wire.Port, w)))
+				routes = append(routes, e.httpRoute(wire, p, e.destination(wire.Port, w)))
 			} else {
 				tcp = append(tcp, wire)
 				routes = append(routes, e.tcpRoute(wire, e.destination(wire.Port, w)))
@@ -74,11 +77,15 @@ func (e export) ports() []mcsv1beta1.ServicePort {
 	var out []mcsv1beta1.ServicePort
 	for _, p := range e.in.Advertisement.Ports {
 		if mcs.Carried(p.Protocol) {
-			out = append(out, mcsv1beta1.ServicePort{Name: p.Name, Protocol: p.Protocol, AppProtocol: p.AppProtocol, Port: p.Port})
+			out = append(out, advertisedPort(p))
 		}
 	}
 	slices.SortFunc(out, func(a, b mcsv1beta1.ServicePort) int { return cmp.Compare(a.Port, b.Port) })
 	return out
+}
+
+func advertisedPort(p v1alpha1.AdvertisedPort) mcsv1beta1.ServicePort {
+	return mcsv1beta1.ServicePort{Name: p.Name, Protocol: p.Protocol, AppProtocol: p.AppProtocol, Port: p.Port}
 }
 
 // way is what a route leads to: one endpoint of a headless service, or, as the zero value, the service as a whole.
@@ -119,17 +126,35 @@ func (e export) destination(port int32, w way) *networkingv1alpha3.Destination {
 	return d
 }
 
-// httpRoute gives the backend the authority of the local Service back. Nothing is retried here: the egress gateway does,
-// and tries that multiply help nobody.
-func (e export) httpRoute(wire WireKey, to *networkingv1alpha3.Destination) Object {
+// httpRoute is the way of one HTTP port. Where the owner has rules for it, what none of them matches is denied: a consumer
+// may choose tunnels for itself, but not what may be asked.
+func (e export) httpRoute(wire WireKey, port mcsv1beta1.ServicePort, to *networkingv1alpha3.Destination) Object {
 	vs := e.virtualService(wire, policyGateways(e.policies)...)
-	vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{{
+	rules := ownerRules(e.in).forPort(port)
+	if len(rules) == 0 {
+		vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{toBackend(wire, to)}
+		return vs
+	}
+	for _, r := range rules {
+		vs.Spec.Http = append(vs.Spec.Http, ruleRoutes(wire, to, r)...)
+	}
+	vs.Spec.Http = append(vs.Spec.Http, &networkingv1alpha3.HTTPRoute{
+		Name: nameDenied, DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: forbidden},
+	})
+	return vs
+}
+
+// toBackend gives the backend the authority of the local Service back. Nothing is retried here unless a rule says so: the
+// egress gateway does, and tries that multiply help nobody.
+func toBackend(wire WireKey, to *networkingv1alpha3.Destination) *networkingv1alpha3.HTTPRoute {
+	headers := withoutMark()
+	headers.Request = &networkingv1alpha3.Headers_HeaderOperations{Set: map[string]string{v1alpha1.HeaderWANPort: portValue}}
+	return &networkingv1alpha3.HTTPRoute{
 		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: LocalHost(wire.Name, wire.Namespace)},
 		Route:   []*networkingv1alpha3.HTTPRouteDestination{{Destination: to}},
 		Retries: noRetries(),
-		Headers: withoutMark(),
-	}}
-	return vs
+		Headers: headers,
+	}
 }
 
 func noRetries() *networkingv1alpha3.HTTPRetry { return &networkingv1alpha3.HTTPRetry{Attempts: 0} }

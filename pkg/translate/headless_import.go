@@ -59,8 +59,8 @@ func EndpointPorts(merged mcs.Merged, endpoint EndpointKey) []mcs.MergedPort {
 // addHeadless adds what a headless import needs: every endpoint has an address and legs of its own, which lead to that
 // endpoint and no other, over every tunnel to its cluster.
 func addHeadless(in LegInput, out *LegResult) {
-	rules := compile(in)
-	endpoints := headlessEndpoints(in, rules, out)
+	rules := rulesOf(in)
+	endpoints := headlessEndpoints(in, rules.inForce, out)
 	var all []leg
 	for _, e := range endpoints {
 		all = append(all, e.legs...)
@@ -108,7 +108,7 @@ func headlessEndpoints(in LegInput, rules *compiled, out *LegResult) []endpoint 
 			}
 			e.legs = append(e.legs, leg{
 				namespace: in.Namespace, name: in.Name, port: p, listeners: listeners, policy: out.Policy,
-				shares: Shares{key.Cluster: whole}, rules: rules.forPort(p), endpoint: key,
+				shares: Shares{key.Cluster: whole}, rules: rules.forPort(p.ServicePort), endpoint: key,
 			})
 		}
 		if len(e.legs) > 0 {

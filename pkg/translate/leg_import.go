@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -49,7 +50,10 @@ func serviceImport(in LegInput) *mcsv1beta1.ServiceImport {
 	m.Labels = exported
 	m.Annotations = maps.Clone(in.Merged.Annotations)
 	si := &mcsv1beta1.ServiceImport{
-		TypeMeta:   metav1.TypeMeta{APIVersion: mcsv1beta1.GroupVersion.String(), Kind: mcsv1beta1.ServiceImportKindName},
+		TypeMeta: metav1.TypeMeta{
+			APIVersion: mcsv1beta1.GroupName + "/" + cmp.Or(in.Self.MCSVersion, mcsv1beta1.GroupVersion.Version),
+			Kind:       mcsv1beta1.ServiceImportKindName,
+		},
 		ObjectMeta: m,
 		Spec: mcsv1beta1.ServiceImportSpec{
 			Type:                  in.Merged.Type,

@@ -63,6 +63,15 @@ func AdvertisementName(source, namespace, name string) string {
 	return "adv-" + hash(source, namespace, name)
 }
 
+// HandWrittenAdvertisementName names an advertisement that an operator wrote. It is another one than that of the copy which
+// the feed would write, so that joining the cluster later finds nothing in its way.
+func HandWrittenAdvertisementName(source, namespace, name string) string {
+	return "manual-" + hash(source, namespace, name)
+}
+
+// HandWrittenCardName names the card of a cluster that an operator wrote.
+func HandWrittenCardName(cluster string) string { return bounded("manual", cluster) }
+
 // DerivedServiceName names the Service in mc-wan whose ClusterIP is the ClusterSetIP of namespace/name.
 func DerivedServiceName(namespace, name string) string {
 	return "derived-" + hash(namespace, name)
@@ -113,14 +122,20 @@ func DummyServiceName(namespace, name, policy string) string {
 
 // PathName names the ServiceEntry and the DestinationRule of a path, and is the value of the label mcw.l7mp.io/path.
 func PathName(key PathKey) string {
-	if key.TCP.IsZero() {
-		return hashed("path", key.Policy, key.Exporter, key.Backup)
+	prefix, parts := "path", []string{key.Policy, key.Exporter, key.Backup}
+	if !key.TCP.IsZero() {
+		prefix, parts = "path-tcp", []string{key.TCP.Name, key.TCP.Namespace, strconv.Itoa(int(key.TCP.Port)), key.Policy}
 	}
-	parts := []string{key.TCP.Name, key.TCP.Namespace, strconv.Itoa(int(key.TCP.Port)), key.Policy}
 	if e := key.TCP.Endpoint; !e.IsZero() {
 		parts = append(parts, e.Hostname, e.Cluster)
 	}
-	return hashed("path-tcp", parts...)
+	if key.Failover == "" {
+		return hashed(prefix, parts...)
+	}
+	// The order of tunnels is part of the hash alone: it may be long, and names no DNS name may have.
+	readable := strings.TrimSuffix(hashed(prefix, parts...), hash(parts...))
+	mode, _, _ := strings.Cut(strings.ToLower(key.Failover), ":")
+	return cut(readable+mode, maxName-hashLen-1) + "-" + hash(append(parts, key.Failover)...)
 }
 
 // PathHost is the host of a path's ServiceEntry.

@@ -51,6 +51,9 @@ func protocolOf(port mcsv1beta1.ServicePort) string {
 	return protocolTCP
 }
 
+// IsHTTP says whether requests of the port are routed one by one; if not, its connections are.
+func IsHTTP(port mcsv1beta1.ServicePort) bool { return isHTTP(port) }
+
 // isHTTP says whether requests of the port are routed one by one.
 func isHTTP(port mcsv1beta1.ServicePort) bool { return protocolOf(port) != protocolTCP }
 

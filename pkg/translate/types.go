@@ -36,6 +36,8 @@ type Cluster struct {
 	FilterRemote bool
 	// ServiceCIDRs are the ranges of this cluster's ClusterIPs, where known. No peer may have its gateways there.
 	ServiceCIDRs []string
+	// MCSVersion is the version of the Multi-Cluster Services API that its API server serves; empty stands for v1beta1.
+	MCSVersion string
 	// DummyServices says that imports have a dummy Service per WAN policy that an exporter offers, unless the import's
 	// rules say otherwise.
 	DummyServices bool
@@ -94,6 +96,8 @@ type PathKey struct {
 	Backup string
 	// TCP is the service port of a TCP leg's own path; zero on the paths that HTTP legs share.
 	TCP WireKey
+	// Failover, if not empty, holds in place of the policy's own: advertise.FailoverText of what the exports say.
+	Failover string
 }
 
 // HopKey names a hop: one gateway address of a cluster on one policy's port.
@@ -121,10 +125,15 @@ type PathInput struct {
 	Policies []v1alpha1.WANPolicy
 	// Cards are the cards of this cluster and its peers as EffectiveCard returns them.
 	Cards []v1alpha1.ClusterAdvertisementSpec
-	// Exporters are the exporters of Key.TCP; unused on shared paths.
+	// Exporters are the exporters of Key.TCP; unused on shared paths, as what follows up to Previous.
 	Exporters []Exporter
+	// TrafficDistribution and SessionAffinity are those of the merged service.
+	TrafficDistribution *string
+	SessionAffinity     corev1.ServiceAffinity
 	// Previous are the shares in use on Key.TCP's path, see NextShares; nil when there are none yet.
 	Previous Shares
+	// Peers say which hops are drained.
+	Peers []v1alpha1.Peer
 	// Health is the verdict on hops; a hop that is not in it is Unknown, which is as good as healthy.
 	Health map[HopKey]v1alpha1.HopState
 }
@@ -226,6 +235,8 @@ type ExportInput struct {
 	Policies []v1alpha1.WANPolicy
 	// Endpoints are the ready endpoints of a headless Service, by hostname.
 	Endpoints []mcs.NamedEndpoint
+	// Rules are what the owner says of requests; nil for nothing. Unlike the advertisement's they are never too large.
+	Rules *mcwanv1alpha1.ServiceExport
 }
 
 // FleetInput is what the objects that belong to no single service are made of.

@@ -5,7 +5,13 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
+
+// MaxRulesBytes bounds ServiceAdvertisementSpec.Rules as JSON: a feed is read as a whole, and one owner's rules must not
+// make it too large for everybody.
+const MaxRulesBytes = 16 << 10
 
 // ReaderVersion is the version of the advertisement's meaning that this code understands. An advertisement whose
 // MinReader is higher leaves the last good one in place and raises a condition on the Peer.
@@ -23,6 +29,7 @@ const ReaderVersion int32 = 1
 // +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.wanPolicy`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.spec.ports[*].readyBackends`
 // +kubebuilder:printcolumn:name="Draining",type=boolean,JSONPath=`.spec.draining`,priority=1
+// +kubebuilder:printcolumn:name="By hand",type=string,JSONPath=`.metadata.labels.mcw\.l7mp\.io/manual`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ServiceAdvertisement struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -89,6 +96,17 @@ type ServiceAdvertisementSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	WANPolicy string `json:"wanPolicy,omitempty"`
+	// Failover says where the traffic goes when the tunnel fails, in place of the failover of the importing cluster's
+	// policy.
+	// +optional
+	Failover *Failover `json:"failover,omitempty"`
+	// Rules are what the owner of the service says of requests to it; none for nothing. A reader that does not know them
+	// sends all requests over WANPolicy, and the exporter's ingress gateway denies what they deny.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Rules *mcwanv1alpha1.ServiceExportSpec `json:"rules,omitempty"`
 	// Draining says that the exporter is about to take its route away: choose it only where it is the only one.
 	// +optional
 	Draining bool `json:"draining,omitempty"`

@@ -15,6 +15,15 @@ const (
 	// ConditionHopsHealthy on a Peer is False while a hop is dead or degraded, Unknown while none has been measured or
 	// the measurements cannot be true.
 	ConditionHopsHealthy = "HopsHealthy"
+	// ConditionReachable on a Peer is False when neither its feed nor any hop has answered for so long that its exports
+	// are treated as draining.
+	ConditionReachable = "Reachable"
+)
+
+// Reasons of Reachable.
+const (
+	ReasonReachable = "Reachable"
+	ReasonWithdrawn = "Withdrawn"
 )
 
 // Own condition types on MCS kinds, for what KEP-1645 has no word for.
@@ -120,6 +129,7 @@ const (
 	ReasonNoDefaultPolicy     = "NoDefaultPolicy"
 	ReasonPolicyNotReady      = "PolicyNotReady"
 	ReasonPolicyConflict      = "PolicyConflict"
+	ReasonInvalidFailover     = "InvalidFailover"
 	ReasonOutOfPorts          = "OutOfPorts"
 	// ReasonTooManyPorts is Valid=False of an export whose Service has more ports than an advertisement has room for.
 	ReasonTooManyPorts = "TooManyPorts"
