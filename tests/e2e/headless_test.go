@@ -148,6 +148,7 @@ func object(apiVersion, kind, ns, name string) *unstructured.Unstructured {
 // their addresses.
 func (r *ring) names(want ...string) map[string]string {
 	r.t.Helper()
+	slices.Sort(want)
 	var got map[string]string
 	r.eventually(2*time.Minute, "the members of ring", func(ctx context.Context) error {
 		got = map[string]string{}
