@@ -62,6 +62,7 @@ type route struct {
 	request, response *gatewayv1.HTTPHeaderFilter
 	rewrite           *networkingv1alpha3.RegexRewrite
 	mirrors           []policyMirror
+	limits            limits
 }
 
 // policyMirror is the policy by which copies go to the service, and how many of them, in percent.
@@ -206,7 +207,7 @@ func (l leg) httpRoute(r route, matches []*networkingv1alpha3.HTTPMatchRequest, 
 	out := &networkingv1alpha3.HTTPRoute{
 		Name:    r.name,
 		Match:   matches,
-		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: WireName(l.port.Port, l.name, l.namespace), UriRegexRewrite: r.rewrite},
+		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: WireName(l.wire()), UriRegexRewrite: r.rewrite},
 		Retries: &networkingv1alpha3.HTTPRetry{
 			Attempts:              attempts,
 			RetryOn:               retryOn,
@@ -224,6 +225,7 @@ func (l leg) httpRoute(r route, matches []*networkingv1alpha3.HTTPMatchRequest, 
 		Remove: []string{v1alpha1.HeaderPeer, v1alpha1.HeaderSource},
 		Set:    map[string]string{v1alpha1.HeaderSource: sourceValue, v1alpha1.HeaderForwardedHost: hostValue},
 	}, r.request)
+	r.limits.tell(out.Headers.Request.Set, retryOn == retryIdempotent)
 	for _, m := range r.mirrors {
 		out.Mirrors = append(out.Mirrors, &networkingv1alpha3.HTTPMirrorPolicy{
 			Destination: destination(PathHost(l.mirrorPath(m.policy)), pathPort),

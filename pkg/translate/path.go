@@ -41,7 +41,7 @@ func groupsOfExporters(in PathInput, shares Shares) groups {
 // a lost cluster moves to another. On a TCP leg's path a rank is a tunnel and holds all exporters of a group, who share it
 // by weight.
 func slots(key PathKey, policies []v1alpha1.WANPolicy, cards []v1alpha1.ClusterAdvertisementSpec, tcp groups) []slot {
-	order := tunnels(key.Policy, policies)
+	order := tunnels(key, policies)
 	var out []slot
 	if key.TCP.IsZero() {
 		out = sharedSlots(order, unique([]string{key.Exporter, key.Backup}), cards)

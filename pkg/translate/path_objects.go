@@ -24,18 +24,19 @@ const (
 	tcpPortName = "tls"
 
 	// sharedLocalOriginFailures is how many connections in a row must fail, or requests be reset, until a hop of a shared
-	// path is left out. Measured: with 2 no idempotent request fails when a tunnel dies. More would protect a path
-	// better from one backend that resets its connections, and needs something else that finds dead tunnels.
-	sharedLocalOriginFailures = 2
+	// path is left out. One backend that resets its connections must not reach it soon, and a dead tunnel does: all
+	// requests on a connection end with it. Where requests are too few for that, retries go on and the prober is quicker.
+	sharedLocalOriginFailures = 5
 	// tcpLocalOriginFailures: a TCP connection is not retried on another one's knowledge, so the first failure counts.
 	tcpLocalOriginFailures = 1
 	// sweep is how often Envoy looks for hops whose time out is over; timeOut is that time, growing with each repetition.
 	sweep   = time.Second
 	timeOut = 5 * time.Second
 
-	// minConnectTimeout and roundTripsOfConnect bound TCP and TLS handshake together: two round trips, three with TLS 1.2.
-	minConnectTimeout   = time.Second
-	roundTripsOfConnect = 3
+	// minConnectTimeout and roundTripsOfConnect bound TCP and TLS 1.3 handshake together: a round trip each. Waiting up to a
+	// second longer would help nobody whose first packet was lost: it is not sent again before (RFC 6298, section 2).
+	minConnectTimeout   = 600 * time.Millisecond
+	roundTripsOfConnect = 2
 	// keepaliveInterval is the pause between HTTP/2 pings and minKeepaliveTimeout the least time that an answer may take:
 	// together the time until a black hole is found on a connection that is in use.
 	keepaliveInterval   = 500 * time.Millisecond
@@ -59,15 +60,20 @@ const (
 // Path is the ServiceEntry and the DestinationRule of a path: one Envoy cluster of the egress gateway. Both are always
 // there, even when no hop is known yet, so that no route points at nothing.
 func Path(in PathInput) []Object {
-	shares := Shares(nil)
-	if !in.Key.TCP.IsZero() {
-		shares = NextShares(in.Previous, in.Exporters)
-	}
-	ranks := slots(in.Key, in.Policies, in.Cards, groupsOfExporters(in, shares))
+	ranks, shares := layout(in)
 	return []Object{
 		pathServiceEntry(in, ranks, shares),
 		pathDestinationRule(in, ranks),
 	}
+}
+
+// layout are the ranks of a path, and the exporters' shares of a TCP leg's.
+func layout(in PathInput) ([]slot, Shares) {
+	shares := Shares(nil)
+	if !in.Key.TCP.IsZero() {
+		shares = NextShares(in.Previous, in.Exporters)
+	}
+	return slots(in.Key, in.Policies, in.Cards, groupsOfExporters(in, shares)), shares
 }
 
 func pathMeta(key PathKey) metav1.ObjectMeta {
@@ -107,7 +113,7 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 			Location:   networkingv1alpha3.ServiceEntry_MESH_INTERNAL,
 			Resolution: networkingv1alpha3.ServiceEntry_STATIC,
 			Ports:      []*networkingv1alpha3.ServicePort{{Name: name, Number: number, Protocol: protocol}},
-			Endpoints:  endpoints(inOrder(answering(hops(ranks, in.Cards), shares), in.Health), len(ranks), name, shares),
+			Endpoints:  endpoints(in.inUse(ranks, shares), len(ranks), name, shares),
 		},
 	}
 }
@@ -172,7 +178,7 @@ func failoverPriority(n int) []string {
 func pathDestinationRule(in PathInput, ranks []slot) *networkingv1.DestinationRule {
 	failures, sni := uint32(sharedLocalOriginFailures), SharedSNI
 	if !in.Key.TCP.IsZero() {
-		failures, sni = tcpLocalOriginFailures, WireName(in.Key.TCP.Port, in.Key.TCP.Name, in.Key.TCP.Namespace)
+		failures, sni = tcpLocalOriginFailures, WireName(in.Key.TCP)
 	}
 	return &networkingv1.DestinationRule{
 		TypeMeta:   typeNetworking("DestinationRule"),

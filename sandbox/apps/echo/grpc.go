@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/l7mp/mc-wan/sandbox/apps/wire"
@@ -25,7 +26,16 @@ func newGRPC(id identity) *grpc.Server {
 	return s
 }
 
-func (e grpcEcho) Say(_ context.Context, in *wire.Text) (*wire.Text, error) {
+func (e grpcEcho) Say(ctx context.Context, in *wire.Text) (*wire.Text, error) {
+	if port := metadata.ValueFromIncomingContext(ctx, wire.ArrivedHeader); len(port) > 0 {
+		if err := grpc.SetHeader(ctx, metadata.Pairs(wire.ArrivedHeader, port[0])); err != nil {
+			return nil, err
+		}
+	}
+	return e.greet(in)
+}
+
+func (e grpcEcho) greet(in *wire.Text) (*wire.Text, error) {
 	out, err := json.Marshal(wire.Greeting{Pod: e.id.Pod, Cluster: e.id.Cluster, Text: in.Value})
 	if err != nil {
 		return nil, err
@@ -42,7 +52,7 @@ func (e grpcEcho) Chat(stream grpc.BidiStreamingServer[wire.Text, wire.Text]) er
 		if err != nil {
 			return err
 		}
-		out, err := e.Say(stream.Context(), in)
+		out, err := e.greet(in)
 		if err != nil {
 			return err
 		}

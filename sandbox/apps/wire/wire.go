@@ -15,6 +15,10 @@ import (
 // TLS on the way.
 const CertificateName = "mcwan-echo"
 
+// ArrivedHeader is what mc-wan's ingress gateway tells a backend: the WAN policy port on which a request came. The gRPC
+// service answers it as a header.
+const ArrivedHeader = "x-mcw-wan-port"
+
 // Greeting says who answers: the first WebSocket message, and the text of every gRPC answer with the client's in it.
 type Greeting struct {
 	Pod     string `json:"pod"`
@@ -67,9 +71,9 @@ func chat() grpc.StreamDesc {
 }
 
 // Say calls the service once.
-func Say(ctx context.Context, c grpc.ClientConnInterface, text string) (string, error) {
+func Say(ctx context.Context, c grpc.ClientConnInterface, text string, opts ...grpc.CallOption) (string, error) {
 	out := &Text{}
-	if err := c.Invoke(ctx, methodSay, wrapperspb.String(text), out); err != nil {
+	if err := c.Invoke(ctx, methodSay, wrapperspb.String(text), out, opts...); err != nil {
 		return "", err
 	}
 	return out.Value, nil
