@@ -5,11 +5,11 @@ package snapshot
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -63,7 +63,8 @@ func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisement
 			continue
 		}
 		peer, joined := peers[id]
-		if id == self.ID || (joined && MayImport(peer.Spec.Namespaces, key.Namespace)) {
+		own := id == self.ID && MayImport(nil, key.Namespace)
+		if own || (joined && MayImport(peer.Spec.Namespaces, key.Namespace)) {
 			out = append(out, *a.Spec.DeepCopy())
 		}
 	}
@@ -74,7 +75,7 @@ func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisement
 // MayImport says whether a peer with the given spec.namespaces may import into a namespace. Namespaces that run the
 // cluster, the mesh or us are closed to all. A list that was never set allows the rest, like the CRD's default.
 func MayImport(allowed []string, namespace string) bool {
-	if strings.HasPrefix(namespace, "kube-") || namespace == "istio-system" || namespace == v1alpha1.Namespace {
+	if mcs.ProtectedNamespace(namespace) {
 		return false
 	}
 	return allowed == nil || slices.Contains(allowed, "*") || slices.Contains(allowed, namespace)

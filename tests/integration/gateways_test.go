@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ const (
 	turnedAway fault = "turned away"
 	// otherIdentity: what answers there is not the pinned identity.
 	otherIdentity fault = "other identity"
+	// halfway: every answer ends in the middle.
+	halfway fault = "halfway"
 	// garbled: something answers, but not in our language.
 	garbled fault = "garbled"
 )
@@ -34,15 +37,28 @@ type gateways struct {
 	feeds   map[string]string
 	callers map[string]string
 	faults  map[[2]string]fault
-	open    map[*passage]bool
-	calls   map[[2]string]int
+	// liars change what a peer answers, lists and single objects but not watches; nil leaves it as it is.
+	liars map[[2]string]liar
+	open  map[*passage]bool
+	calls map[[2]string]int
 }
 
 func newGateways() *gateways {
 	return &gateways{
-		feeds: map[string]string{}, callers: map[string]string{}, faults: map[[2]string]fault{},
+		feeds: map[string]string{}, callers: map[string]string{}, faults: map[[2]string]fault{}, liars: map[[2]string]liar{},
 		open: map[*passage]bool{}, calls: map[[2]string]int{},
 	}
+}
+
+// liar makes another answer out of the answer to a request.
+type liar func(path string, answer []byte) []byte
+
+// lie has answers on the way from one cluster to another changed, or left alone again.
+func (g *gateways) lie(from, to string, l liar) {
+	g.mu.Lock()
+	g.liars[[2]string{from, to}] = l
+	g.mu.Unlock()
+	g.set(from, to, works) // calls under way end
 }
 
 // passage is a call under way.
@@ -98,7 +114,7 @@ func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	p := &passage{way: [2]string{from, to}, cancel: cancel}
 	g.mu.Lock()
-	f, feed, caller := g.faults[p.way], g.feeds[to], g.callers[from]
+	f, feed, caller, liar := g.faults[p.way], g.feeds[to], g.callers[from], g.liars[p.way]
 	g.open[p] = true
 	g.calls[p.way]++
 	g.mu.Unlock()
@@ -109,8 +125,15 @@ func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
 		g.mu.Unlock()
 	}
 	switch {
-	case f == works && feed != "":
-		return g.forward(r.Clone(ctx), feed, "/"+path, caller, end)
+	case (f == works || f == halfway) && feed != "":
+		if f == halfway {
+			liar = func(_ string, answer []byte) []byte { return answer[:len(answer)/2] }
+		}
+		resp, err := g.forward(r.Clone(ctx), feed, "/"+path, caller, end)
+		if err == nil && liar != nil && r.Method == http.MethodGet && r.URL.Query().Get("watch") == "" {
+			return tell(resp, path, liar)
+		}
+		return resp, err
 	case f == works:
 		end()
 		return answer(r, http.StatusNotFound, "no route"), nil
@@ -130,6 +153,19 @@ func (g *gateways) forward(r *http.Request, feed, path, caller string, end func(
 		return answer(r, http.StatusServiceUnavailable, fmt.Sprintf("upstream connect error: %v", err)), nil
 	}
 	resp.Body = &body{ReadCloser: resp.Body, end: end}
+	return resp, nil
+}
+
+// tell is a response as a liar has it.
+func tell(resp *http.Response, path string, l liar) (*http.Response, error) {
+	raw, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	raw = l(path, raw)
+	resp.Header.Del("Content-Length")
+	resp.ContentLength, resp.Body = int64(len(raw)), io.NopCloser(bytes.NewReader(raw))
 	return resp, nil
 }
 
