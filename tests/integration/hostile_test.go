@@ -170,12 +170,15 @@ func TestHostilePeer(t *testing.T) {
 			return append(items, copyItem(t, items[0], "huge", map[string]any{"exportedAnnotations": map[string]any{"a": strings.Repeat("x", 32<<20)}}))
 		},
 	} {
+		var told []byte
 		f.gateways.lie(one.id, two.id, func(path string, raw []byte) []byte {
-			answer := parseList(t, raw)
-			if items := answer.items(); strings.HasSuffix(path, "/serviceadvertisements") && len(items) > 0 {
-				return answer.with(t, much(items))
+			if !strings.HasSuffix(path, "/serviceadvertisements") {
+				return raw
 			}
-			return raw
+			if answer := parseList(t, raw); told == nil {
+				told = answer.with(t, much(answer.items()))
+			}
+			return told
 		})
 		one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonUnreadable)
 		t.Log(what)
@@ -183,7 +186,7 @@ func TestHostilePeer(t *testing.T) {
 	}
 	three.service("late", 1)
 	three.export("late", "")
-	one.imported("late", three.id)
+	one.eventually(2*soon, "what is new of others comes", func() error { return one.isImported(&mcsv1beta1.ServiceImport{}, "late", three.id) })
 
 	f.gateways.lie(one.id, two.id, nil)
 	one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
