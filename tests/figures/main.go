@@ -46,6 +46,11 @@ func run(ctx context.Context) error {
 	if err := env.Play(ctx, story.Basic()[:2]); err != nil {
 		return err
 	}
+	for _, c := range env.Clusters() {
+		if err := usage(ctx, c, os.Stdout); err != nil {
+			return err
+		}
+	}
 	imported, answered, err := exports(ctx, env, *runs)
 	if err != nil {
 		return err

@@ -57,6 +57,19 @@ func Connect(kubeconfig, kubeContext string) (*Cluster, error) {
 	return &Cluster{Name: kubeContext, Client: c, config: config}, nil
 }
 
+// Raw reads a path of the API server.
+func (c *Cluster) Raw(ctx context.Context, path string) ([]byte, error) {
+	clients, err := kubernetes.NewForConfig(c.config)
+	if err != nil {
+		return nil, fmt.Errorf("context %s: %w", c.Name, err)
+	}
+	out, err := clients.CoreV1().RESTClient().Get().AbsPath(path).DoRaw(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s of %s: %w", path, c.Name, err)
+	}
+	return out, nil
+}
+
 // ApplyFile applies every object of a YAML file, as `kubectl apply --server-side -f` would.
 func (c *Cluster) ApplyFile(ctx context.Context, path string) error {
 	objects, err := readObjects(path)
