@@ -110,7 +110,7 @@ func (f *Files) manifest(b *testing.B, asJSON bool) []byte {
 
 // BenchmarkRenderFiles is what `mcwanctl render` does: from bytes to bytes.
 func BenchmarkRenderFiles(b *testing.B) {
-	for _, size := range []struct{ clusters, exports int }{{10, 100}, {100, 1000}} {
+	for _, size := range []struct{ clusters, exports int }{{10, 100}, {30, 300}, {100, 1000}} {
 		for _, form := range []string{"json", "yaml"} {
 			b.Run(fmt.Sprintf("%dclusters_%dexports_%s", size.clusters, size.exports, form), func(b *testing.B) {
 				data := fleet(size.clusters, size.exports, size.clusters).manifest(b, form == "json")
