@@ -49,6 +49,8 @@ type PolicyInUse struct {
 	Port    int32  `json:"port,omitempty"`
 	Default bool   `json:"default,omitempty"`
 	Missing bool   `json:"missing,omitempty"`
+	// Failover is where the traffic goes when the tunnel fails; that of the export, else of the policy.
+	Failover string `json:"failover,omitempty"`
 }
 
 // PortStatus is a port of the service as all clusters export it.
@@ -115,18 +117,24 @@ func policyInUse(merged mcs.Merged, all []v1alpha1.WANPolicy) *PolicyInUse {
 	if !merged.Exported() {
 		return nil
 	}
-	if merged.WANPolicy == "" {
+	policy, isDefault := v1alpha1.WANPolicy{}, merged.WANPolicy == ""
+	if isDefault {
 		standard, found := advertise.DefaultPolicy(all)
 		if !found {
 			return nil
 		}
-		return &PolicyInUse{Name: standard.Name, Tunnel: standard.Spec.Tunnel, Port: standard.Spec.Port, Default: true}
+		policy = standard
+	} else {
+		i := slices.IndexFunc(all, func(p v1alpha1.WANPolicy) bool { return p.Name == merged.WANPolicy })
+		if i < 0 {
+			return &PolicyInUse{Name: merged.WANPolicy, Missing: true, Failover: advertise.FailoverText(merged.Failover)}
+		}
+		policy = all[i]
 	}
-	i := slices.IndexFunc(all, func(p v1alpha1.WANPolicy) bool { return p.Name == merged.WANPolicy })
-	if i < 0 {
-		return &PolicyInUse{Name: merged.WANPolicy, Missing: true}
+	return &PolicyInUse{
+		Name: policy.Name, Tunnel: policy.Spec.Tunnel, Port: policy.Spec.Port, Default: isDefault,
+		Failover: cmp.Or(advertise.FailoverText(merged.Failover), advertise.FailoverText(policy.Spec.Failover)),
 	}
-	return &PolicyInUse{Name: all[i].Name, Tunnel: all[i].Spec.Tunnel, Port: all[i].Spec.Port}
 }
 
 func portStatus(merged mcs.Merged) []PortStatus {

@@ -124,6 +124,7 @@ func get(t *testing.T, out *bytes.Buffer, clusters fleet, words []string) {
 		"peer":          v1alpha1.GroupVersion().WithKind("Peer"),
 		"card":          v1alpha1.GroupVersion().WithKind("ClusterAdvertisement"),
 		"advertisement": v1alpha1.GroupVersion().WithKind("ServiceAdvertisement"),
+		"wanpolicy":     v1alpha1.GroupVersion().WithKind("WANPolicy"),
 		"serviceexport": {Group: mcsv1beta1.GroupName, Version: "v1beta1", Kind: "ServiceExport"},
 	}
 	namespace, name, _ := strings.Cut(words[2], "/")

@@ -40,6 +40,8 @@ type core struct {
 	peerBook *peerBook
 	// hops knows how the ways to peers are.
 	hops *hopBook
+	// reach knows which peers are out of reach.
+	reach *reach
 
 	// What one reconciler asks of another.
 	exports, imports, pathKeys, fleet, peers trigger

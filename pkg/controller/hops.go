@@ -82,8 +82,9 @@ func (w *hopWatch) look(ctx context.Context) {
 	for _, m := range news.moves {
 		w.tellMove(peers, m)
 	}
+	moved := w.reach.update(w.now(), unreached(peers, w.hops, w.peerBook))
 	for i := range peers {
-		if slices.Contains(news.tell, peers[i].Spec.ClusterID) {
+		if slices.Contains(news.tell, peers[i].Spec.ClusterID) || slices.Contains(moved, peers[i].Spec.ClusterID) {
 			w.peers.ask(types.NamespacedName{Namespace: v1alpha1.Namespace, Name: peers[i].Name})
 		}
 	}
@@ -134,20 +135,6 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 		}
 		for _, h := range peers[i].Status.Hops {
 			out[hopKey(cluster, h)] = h
-		}
-	}
-	return out
-}
-
-// foundVerdicts are those that Peers' status says, for as long as nothing has been measured in this life of the process.
-func foundVerdicts(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState {
-	out := map[translate.HopKey]v1alpha1.HopState{}
-	for i := range peers {
-		if doubted(peers[i].Status) {
-			continue
-		}
-		for _, h := range peers[i].Status.Hops {
-			out[hopKey(peers[i].Spec.ClusterID, h)] = h.State
 		}
 	}
 	return out

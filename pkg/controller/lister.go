@@ -104,6 +104,10 @@ func (l *lister) Rules(namespace, name string) *mcwanv1alpha1.ServiceImport {
 	return found(l, namespace, name, &mcwanv1alpha1.ServiceImport{})
 }
 
+func (l *lister) OwnerRules(namespace, name string) *mcwanv1alpha1.ServiceExport {
+	return found(l, namespace, name, &mcwanv1alpha1.ServiceExport{})
+}
+
 func (l *lister) Service(namespace, name string) *corev1.Service {
 	return found(l, namespace, name, &corev1.Service{})
 }
@@ -142,7 +146,7 @@ func (l *lister) Health() map[translate.HopKey]v1alpha1.HopState {
 	if verdicts := l.health(); verdicts != nil {
 		return verdicts
 	}
-	return foundVerdicts(l.Peers())
+	return snapshot.StatusHealth(l.Peers())
 }
 
 // found is obj filled in, nil when there is no object of that name.

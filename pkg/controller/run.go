@@ -133,6 +133,7 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, mcs mcsa
 		drains:   newDrains(opts.AckSettle, time.Now),
 		peerBook: newPeerBook(),
 		hops:     newHopBook(),
+		reach:    newReach(opts.WithdrawAfter),
 		blocked:  newBlocked(),
 	}
 	c.applier = apply.New(apply.Options{

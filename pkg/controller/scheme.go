@@ -57,7 +57,13 @@ func exportKinds() []schema.GroupVersionKind {
 		networkingv1.SchemeGroupVersion.WithKind("VirtualService"),
 		networkingv1.SchemeGroupVersion.WithKind("Gateway"),
 		networkingv1.SchemeGroupVersion.WithKind("DestinationRule"),
+		{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},
+		{Version: "v1", Kind: "Service"},
 	}
+}
+
+func sliceKinds() []schema.GroupVersionKind {
+	return []schema.GroupVersionKind{{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"}}
 }
 
 func pathKinds() []schema.GroupVersionKind {

@@ -142,11 +142,21 @@ func observedPorts(key types.NamespacedName, service *corev1.Service) []ports.Ob
 	for _, port := range slices.Sorted(maps.Keys(plain)) {
 		if second, ok := mtls[port]; ok {
 			out = append(out, ports.Observation{
-				Key: ports.Key{Namespace: key.Namespace, Name: key.Name, Port: port}, Ports: []int32{plain[port], second},
+				Key:   ports.Key{Namespace: key.Namespace, Name: key.Name, Port: port, Endpoint: endpointOf(service)},
+				Ports: []int32{plain[port], second},
 			})
 		}
 	}
 	return out
+}
+
+// endpointOf is the endpoint of a headless import that a derived Service is for, as ports.Key has it; empty for none.
+func endpointOf(service *corev1.Service) string {
+	e := translate.EndpointKey{Cluster: service.Labels[v1alpha1.LabelSourceCluster], Hostname: service.Labels[v1alpha1.LabelHostname]}
+	if e.Hostname == "" {
+		return ""
+	}
+	return e.String()
 }
 
 // observedDummy are the leg ports of one dummy Service: its policy's own port leads to a listener that another port has.

@@ -35,6 +35,8 @@ type Lister interface {
 	Import(namespace, name string) *mcsv1beta1.ServiceImport
 	// Rules are the ServiceImport of mc-wan.l7mp.io; nil if there is none.
 	Rules(namespace, name string) *mcwanv1alpha1.ServiceImport
+	// OwnerRules are the ServiceExport of mc-wan.l7mp.io; nil if there is none.
+	OwnerRules(namespace, name string) *mcwanv1alpha1.ServiceExport
 	// Service is a Service; nil if there is none. The derived Service of an import is one in mc-wan.
 	Service(namespace, name string) *corev1.Service
 	// Slices are the EndpointSlices of a Service.

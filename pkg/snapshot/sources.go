@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -65,11 +66,19 @@ func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisement
 		peer, joined := peers[id]
 		own := id == self.ID && MayImport(nil, key.Namespace)
 		if own || (joined && MayImport(peer.Spec.Namespaces, key.Namespace)) {
-			out = append(out, *a.Spec.DeepCopy())
+			spec := *a.Spec.DeepCopy()
+			spec.Draining = spec.Draining || withdrawn(peer)
+			out = append(out, spec)
 		}
 	}
 	slices.SortFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) int { return cmp.Compare(a.ClusterID, b.ClusterID) })
 	return slices.CompactFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) bool { return a.ClusterID == b.ClusterID })
+}
+
+// withdrawn tells whether a peer has been out of reach for so long that its exports count as draining: chosen only where
+// no other cluster serves.
+func withdrawn(peer v1alpha1.Peer) bool {
+	return meta.IsStatusConditionFalse(peer.Status.Conditions, v1alpha1.ConditionReachable)
 }
 
 // MayImport says whether a peer with the given spec.namespaces may import into a namespace. Namespaces that run the
