@@ -208,7 +208,7 @@ func TestDocumentationQuotesSamples(t *testing.T) {
 	for _, file := range sampleFiles(t) {
 		samples.Write(read(t, file))
 	}
-	pages := []string{"getting-started.md", "concepts.md", "security.md", "uninstall.md", "chart.md", "steering.md"}
+	pages := []string{"getting-started.md", "concepts.md", "security.md", "uninstall.md", "chart.md", "steering.md", "headless.md"}
 	perKind, err := filepath.Glob("../docs/kinds/*.md")
 	if err != nil || len(perKind) == 0 {
 		t.Fatalf("no pages of kinds: %v", err)

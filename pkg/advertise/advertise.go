@@ -51,7 +51,8 @@ type Result struct {
 	// Policy is the WAN policy that the export uses in this cluster: the one it names, else the own default; empty when
 	// there is none.
 	Policy string
-	// Conditions are Valid and, of a valid export, mcw.l7mp.io/PortsCarried and mcw.l7mp.io/WANPolicyResolved. They have
+	// Conditions are Valid and, of a valid export, mcw.l7mp.io/PortsCarried, mcw.l7mp.io/WANPolicyResolved and, of a
+	// headless one, mcw.l7mp.io/EndpointsCarried. They have
 	// observedGeneration and no lastTransitionTime. Empty when there is no export.
 	Conditions []metav1.Condition
 }
@@ -68,14 +69,20 @@ func Advertise(in Input) Result {
 		return Result{Conditions: []metav1.Condition{valid}}
 	}
 	spec := advertisement(in)
-	policy := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies)
+	named, carried := endpoints(in)
+	spec.Endpoints = named
+	policy, failover := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies).
+		override(in.Export.Annotations[v1alpha1.AnnotationFailover], in.Policies)
 	out := Result{Policy: policy.name, Conditions: []metav1.Condition{
 		valid,
 		mcs.PortsCarried(servicePorts(in.Service.Spec.Ports), generation),
 		condition(v1alpha1.ConditionWANPolicy, policy.status, policy.reason, policy.message, generation),
 	}}
+	if carried != nil {
+		out.Conditions = append(out.Conditions, *carried)
+	}
 	if !policy.holdsBack {
-		spec.WANPolicy = policy.advertised
+		spec.WANPolicy, spec.Failover = policy.advertised, failover
 		out.Advertisement = &spec
 	}
 	return out
@@ -148,7 +155,7 @@ func advertisement(in Input) v1alpha1.ServiceAdvertisementSpec {
 		TrafficDistribution:   service.TrafficDistribution,
 		Draining:              in.Draining,
 	}
-	if service.ClusterIP == corev1.ClusterIPNone {
+	if headless(in.Service) {
 		out.Type = string(mcsv1beta1.Headless)
 	}
 	out.ExportedLabels, _ = mcs.ExportableLabels(in.Export.Spec.ExportedLabels)

@@ -44,6 +44,33 @@ func older(a, b v1alpha1.WANPolicy) int {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 }
 
+// override is the failover that an export asks for in place of its policy's; nil for none. A wish that cannot be read
+// holds the export back, as a policy that does not exist does: traffic that was to stay on its tunnel is not guessed onto
+// another one.
+func (r resolution) override(text string, policies []v1alpha1.WANPolicy) (resolution, *v1alpha1.Failover) {
+	failover, err := ParseFailover(text)
+	if err != nil {
+		return resolution{holdsBack: true, status: metav1.ConditionFalse, reason: v1alpha1.ReasonInvalidFailover,
+			message: fmt.Sprintf("Annotation %s: %s.", v1alpha1.AnnotationFailover, err)}, nil
+	}
+	if failover == nil || r.holdsBack {
+		return r, failover
+	}
+	missing := slices.DeleteFunc(slices.Clone(failover.To), func(name string) bool {
+		return slices.ContainsFunc(policies, func(p v1alpha1.WANPolicy) bool { return p.Name == name })
+	})
+	switch {
+	case r.status != metav1.ConditionTrue:
+	case len(missing) > 0:
+		r.status, r.reason = metav1.ConditionFalse, v1alpha1.ReasonUnknownFailover
+		r.message = fmt.Sprintf("Annotation %s names WAN policies that do not exist in this cluster: %s. They are left out. %s",
+			v1alpha1.AnnotationFailover, bounded(missing), known(policies))
+	default:
+		r.message += fmt.Sprintf(" Failover %s, by the annotation %s.", FailoverText(failover), v1alpha1.AnnotationFailover)
+	}
+	return r, failover
+}
+
 // resolve finds the policy that the annotation names; the package comment says what follows from what it finds.
 func resolve(named string, policies []v1alpha1.WANPolicy) resolution {
 	if named == "" {

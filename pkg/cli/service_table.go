@@ -63,11 +63,15 @@ func policyLine(p *PolicyInUse) string {
 		return ""
 	case p.Missing:
 		return p.Name + " (not known in this cluster)"
-	case p.Default:
-		return fmt.Sprintf("%s (the default; tunnel %s, port %d)", p.Name, p.Tunnel, p.Port)
-	default:
-		return fmt.Sprintf("%s (tunnel %s, port %d)", p.Name, p.Tunnel, p.Port)
 	}
+	what := fmt.Sprintf("tunnel %s, port %d", p.Tunnel, p.Port)
+	if p.Default {
+		what = "the default; " + what
+	}
+	if p.Failover != "" {
+		what += ", failover " + p.Failover
+	}
+	return fmt.Sprintf("%s (%s)", p.Name, what)
 }
 
 func portRows(ports []PortStatus) [][]string {
@@ -84,6 +88,9 @@ func exporterRows(exporters []ExporterStatus) [][]string {
 		cluster, state := e.Cluster, "serving"
 		if e.Own {
 			cluster += " (this one)"
+		}
+		if e.ByHand {
+			cluster += " (by hand)"
 		}
 		if e.Draining {
 			state = "draining"

@@ -12,9 +12,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // TunnelLine is one way to a peer: a gateway address on a policy's port. `tunnels -o json` prints a list of them.
@@ -33,6 +37,10 @@ type TunnelLine struct {
 	// SLA is this cluster's service level for the policy.
 	SLA   *v1alpha1.SLA `json:"sla,omitempty"`
 	Since *metav1.Time  `json:"since,omitempty"`
+	// Drained says that traffic is kept off it by spec.drain of the Peer or the WANPolicy.
+	Drained bool `json:"drained,omitempty"`
+	// UsedBy are the services (name/namespace) whose requests take it first, and "feed"; others take it when theirs fails.
+	UsedBy []string `json:"usedBy"`
 }
 
 func newTunnelsCmd(a *app) *cobra.Command {
@@ -41,7 +49,8 @@ func newTunnelsCmd(a *app) *cobra.Command {
 		Short: "Show the tunnels to the peers: state, round trip, jitter, loss, service level",
 		Long: `tunnels shows every way to the peers, or to one: each of a peer's gateway addresses on each WAN policy's port, as this
 cluster's controller measures it. States are Healthy, Degraded (not within the policy's service level, so used after
-others), Dead (not used) and Unknown. The figures are those of the last change of state, or of the last time one
+others), Dead (not used) and Unknown; "drained" are those that drain keeps traffic off. USED BY are the services whose
+requests take the tunnel now; others take it when theirs fails. The figures are those of the last change of state, or of the last time one
 moved by more than a fifth; the controller's metrics mcwan_hop_* have them as they are. See docs/failover.md.
 
 It fails (exit code 1) if there is no such peer.`,
@@ -66,7 +75,7 @@ func (a *app) tunnels(ctx context.Context, peer, output string, watch bool) erro
 	}
 	last := ""
 	for {
-		facts, err := gatherCluster(ctx, c)
+		facts, err := gatherTunnels(ctx, c)
 		if watch && ctx.Err() != nil {
 			return nil
 		}
@@ -97,8 +106,47 @@ func (a *app) tunnels(ctx context.Context, peer, output string, watch bool) erro
 	}
 }
 
+// tunnelFacts is what is read of a cluster for its tunnels.
+type tunnelFacts struct {
+	clusterFacts
+	usage map[translate.Place][]string
+}
+
+func gatherTunnels(ctx context.Context, c Access) (tunnelFacts, error) {
+	facts, err := gatherCluster(ctx, c)
+	if err != nil {
+		return tunnelFacts{}, err
+	}
+	var routes networkingv1.VirtualServiceList
+	var paths networkingv1.ServiceEntryList
+	for what, list := range map[string]client.ObjectList{"VirtualServices": &routes, "ServiceEntries": &paths} {
+		if err := c.List(ctx, list, client.InNamespace(v1alpha1.Namespace), client.HasLabels{v1alpha1.LabelPart}); err != nil {
+			return tunnelFacts{}, c.explain("listing "+what, err)
+		}
+	}
+	return tunnelFacts{clusterFacts: facts, usage: translate.Usage(routes.Items, paths.Items)}, nil
+}
+
+// stateText is the state of a tunnel, and whether it is drained.
+func stateText(l TunnelLine) string {
+	if l.Drained {
+		return string(l.State) + ", drained"
+	}
+	return string(l.State)
+}
+
+// shownUsers are named in the table; the rest is counted.
+const shownUsers = 2
+
+func usersText(users []string) string {
+	if len(users) <= shownUsers {
+		return strings.Join(users, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(users[:shownUsers], ", "), len(users)-shownUsers)
+}
+
 // tunnelsText is what is printed of the tunnels to a peer, or to all if none is named.
-func tunnelsText(f clusterFacts, peer, output string) (string, error) {
+func tunnelsText(f tunnelFacts, peer, output string) (string, error) {
 	if peer != "" && !slices.ContainsFunc(f.peers, func(p v1alpha1.Peer) bool { return p.Spec.ClusterID == peer }) {
 		return "", fmt.Errorf("there is no peer %q here; see: mcwanctl status", peer)
 	}
@@ -111,20 +159,20 @@ func tunnelsText(f clusterFacts, peer, output string) (string, error) {
 	var rows [][]string
 	for _, l := range lines {
 		rows = append(rows, []string{
-			l.Peer, l.Policy, l.Tunnel, fmt.Sprintf("%s:%d", bracketed(l.Address), l.Port), string(l.State), l.Reason,
-			unit(l.RTTMs, " ms"), unit(l.JitterMs, " ms"), unit(l.LossPercent, " %"), slaText(l.SLA), sinceText(l.Since),
+			l.Peer, l.Policy, l.Tunnel, fmt.Sprintf("%s:%d", bracketed(l.Address), l.Port), stateText(l), l.Reason,
+			unit(l.RTTMs, " ms"), unit(l.JitterMs, " ms"), unit(l.LossPercent, " %"), slaText(l.SLA), sinceText(l.Since), usersText(l.UsedBy),
 		})
 	}
 	if len(rows) == 0 {
 		return "no tunnels: no peer is joined, or none has told its gateways; see: mcwanctl status\n", nil
 	}
-	header := []string{"PEER", "POLICY", "TUNNEL", "GATEWAY", "STATE", "REASON", "RTT", "JITTER", "LOSS", "SLA", "SINCE"}
+	header := []string{"PEER", "POLICY", "TUNNEL", "GATEWAY", "STATE", "REASON", "RTT", "JITTER", "LOSS", "SLA", "SINCE", "USED BY"}
 	err := table(&out, header, rows)
 	return out.String(), err
 }
 
 // tunnelLines are the hops of the peers, by peer, policy and address.
-func tunnelLines(f clusterFacts, peer string) []TunnelLine {
+func tunnelLines(f tunnelFacts, peer string) []TunnelLine {
 	out := []TunnelLine{}
 	for _, p := range f.peers {
 		if peer != "" && p.Spec.ClusterID != peer {
@@ -135,6 +183,7 @@ func tunnelLines(f clusterFacts, peer string) []TunnelLine {
 				Peer: p.Spec.ClusterID, Policy: h.Policy, Tunnel: h.Tunnel, Address: h.Address, Port: h.Port,
 				State: cmp.Or(h.State, v1alpha1.HopUnknown), Reason: h.Reason,
 				RTTMs: h.RTTMs, JitterMs: h.JitterMs, LossPercent: h.LossPercent, SLA: slaOf(h.Policy, f.policies), Since: h.Since,
+				Drained: h.Drained, UsedBy: append([]string{}, f.usage[translate.Place{Address: h.Address, Port: h.Port}]...),
 			})
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/apply"
+	"github.com/l7mp/mc-wan/pkg/mcsapi"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -21,6 +22,7 @@ import (
 type core struct {
 	opts    Options
 	self    translate.Cluster
+	mcs     mcsapi.API
 	cache   client.Reader
 	applier *apply.Applier
 	notes   *notes
@@ -38,6 +40,8 @@ type core struct {
 	peerBook *peerBook
 	// hops knows how the ways to peers are.
 	hops *hopBook
+	// reach knows which peers are out of reach.
+	reach *reach
 
 	// What one reconciler asks of another.
 	exports, imports, pathKeys, fleet, peers trigger

@@ -64,9 +64,7 @@ func (r *exportReconciler) publish(ctx context.Context, key types.NamespacedName
 // port that is gone) stays until others have had the time to stop using it.
 func (r *exportReconciler) open(ctx context.Context, key types.NamespacedName, spec v1alpha1.ServiceAdvertisementSpec) (time.Duration, error) {
 	l := r.lister(ctx)
-	objects := translate.Export(translate.ExportInput{
-		Self: r.self, Advertisement: spec, Policies: l.Policies(), Rules: l.OwnerRules(key.Namespace, key.Name),
-	})
+	objects := translate.Export(snapshot.ExportInputOf(l, spec))
 	if err := l.Err(); err != nil {
 		return 0, err
 	}
@@ -88,7 +86,8 @@ func (r *exportReconciler) pruneLater(ctx context.Context, key types.NamespacedN
 	}
 	left := r.linger.left(key, surplus(found, keep))
 	if left > 0 {
-		return left, nil
+		// The address of a pod that is gone is another pod's soon.
+		return left, r.prune(ctx, exportOwner(key), sliceKinds(), keep)
 	}
 	return 0, r.prune(ctx, exportOwner(key), exportKinds(), keep)
 }
@@ -174,7 +173,7 @@ func (r *exportReconciler) report(ctx context.Context, export *mcsv1beta1.Servic
 		return err
 	}
 	told := &mcsv1beta1.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Generation: export.Generation}}
-	told.SetGroupVersionKind(mcsKind(mcsv1beta1.ServiceExportKindName))
+	told.SetGroupVersionKind(r.mcs.Kind(mcsv1beta1.ServiceExportKindName))
 	told.Status.Conditions = mcs.ExportConditions(mcs.ExportState{
 		ClusterID:     r.self.ID,
 		Generation:    export.Generation,

@@ -82,8 +82,9 @@ func (w *hopWatch) look(ctx context.Context) {
 	for _, m := range news.moves {
 		w.tellMove(peers, m)
 	}
+	moved := w.reach.update(w.now(), unreached(peers, w.hops, w.peerBook))
 	for i := range peers {
-		if slices.Contains(news.tell, peers[i].Spec.ClusterID) {
+		if slices.Contains(news.tell, peers[i].Spec.ClusterID) || slices.Contains(moved, peers[i].Spec.ClusterID) {
 			w.peers.ask(types.NamespacedName{Namespace: v1alpha1.Namespace, Name: peers[i].Name})
 		}
 	}

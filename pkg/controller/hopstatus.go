@@ -27,11 +27,27 @@ func withHops(status v1alpha1.PeerStatus, s peerState) v1alpha1.PeerStatus {
 			known.Tunnel = h.Tunnel
 			status.Hops[i] = known
 		}
+		status.Hops[i].Drained = s.drained(hopKey(s.effective.ClusterID, h))
 	}
 	conditions := slices.Clone(status.Conditions)
-	conditions = slices.DeleteFunc(conditions, func(c metav1.Condition) bool { return c.Type == v1alpha1.ConditionHopsHealthy })
-	status.Conditions = append(conditions, hopsCondition(status.Hops, s))
+	conditions = slices.DeleteFunc(conditions, func(c metav1.Condition) bool {
+		return c.Type == v1alpha1.ConditionHopsHealthy || c.Type == v1alpha1.ConditionReachable
+	})
+	status.Conditions = append(conditions, hopsCondition(status.Hops, s), reachCondition(s))
 	return status
+}
+
+// reachCondition is what makes exports of a peer count as draining.
+func reachCondition(s peerState) metav1.Condition {
+	c := metav1.Condition{
+		Type: v1alpha1.ConditionReachable, Status: metav1.ConditionTrue, ObservedGeneration: s.accepted.ObservedGeneration,
+		Reason: v1alpha1.ReasonReachable, Message: "the peer's exports are used",
+	}
+	if s.withdrawn {
+		c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonWithdrawn
+		c.Message = fmt.Sprintf("neither the feed nor any hop has answered for %s: the peer's exports are used only where no other cluster serves, until one of them answers", s.withdrawAfter)
+	}
+	return c
 }
 
 // placeOf is where a hop is, and nothing of how it is.

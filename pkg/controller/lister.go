@@ -30,7 +30,9 @@ type lister struct {
 	table func() ports.Table
 	// health are the verdicts on hops; nil while none have been made in this life of the process.
 	health func() map[translate.HopKey]v1alpha1.HopState
-	err    error
+	// accepted are the accepted Peers, once they have been asked for.
+	accepted map[string]v1alpha1.Peer
+	err      error
 }
 
 var _ snapshot.Lister = (*lister)(nil)
@@ -68,6 +70,13 @@ func (l *lister) Peers() []v1alpha1.Peer {
 	var list v1alpha1.PeerList
 	l.list(&list, client.InNamespace(v1alpha1.Namespace))
 	return list.Items
+}
+
+func (l *lister) Accepted() map[string]v1alpha1.Peer {
+	if l.accepted == nil {
+		l.accepted = snapshot.Accepted(l.self, l.Peers())
+	}
+	return l.accepted
 }
 
 func (l *lister) Cards() []v1alpha1.ClusterAdvertisement {

@@ -43,6 +43,8 @@ type Options struct {
 	DummyServices bool
 	// DrainDeadline is how long the way to a service stays at the latest after it was unexported.
 	DrainDeadline time.Duration
+	// WithdrawAfter is how long neither the feed nor any hop of a peer has to answer until its exports count as draining.
+	WithdrawAfter time.Duration
 	// AckSettle is the time between a leg that avoids a draining exporter being written and being relied on: istiod and
 	// Envoy have no acknowledgement that a controller could read.
 	AckSettle time.Duration
@@ -84,6 +86,7 @@ func DefaultOptions() Options {
 		PeerSyncTimeout:        30 * time.Second,
 		DummyServices:          true,
 		DrainDeadline:          10 * time.Second,
+		WithdrawAfter:          time.Minute,
 		AckSettle:              2 * time.Second,
 		PathSettle:             2 * time.Second,
 		PathLinger:             5 * time.Second,
@@ -103,6 +106,8 @@ func (o Options) Validate() error {
 		return errors.New("--egress-service-account and --ingress-service-account must not be empty")
 	case o.PeerSyncTimeout <= 0:
 		return fmt.Errorf("--peer-sync-timeout %s: must be more than 0", o.PeerSyncTimeout)
+	case o.WithdrawAfter <= 0:
+		return fmt.Errorf("--withdraw-after %s: must be more than 0", o.WithdrawAfter)
 	case o.DrainDeadline < 0:
 		return fmt.Errorf("--drain-deadline %s: must not be negative", o.DrainDeadline)
 	}

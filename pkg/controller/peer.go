@@ -91,7 +91,7 @@ func (r *peerReconciler) forgetCard(ctx context.Context, id string) error {
 func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Peer, peer v1alpha1.Peer) (reconcile.Result, error) {
 	accepted := translate.ValidatePeers(r.self, all)[peer.Name]
 	report := r.peerBook.get(peer.Spec.ClusterID)
-	card := cardOf(l, peer.Spec.ClusterID)
+	card, policies := cardOf(l, peer.Spec.ClusterID), l.Policies()
 	if err := l.Err(); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -105,7 +105,8 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 	told.Namespace, told.Name, told.UID, told.Generation = peer.Namespace, peer.Name, peer.UID, peer.Generation
 	hops, doubt := r.hops.of(peer.Spec.ClusterID)
 	told.Status = peerStatus(peerState{
-		hops: hops, doubt: doubt,
+		hops: hops, doubt: doubt, policies: policies, peers: all,
+		withdrawn: r.reach.withdrawn(peer.Spec.ClusterID, peer.Status), withdrawAfter: r.opts.WithdrawAfter,
 		accepted: accepted, report: report, givenUp: givenUp, timeout: r.opts.PeerSyncTimeout,
 		effective: translate.EffectiveCard(r.self, peer, report.Card), before: peer.Status,
 	})

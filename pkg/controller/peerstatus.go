@@ -29,8 +29,18 @@ type peerState struct {
 	// hops is what is measured of the hops; nil while nothing is. doubt says why it is not acted on; empty if it is.
 	hops  map[translate.HopKey]v1alpha1.HopStatus
 	doubt string
+	// policies and peers say which hops are drained.
+	policies []v1alpha1.WANPolicy
+	peers    []v1alpha1.Peer
+	// withdrawn says that neither the feed nor a hop has answered for withdrawAfter.
+	withdrawn     bool
+	withdrawAfter time.Duration
 	// before is what the status says now.
 	before v1alpha1.PeerStatus
+}
+
+func (s peerState) drained(key translate.HopKey) bool {
+	return translate.Drained(key, s.policies, s.peers)
 }
 
 // peerStatus is the status of a Peer, its conditions without times. While nothing has been heard of the feed in this life

@@ -4,6 +4,7 @@ package controller
 
 import (
 	"context"
+	"slices"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	networkingv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
@@ -113,6 +114,10 @@ func (c *core) peerSources(cc cache.Cache, recheck func(clusterID string)) []sou
 		watch(cc, &v1alpha1.Peer{}, func(ctx context.Context, p *v1alpha1.Peer) []types.NamespacedName {
 			return c.joined(ctx, client.ObjectKeyFromObject(p))
 		}, declared[*v1alpha1.Peer]()),
+		// A policy may be drained, which shows on each peer's hops.
+		watch(cc, &v1alpha1.WANPolicy{}, func(ctx context.Context, _ *v1alpha1.WANPolicy) []types.NamespacedName {
+			return c.allPeers(ctx)
+		}, declared[*v1alpha1.WANPolicy]()),
 		watch(cc, &v1alpha1.ClusterAdvertisement{}, func(ctx context.Context, card *v1alpha1.ClusterAdvertisement) []types.NamespacedName {
 			return c.sourcePeer(ctx, card, true)
 		}, changed(specChanged)),
@@ -125,12 +130,19 @@ func (c *core) peerSources(cc cache.Cache, recheck func(clusterID string)) []sou
 
 // joined are the keys of all peers and of key: whether one is accepted depends on the others.
 func (c *core) joined(ctx context.Context, key types.NamespacedName) []types.NamespacedName {
-	keys := one(key)
+	keys := c.allPeers(ctx)
+	if !slices.Contains(keys, key) {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// allPeers are the keys of all Peers.
+func (c *core) allPeers(ctx context.Context) []types.NamespacedName {
 	l := c.lister(ctx)
+	var keys []types.NamespacedName
 	for _, p := range l.Peers() {
-		if k := client.ObjectKeyFromObject(&p); k != key {
-			keys = append(keys, k)
-		}
+		keys = append(keys, client.ObjectKeyFromObject(&p))
 	}
 	return keys
 }

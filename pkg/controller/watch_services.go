@@ -51,7 +51,9 @@ func (c *core) exportSources(cc cache.Cache) []source.Source {
 			return c.drainingExports()
 		}, declared[*v1alpha1.Peer]()),
 	}
-	for _, obj := range []client.Object{&networkingv1.VirtualService{}, &networkingv1.Gateway{}, &networkingv1.DestinationRule{}} {
+	for _, obj := range []client.Object{
+		&networkingv1.VirtualService{}, &networkingv1.Gateway{}, &networkingv1.DestinationRule{}, &discoveryv1.EndpointSlice{}, &corev1.Service{},
+	} {
 		out = append(out, c.watchWritten(cc, obj, "export"))
 	}
 	return out
@@ -106,7 +108,7 @@ func (c *core) importSources(cc cache.Cache) []source.Source {
 		}, declared[*v1alpha1.WANPolicy]()),
 		watch(cc, &v1alpha1.Peer{}, func(ctx context.Context, p *v1alpha1.Peer) []types.NamespacedName {
 			return c.advertised(ctx, client.MatchingFields{indexSource: p.Spec.ClusterID})
-		}, declared[*v1alpha1.Peer]()),
+		}, changed(peerChanged)),
 		watch(cc, client.Object(&mcsv1beta1.ServiceImport{}), func(_ context.Context, o client.Object) []types.NamespacedName {
 			return one(client.ObjectKeyFromObject(o))
 		}, c.drifts()),

@@ -61,13 +61,21 @@ func changed[T client.Object](differ func(before, after T) bool) predicate.Typed
 
 // declared lets updates pass that change what somebody states: spec, labels, annotations, or that it is going away. A
 // status that was written does not.
-func declared[T client.Object]() predicate.TypedPredicate[T] {
-	return changed(func(before, after T) bool {
-		return before.GetGeneration() != after.GetGeneration() ||
-			!maps.Equal(before.GetAnnotations(), after.GetAnnotations()) ||
-			!maps.Equal(before.GetLabels(), after.GetLabels()) ||
-			(before.GetDeletionTimestamp() == nil) != (after.GetDeletionTimestamp() == nil)
-	})
+func declared[T client.Object]() predicate.TypedPredicate[T] { return changed(statementChanged[T]) }
+
+func statementChanged[T client.Object](before, after T) bool {
+	return before.GetGeneration() != after.GetGeneration() ||
+		!maps.Equal(before.GetAnnotations(), after.GetAnnotations()) ||
+		!maps.Equal(before.GetLabels(), after.GetLabels()) ||
+		(before.GetDeletionTimestamp() == nil) != (after.GetDeletionTimestamp() == nil)
+}
+
+// peerChanged lets pass what imports depend on: what a Peer declares, and whether its exports are withdrawn.
+func peerChanged(before, after *v1alpha1.Peer) bool {
+	lost := func(p *v1alpha1.Peer) bool {
+		return meta.IsStatusConditionFalse(p.Status.Conditions, v1alpha1.ConditionReachable)
+	}
+	return statementChanged(before, after) || lost(before) != lost(after)
 }
 
 // drifts lets events about what we wrote pass, except the echo of our own changes. The echo of a creation passes: until

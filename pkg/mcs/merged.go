@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
@@ -33,9 +34,11 @@ type Merged struct {
 	Clusters []string
 	// WANPolicy is the policy that the oldest export names; empty stands for the importing cluster's default policy.
 	WANPolicy string
+	// Failover is what the oldest export says in place of the policy's own failover; nil where it says nothing.
+	Failover *v1alpha1.Failover
 	// Conflicts are KEP-1645's, in a fixed order of reasons; the same for all constituent exports.
 	Conflicts []Conflict
-	// PolicyConflict is set when exporters name different WAN policies.
+	// PolicyConflict is set when exporters name different WAN policies, or different failovers.
 	PolicyConflict *Conflict
 	// Rules are what the owner says of requests to the service: the oldest export's that says anything; nil for nothing.
 	Rules *mcwanv1alpha1.ServiceExportSpec

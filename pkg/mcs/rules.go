@@ -103,16 +103,20 @@ func mergeFamilies(exports []export, m *Merged) *Conflict {
 		fmt.Sprintf("those that all clusters have, else those (%v)", m.IPFamilies))
 }
 
-// mergePolicy takes the WAN policy that the oldest export names. The KEP knows no WAN policies, so a difference is not a
-// Conflict.
+// mergePolicy takes the WAN policy that the oldest export names, and its failover. The KEP knows neither, so a difference
+// is not a Conflict.
 func mergePolicy(exports []export, m *Merged) *Conflict {
-	m.WANPolicy = exports[0].WANPolicy
+	m.WANPolicy, m.Failover = exports[0].WANPolicy, exports[0].Failover.DeepCopy()
 	using := "the default policy"
 	if m.WANPolicy != "" {
 		using = fmt.Sprintf("%q", m.WANPolicy)
 	}
-	return disagreement(exports, func(a, b export) bool { return a.WANPolicy == b.WANPolicy },
-		v1alpha1.ReasonPolicyConflict, "WAN policy", using)
+	if c := disagreement(exports, func(a, b export) bool { return a.WANPolicy == b.WANPolicy },
+		v1alpha1.ReasonPolicyConflict, "WAN policy", using); c != nil {
+		return c
+	}
+	return disagreement(exports, func(a, b export) bool { return equality.Semantic.DeepEqual(a.Failover, b.Failover) },
+		v1alpha1.ReasonPolicyConflict, "failover", "that of the oldest export")
 }
 
 // mergeRules takes the rules of the oldest export that has some. An export without rules has nothing against them: it is no

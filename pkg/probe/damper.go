@@ -5,34 +5,36 @@ package probe
 import "time"
 
 const (
-	// flapWindow is how long a hop must have stayed after a return for the next fall to count as the first one.
-	flapWindow = 5 * time.Minute
-
-	// A hop returns after a stable time, which grows with every fall that comes soon after a return.
-	deadHold        = 5 * time.Second
-	deadGrowth      = 2
-	maxDeadHold     = 2 * time.Minute
-	degradedHold    = 10 * time.Second
-	degradedGrowth  = 6
-	maxDegradedHold = flapWindow
+	// A hop returns after a stable time, which grows with every fall and shrinks again with the time that it stands. A
+	// tunnel that dies again is found dead at once, so being careful is worth no more than a minute. A service level that
+	// is broken again takes seconds to find, and a link around its bound must not move traffic more than once in five minutes.
+	deadHold         = 5 * time.Second
+	deadGrowth       = 2
+	maxDeadHold      = time.Minute
+	deadForgives     = 2 * time.Minute
+	degradedHold     = 10 * time.Second
+	degradedGrowth   = 6
+	maxDegradedHold  = 5 * time.Minute
+	degradedForgives = 5 * time.Minute
 )
 
 // damper says how long a hop must be well before it returns.
 type damper struct {
 	first, most time.Duration
 	growth      int
+	// forgives is how long a hop must stand for one fall to be forgotten.
+	forgives time.Duration
 
-	falls    int // falls soon after a return, in a row
+	falls    int // that are not forgotten
 	returned time.Time
 }
 
 // fall notes that the hop left.
 func (d *damper) fall(now time.Time) {
-	if !d.returned.IsZero() && now.Sub(d.returned) < flapWindow {
-		d.falls++
+	if d.returned.IsZero() {
 		return
 	}
-	d.falls = 0
+	d.falls = max(0, d.falls+1-int(now.Sub(d.returned)/d.forgives))
 }
 
 func (d *damper) back(now time.Time) { d.returned = now }

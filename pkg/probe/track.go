@@ -96,8 +96,8 @@ type Track struct {
 func NewTrack(bounds Bounds, found v1alpha1.HopState, reason string, since, now time.Time) *Track {
 	t := &Track{
 		bounds: bounds, state: found, reason: reason, since: since, next: now,
-		dead:     damper{first: deadHold, most: maxDeadHold, growth: deadGrowth},
-		degraded: damper{first: degradedHold, most: maxDegradedHold, growth: degradedGrowth},
+		dead:     damper{first: deadHold, most: maxDeadHold, growth: deadGrowth, forgives: deadForgives},
+		degraded: damper{first: degradedHold, most: maxDegradedHold, growth: degradedGrowth, forgives: degradedForgives},
 	}
 	if found == "" || found == v1alpha1.HopUnknown {
 		t.state, t.reason = v1alpha1.HopUnknown, v1alpha1.ReasonNotMeasured

@@ -28,6 +28,7 @@ type Files struct {
 	peers    []v1alpha1.Peer
 	cards    []v1alpha1.ClusterAdvertisement
 	table    ports.Table
+	accepted map[string]v1alpha1.Peer
 
 	advertisements map[types.NamespacedName][]v1alpha1.ServiceAdvertisement
 	exports        map[types.NamespacedName]mcsv1beta1.ServiceExport
@@ -68,6 +69,14 @@ func (f *Files) Policies() []v1alpha1.WANPolicy { return f.policies }
 
 // Peers are all Peers.
 func (f *Files) Peers() []v1alpha1.Peer { return f.peers }
+
+// Accepted are the accepted Peers by cluster id, judged once: no Peer may be added after the first call.
+func (f *Files) Accepted() map[string]v1alpha1.Peer {
+	if f.accepted == nil {
+		f.accepted = Accepted(f.self, f.peers)
+	}
+	return f.accepted
+}
 
 // Cards are all ClusterAdvertisements.
 func (f *Files) Cards() []v1alpha1.ClusterAdvertisement { return f.cards }

@@ -23,6 +23,8 @@ type Lister interface {
 	Policies() []v1alpha1.WANPolicy
 	// Peers are all Peers.
 	Peers() []v1alpha1.Peer
+	// Accepted are the accepted Peers by cluster id. It is asked often and judging Peers is dear, so do it once.
+	Accepted() map[string]v1alpha1.Peer
 	// Cards are the cards of the own cluster and of peers, as they stand in mc-wan.
 	Cards() []v1alpha1.ClusterAdvertisement
 	// Advertisements are the advertisements of one service: the own one, copies of peers' and those written by hand.

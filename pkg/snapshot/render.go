@@ -51,11 +51,15 @@ func (f *Files) renderImport(k types.NamespacedName) ([]translate.Object, []tran
 	}
 	f.table, _ = LegPorts(f.table, merged, k)
 	f.table = DummyPorts(f.table, merged, k, Dummies(f, k, merged))
+	f.table = EndpointPorts(f.table, merged, Exports(f, k), k)
 	leg := translate.Leg(ImportInput(f, k))
 	f.keepNames(leg.DummyObjects)
 	var out []translate.Object
 	if leg.Service != nil {
 		out = append(out, leg.Service)
+	}
+	for _, e := range leg.EndpointServices {
+		out = append(out, e.Service)
 	}
 	return append(append(append(out, leg.Objects...), leg.Import), leg.DummyObjects...), leg.Paths
 }

@@ -33,7 +33,7 @@ func ownerRules(in ExportInput) *compiled {
 // ruleRoutes are the routes of one rule. Which tunnel a request has come by is of no account here: failover may have
 // changed it. What filters do to requests is done here and not by the consumers, so that the rules are matched with
 // what clients have sent. A redirect is the consumers' egress gateways' to answer: nobody sends such a request on.
-func (e export) ruleRoutes(port int32, r rule) []*networkingv1alpha3.HTTPRoute {
+func ruleRoutes(wire WireKey, to *networkingv1alpha3.Destination, r rule) []*networkingv1alpha3.HTTPRoute {
 	matches := r.match.requests()
 	if status := r.refusal(); status != 0 {
 		return []*networkingv1alpha3.HTTPRoute{{
@@ -41,14 +41,14 @@ func (e export) ruleRoutes(port int32, r rule) []*networkingv1alpha3.HTTPRoute {
 		}}
 	}
 	if r.limits.retries == 0 {
-		return []*networkingv1alpha3.HTTPRoute{e.ruleRoute(port, r, matches, false)}
+		return []*networkingv1alpha3.HTTPRoute{ruleRoute(wire, to, r, matches, false)}
 	}
 	var out []*networkingv1alpha3.HTTPRoute
 	if m := idempotentOnly(matches); len(m) > 0 {
-		out = append(out, e.ruleRoute(port, r, m, true))
+		out = append(out, ruleRoute(wire, to, r, m, true))
 	}
 	if m, some := othersToo(matches); some {
-		out = append(out, e.ruleRoute(port, r, m, false))
+		out = append(out, ruleRoute(wire, to, r, m, false))
 	}
 	return out
 }
@@ -63,8 +63,8 @@ func (r rule) refusal() uint32 {
 	return 0
 }
 
-func (e export) ruleRoute(port int32, r rule, matches []*networkingv1alpha3.HTTPMatchRequest, idempotent bool) *networkingv1alpha3.HTTPRoute {
-	out := e.toBackend(port)
+func ruleRoute(wire WireKey, to *networkingv1alpha3.Destination, r rule, matches []*networkingv1alpha3.HTTPMatchRequest, idempotent bool) *networkingv1alpha3.HTTPRoute {
+	out := toBackend(wire, to)
 	out.Name, out.Match = r.name, matches
 	out.Rewrite.UriRegexRewrite = rewritePath(r.changes.rewrite, r.match)
 	out.Headers.Request = change(out.Headers.Request, r.changes.request)
@@ -99,7 +99,7 @@ func (c *compiled) programmedAtIngress(in ExportInput) metav1.Condition {
 	case in.Advertisement.Name == "":
 		return no(mcwanv1alpha1.ReasonNotExported, fmt.Sprintf(
 			"Nothing is exported: there is no ServiceExport.%s %s/%s, or it is not in force; the rules wait for it.", mcsv1beta1.GroupName, c.in.namespace, c.in.name))
-	case in.Advertisement.Type == string(mcsv1beta1.Headless) || !slices.ContainsFunc(c.in.ports, kept):
+	case !slices.ContainsFunc(c.in.ports, kept):
 		return no(mcwanv1alpha1.ReasonNoLeg, "The service has no HTTP port at the ingress gateway that a rule is for.")
 	case len(UsablePolicies(in.Policies)) == 0:
 		return no(v1alpha1.ReasonPolicyNotReady, "This cluster has no usable WANPolicy, so its ingress gateway takes no requests.")

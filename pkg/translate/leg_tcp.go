@@ -13,7 +13,7 @@ func (l leg) tcpObjects() ([]Object, []PathKey) {
 	if l.policy == "" {
 		return nil, nil
 	}
-	path := PathKey{Policy: l.policy, TCP: l.wire()}
+	path := PathKey{Policy: l.policy, TCP: l.wire(), Failover: l.override(l.policy)}
 	servers := []*networkingv1alpha3.Server{server("tcp", protocolTCP, l.listeners.Plain, false)}
 	if !l.dummy {
 		servers = append(servers, server("tls", protocolTLS, l.listeners.MTLS, true))

@@ -11,23 +11,25 @@ import (
 
 // Order are the hops of a path as its ServiceEntry has them: by the ranks that their health earns them, without the dead.
 func Order(in PathInput) []Hop {
-	var exporters []string
-	if !in.Key.TCP.IsZero() {
-		exporters = NextShares(in.Previous, in.Exporters).Clusters()
-	}
-	return inOrder(Rank(in.Key, in.Policies, in.Cards, exporters...), in.Health)
+	ranks, shares := layout(in)
+	return in.inUse(ranks, shares)
+}
+
+// inUse are the hops of clusters that can answer, in the order of their health.
+func (in PathInput) inUse(ranks []slot, shares Shares) []Hop {
+	return in.inOrder(answering(hops(ranks, in.Cards), shares))
 }
 
 // inOrder gives the hops of a path, whose ranks are the nominal ones, the ranks that their health earns them, and leaves
-// out those that are dead. When all are dead, all stay as they are: trying is then better than refusing.
+// out those that are dead or drained. When all are dead, all stay as they are.
 //
 // Each cluster keeps the ranks that it has nominally, and its tunnels take them in a new order: those that keep their
 // service level before those that do not. So a tunnel that degrades or dies moves its traffic to the next tunnel of the
 // same cluster, shares between clusters stay as they were, and only a cluster without any living hop loses its traffic to
 // another one. How many ranks a path has does not change, so nothing but endpoints does. Among tunnels of the same health
 // the nominal order holds.
-func inOrder(nominal []Hop, health map[HopKey]v1alpha1.HopState) []Hop {
-	living := filter(nominal, func(h Hop) bool { return health[h.HopKey] != v1alpha1.HopDead })
+func (in PathInput) inOrder(nominal []Hop) []Hop {
+	living, health := in.usable(nominal), in.Health
 	if len(living) == 0 {
 		return nominal
 	}

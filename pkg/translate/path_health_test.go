@@ -44,6 +44,19 @@ func verdicts(t *testing.T, in PathInput, text string) map[HopKey]v1alpha1.HopSt
 	return out
 }
 
+// ordered is the order that verdicts and drains give; "low@c2=Drained" is the operator's wish, and no verdict.
+func ordered(t *testing.T, in PathInput, health string) []Hop {
+	t.Helper()
+	in.Health = verdicts(t, in, health)
+	for key, state := range in.Health {
+		if state == "Drained" {
+			delete(in.Health, key)
+			in.Peers = append(in.Peers, v1alpha1.Peer{Spec: v1alpha1.PeerSpec{ClusterID: key.Cluster, Drain: []string{key.Policy}}})
+		}
+	}
+	return in.inOrder(nominalOf(in))
+}
+
 func nominalOf(in PathInput) []Hop {
 	return Rank(in.Key, in.Policies, in.Cards, NextShares(nil, in.Exporters).Clusters()...)
 }
@@ -84,6 +97,16 @@ func TestHealthOrdersHops(t *testing.T) {
 		in:   threeTunnels("10.2.0.2"), health: "high@c2/10.2.0.1=Degraded",
 		want: "0:high@c2/10.2.0.2 1:low@c2/10.2.0.1 1:low@c2/10.2.0.2 2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 4:high@c2/10.2.0.1 4:none@c2/10.2.0.1 4:none@c2/10.2.0.2 5:none@c3/10.3.0.1",
 	}, {
+		name: "a drained tunnel leaves as a dead one does", health: "high@c2=Drained",
+		want: "0:low@c2/10.2.0.1 1:none@c2/10.2.0.1 2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 5:none@c3/10.3.0.1",
+	}, {
+		name: "a drained cluster leaves its traffic to the backup", health: "high@c2=Drained low@c2=Drained none@c2=Drained",
+		want: "2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 5:none@c3/10.3.0.1",
+	}, {
+		name:   "what is drained is used where nothing else lives",
+		health: "high@c2=Drained low@c2=Dead none@c2=Dead high@c3=Dead low@c3=Dead none@c3=Dead",
+		want:   "0:high@c2/10.2.0.1",
+	}, {
 		name: "one gateway pod of two is dead", in: threeTunnels("10.2.0.2"), health: "high@c2/10.2.0.1=Dead",
 		want: "0:high@c2/10.2.0.2 1:low@c2/10.2.0.1 1:low@c2/10.2.0.2 2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 4:none@c2/10.2.0.1 4:none@c2/10.2.0.2 5:none@c3/10.3.0.1",
 	}} {
@@ -91,7 +114,7 @@ func TestHealthOrdersHops(t *testing.T) {
 			if tc.in.Cards == nil {
 				tc.in = threeTunnels()
 			}
-			if got := order(inOrder(nominalOf(tc.in), verdicts(t, tc.in, tc.health))); got != tc.want {
+			if got := order(ordered(t, tc.in, tc.health)); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})
@@ -101,7 +124,7 @@ func TestHealthOrdersHops(t *testing.T) {
 // On a TCP leg's path all exporters share rank 0, whatever tunnel each of them is reached over: shares stay.
 func TestHealthKeepsSharesOfTCP(t *testing.T) {
 	in := threeTunnels("10.2.0.2")
-	in.Key = PathKey{Policy: "high", TCP: WireKey{"secure", "db", 5432}}
+	in.Key = PathKey{Policy: "high", TCP: WireKey{Namespace: "secure", Name: "db", Port: 5432}}
 	in.Exporters = []Exporter{{ClusterID: "c2", Ready: 3}, {ClusterID: "c3", Ready: 1}}
 	for _, health := range []string{"", "high@c2=Degraded", "high@c2=Dead", "high@c3=Dead low@c3=Degraded", "high@c2=Dead low@c2=Dead", "high@c2/10.2.0.1=Degraded"} {
 		in.Health = verdicts(t, in, health)
@@ -134,7 +157,7 @@ func TestHealthProperties(t *testing.T) {
 		_, got := pathOf(t, in)
 		same(t, rule, got)
 		before := maps.Clone(in.Health)
-		ordered := inOrder(nominal, in.Health)
+		ordered := in.inOrder(nominal)
 		if !maps.Equal(before, in.Health) || order(nominal) != order(nominalOf(in)) {
 			t.Fatalf("round %d: the input was changed", round)
 		}
@@ -158,7 +181,7 @@ func randomPath(rng *rand.Rand) PathInput {
 		in.Key.Backup = "c3"
 	}
 	if rng.Intn(3) == 0 {
-		in.Key = PathKey{Policy: "p0", TCP: WireKey{"ns", "db", 5432}}
+		in.Key = PathKey{Policy: "p0", TCP: WireKey{Namespace: "ns", Name: "db", Port: 5432}}
 		in.Exporters = []Exporter{{ClusterID: "c2", Ready: 3}, {ClusterID: "c3", Ready: 1}}
 	}
 	for i, id := range []string{"c2", "c3"} {

@@ -8,6 +8,7 @@ import (
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -23,18 +24,19 @@ const (
 	tcpPortName = "tls"
 
 	// sharedLocalOriginFailures is how many connections in a row must fail, or requests be reset, until a hop of a shared
-	// path is left out. Measured: with 2 no idempotent request fails when a tunnel dies. More would protect a path
-	// better from one backend that resets its connections, and needs something else that finds dead tunnels.
-	sharedLocalOriginFailures = 2
+	// path is left out. One backend that resets its connections must not reach it soon, and a dead tunnel does: all
+	// requests on a connection end with it. Where requests are too few for that, retries go on and the prober is quicker.
+	sharedLocalOriginFailures = 5
 	// tcpLocalOriginFailures: a TCP connection is not retried on another one's knowledge, so the first failure counts.
 	tcpLocalOriginFailures = 1
 	// sweep is how often Envoy looks for hops whose time out is over; timeOut is that time, growing with each repetition.
 	sweep   = time.Second
 	timeOut = 5 * time.Second
 
-	// minConnectTimeout and roundTripsOfConnect bound TCP and TLS handshake together: two round trips, three with TLS 1.2.
-	minConnectTimeout   = time.Second
-	roundTripsOfConnect = 3
+	// minConnectTimeout and roundTripsOfConnect bound TCP and TLS 1.3 handshake together: a round trip each. Waiting up to a
+	// second longer would help nobody whose first packet was lost: it is not sent again before (RFC 6298, section 2).
+	minConnectTimeout   = 600 * time.Millisecond
+	roundTripsOfConnect = 2
 	// keepaliveInterval is the pause between HTTP/2 pings and minKeepaliveTimeout the least time that an answer may take:
 	// together the time until a black hole is found on a connection that is in use.
 	keepaliveInterval   = 500 * time.Millisecond
@@ -58,15 +60,20 @@ const (
 // Path is the ServiceEntry and the DestinationRule of a path: one Envoy cluster of the egress gateway. Both are always
 // there, even when no hop is known yet, so that no route points at nothing.
 func Path(in PathInput) []Object {
-	shares := Shares(nil)
-	if !in.Key.TCP.IsZero() {
-		shares = NextShares(in.Previous, in.Exporters)
-	}
-	ranks := slots(in.Key, in.Policies, in.Cards, shares.Clusters())
+	ranks, shares := layout(in)
 	return []Object{
 		pathServiceEntry(in, ranks, shares),
 		pathDestinationRule(in, ranks),
 	}
+}
+
+// layout are the ranks of a path, and the exporters' shares of a TCP leg's.
+func layout(in PathInput) ([]slot, Shares) {
+	shares := Shares(nil)
+	if !in.Key.TCP.IsZero() {
+		shares = NextShares(in.Previous, in.Exporters)
+	}
+	return slots(in.Key, in.Policies, in.Cards, groupsOfExporters(in, shares)), shares
 }
 
 func pathMeta(key PathKey) metav1.ObjectMeta {
@@ -106,9 +113,17 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 			Location:   networkingv1alpha3.ServiceEntry_MESH_INTERNAL,
 			Resolution: networkingv1alpha3.ServiceEntry_STATIC,
 			Ports:      []*networkingv1alpha3.ServicePort{{Name: name, Number: number, Protocol: protocol}},
-			Endpoints:  endpoints(inOrder(hops(ranks, in.Cards), in.Health), len(ranks), name, shares),
+			Endpoints:  endpoints(in.inUse(ranks, shares), len(ranks), name, shares),
 		},
 	}
+}
+
+// answering are the hops of clusters that have a share of a TCP leg's path; all hops of a shared path.
+func answering(hops []Hop, shares Shares) []Hop {
+	if shares == nil {
+		return hops
+	}
+	return filter(hops, func(h Hop) bool { return shares[h.Cluster] > 0 })
 }
 
 // endpoints are the hops with the labels that make their order.
@@ -163,7 +178,7 @@ func failoverPriority(n int) []string {
 func pathDestinationRule(in PathInput, ranks []slot) *networkingv1.DestinationRule {
 	failures, sni := uint32(sharedLocalOriginFailures), SharedSNI
 	if !in.Key.TCP.IsZero() {
-		failures, sni = tcpLocalOriginFailures, WireName(in.Key.TCP.Port, in.Key.TCP.Name, in.Key.TCP.Namespace)
+		failures, sni = tcpLocalOriginFailures, WireName(in.Key.TCP)
 	}
 	return &networkingv1.DestinationRule{
 		TypeMeta:   typeNetworking("DestinationRule"),
@@ -172,7 +187,7 @@ func pathDestinationRule(in PathInput, ranks []slot) *networkingv1.DestinationRu
 			Host:     PathHost(in.Key),
 			ExportTo: onlyHere(),
 			TrafficPolicy: &networkingv1alpha3.TrafficPolicy{
-				LoadBalancer:     pathLoadBalancer(len(ranks)),
+				LoadBalancer:     pathLoadBalancer(in, len(ranks)),
 				OutlierDetection: outlierDetection(failures),
 				ConnectionPool:   connectionPool(in, ranks),
 				Tls: &networkingv1alpha3.ClientTLSSettings{
@@ -186,15 +201,24 @@ func pathDestinationRule(in PathInput, ranks []slot) *networkingv1.DestinationRu
 }
 
 // pathLoadBalancer makes ranks Envoy priorities. Round robin, because least request would prefer the nearest cluster
-// whatever its share.
-func pathLoadBalancer(ranks int) *networkingv1alpha3.LoadBalancerSettings {
-	return &networkingv1alpha3.LoadBalancerSettings{
+// whatever its share. On the path of a TCP leg with session affinity the client's address decides, by endpoint weights:
+// HTTP legs hold their clients before they choose a path (envoyfilters.go).
+func pathLoadBalancer(in PathInput, ranks int) *networkingv1alpha3.LoadBalancerSettings {
+	out := &networkingv1alpha3.LoadBalancerSettings{
 		LbPolicy: &networkingv1alpha3.LoadBalancerSettings_Simple{Simple: networkingv1alpha3.LoadBalancerSettings_ROUND_ROBIN},
 		LocalityLbSetting: &networkingv1alpha3.LocalityLoadBalancerSetting{
 			Enabled:          yes(),
 			FailoverPriority: failoverPriority(ranks),
 		},
 	}
+	if !in.Key.TCP.IsZero() && in.SessionAffinity == corev1.ServiceAffinityClientIP {
+		out.LbPolicy = &networkingv1alpha3.LoadBalancerSettings_ConsistentHash{
+			ConsistentHash: &networkingv1alpha3.LoadBalancerSettings_ConsistentHashLB{
+				HashKey: &networkingv1alpha3.LoadBalancerSettings_ConsistentHashLB_UseSourceIp{UseSourceIp: true},
+			},
+		}
+	}
+	return out
 }
 
 // outlierDetection leaves out a hop that cannot be reached, and never one whose backends answer badly: 5xx count nothing

@@ -98,7 +98,7 @@ func TestRank(t *testing.T) {
 		key:  PathKey{Policy: "high", Exporter: "c9"}, policies: three, cards: both, want: "",
 	}, {
 		name: "all exporters of a TCP port share a rank",
-		key:  PathKey{Policy: "high", TCP: WireKey{"ns", "db", 5432}}, policies: three[:2], cards: both, tcp: []string{"c2", "c3"},
+		key:  PathKey{Policy: "high", TCP: WireKey{Namespace: "ns", Name: "db", Port: 5432}}, policies: three[:2], cards: both, tcp: []string{"c2", "c3"},
 		want: "0:high@c2/10.2.0.1 0:high@c3/10.3.0.1 1:low@c2/10.2.0.1 1:low@c3/10.3.0.1",
 	}} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -251,7 +251,7 @@ func TestKeepaliveFollowsTheSLA(t *testing.T) {
 		if got := pool.Http.Http2KeepAlive.Timeout.AsDuration(); got != tc.want {
 			t.Errorf("SLA %d ms beside %d ms: keepalive timeout %v, want %v", tc.own, tc.other, got, tc.want)
 		}
-		if slowest := time.Duration(max(tc.own, tc.other)) * time.Millisecond; pool.Tcp.ConnectTimeout.AsDuration() < 3*slowest {
+		if slowest := time.Duration(max(tc.own, tc.other)) * time.Millisecond; pool.Tcp.ConnectTimeout.AsDuration() < 2*slowest {
 			t.Errorf("SLA %d ms beside %d ms: no handshake fits into %v", tc.own, tc.other, pool.Tcp.ConnectTimeout)
 		}
 	}
@@ -259,7 +259,7 @@ func TestKeepaliveFollowsTheSLA(t *testing.T) {
 
 func TestTCPSharesAreEndpointWeights(t *testing.T) {
 	in := PathInput{
-		Key:       PathKey{Policy: "high", TCP: WireKey{"secure", "db", 5432}},
+		Key:       PathKey{Policy: "high", TCP: WireKey{Namespace: "secure", Name: "db", Port: 5432}},
 		Policies:  []v1alpha1.WANPolicy{policy("high", 100), policy("low", 300)},
 		Exporters: []Exporter{{ClusterID: "c2", Ready: 3}, {ClusterID: "c3", Ready: 1}, {ClusterID: "c4"}},
 		Cards: []v1alpha1.ClusterAdvertisementSpec{
@@ -282,5 +282,38 @@ func TestTCPSharesAreEndpointWeights(t *testing.T) {
 	}
 	if got := dr.Spec.TrafficPolicy.Tls.Sni; got != "p5432.db.secure.svc.clusterset.local" {
 		t.Errorf("the server name is the wire name, got %q", got)
+	}
+}
+
+func TestExportsFailoverGoesBeforeThePolicys(t *testing.T) {
+	in := LegInput{
+		Namespace: "secure", Name: "payment",
+		Policies: []v1alpha1.WANPolicy{policy("high", 100), policy("low", 300)},
+	}
+	in.Policies[1].Spec.Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}
+	cards := []v1alpha1.ClusterAdvertisementSpec{card("c2", []string{"10.2.0.1"}, "high", "low", "none")}
+	for _, tc := range []struct {
+		policy   string
+		failover *v1alpha1.Failover
+		key      string
+		want     []string
+	}{
+		{"high", nil, "", []string{"high", "low"}},
+		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic}, "", []string{"high", "low"}},
+		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}, "Strict", []string{"high"}},
+		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverOrdered, To: []string{"none", "low"}}, "Ordered:none,low", []string{"high", "none", "low"}},
+		{"low", nil, "", []string{"low"}},
+		{"low", &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}, "", []string{"low"}},
+		{"low", &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic}, "Automatic", []string{"low", "high"}},
+	} {
+		l := leg{failover: tc.failover, policies: in.Policies, shares: Shares{"c2": 100}}
+		key := l.paths(tc.policy)[0].path
+		var got []string
+		for _, h := range Rank(key, in.Policies, cards) {
+			got = append(got, h.Policy)
+		}
+		if key.Failover != tc.key || !slices.Equal(got, tc.want) {
+			t.Errorf("%s with %+v: path %q over %v, want %q over %v", tc.policy, tc.failover, key.Failover, got, tc.key, tc.want)
+		}
 	}
 }

@@ -32,17 +32,29 @@ func policyByName(name string, policies []v1alpha1.WANPolicy) *v1alpha1.WANPolic
 	return nil
 }
 
-// tunnels is the order in which the traffic of a policy uses policies: the policy itself, then as its failover says.
-func tunnels(policy string, policies []v1alpha1.WANPolicy) []string {
-	mode, to := v1alpha1.FailoverAutomatic, []string(nil)
-	if p := policyByName(policy, policies); p != nil && p.Spec.Failover != nil {
-		mode, to = cmp.Or(p.Spec.Failover.Mode, mode), p.Spec.Failover.To
+// failoverOf is the failover of a policy as this cluster has it; one that nobody knows here is Automatic.
+func failoverOf(policy string, policies []v1alpha1.WANPolicy) v1alpha1.Failover {
+	p := policyByName(policy, policies)
+	if p == nil || p.Spec.Failover == nil {
+		return v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic}
 	}
-	order := []string{policy}
-	switch mode {
+	out := *p.Spec.Failover
+	out.Mode = cmp.Or(out.Mode, v1alpha1.FailoverAutomatic)
+	return out
+}
+
+// tunnels is the order in which the traffic of a path uses policies: the path's own, then as its failover says.
+func tunnels(key PathKey, policies []v1alpha1.WANPolicy) []string {
+	failover := failoverOf(key.Policy, policies)
+	// A key whose failover cannot be read does not come from an advertisement that was accepted.
+	if override, err := advertise.ParseFailover(key.Failover); err == nil && override != nil {
+		failover = *override
+	}
+	order := []string{key.Policy}
+	switch failover.Mode {
 	case v1alpha1.FailoverStrict:
 	case v1alpha1.FailoverOrdered:
-		order = append(order, to...)
+		order = append(order, failover.To...)
 	default:
 		for _, p := range bestFirst(policies) {
 			order = append(order, p.Name)

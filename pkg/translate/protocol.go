@@ -17,6 +17,7 @@ const (
 	protocolHTTPS   = "HTTPS"
 	protocolTLS     = "TLS"
 	protocolTCP     = "TCP"
+	protocolUDP     = "UDP"
 )
 
 // protocolOf is the protocol that Istio would see in a service port: by appProtocol, else by the prefix of the port's

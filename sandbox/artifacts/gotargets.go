@@ -107,9 +107,9 @@ func (b *builder) helmTarget() goTarget {
 
 func (b *builder) appsTarget() goTarget {
 	return goTarget{
-		name: "apps", detail: "test backend, load generator", module: "sandbox/apps", trees: []string{"echo"}, app: true,
+		name: "apps", detail: "test backend and client, load generator", module: "sandbox/apps", trees: []string{"echo", "call", "load", "wire"}, app: true,
 		builds: []goBuild{
-			{dir: b.node(), packages: []string{"./echo"}},
+			{dir: b.node(), packages: []string{"./echo", "./call", "./load"}},
 			{dir: b.node(), packages: []string{"github.com/tsenart/vegeta/v12"}, rename: "vegeta"},
 		},
 	}

@@ -58,7 +58,11 @@ func (b *builder) imageSpecs() []imageSpec {
 			},
 		},
 		{
-			name: ClientImage, base: true, files: program("apps", b.node("vegeta"), "/usr/local/bin/vegeta"),
+			name: ClientImage, base: true, files: []from{
+				{"apps", file{path: "/usr/local/bin/vegeta", source: b.node("vegeta")}},
+				{"apps", file{path: "/usr/local/bin/call", source: b.node("call")}},
+				{"apps", file{path: "/usr/local/bin/load", source: b.node("load")}},
+			},
 			// Waits until it is told to end: people and tests exec into it.
 			entrypoint: []string{"/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"},
 		},

@@ -390,7 +390,7 @@ func (m *member) ingressIs(want ...string) {
 	m.fleet.t.Helper()
 	m.eventually(soon, "ingress routes of payment", func() error {
 		vs := &networkingv1.VirtualService{}
-		key := client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.ExportName(m.fleet.namespace, "payment", 8080)}
+		key := client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.ExportName(translate.WireKey{Namespace: m.fleet.namespace, Name: "payment", Port: 8080})}
 		if err := m.Get(m.fleet.t.Context(), key, vs); err != nil {
 			return err
 		}

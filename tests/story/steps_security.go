@@ -30,7 +30,7 @@ func Security() []Step {
 
 // knockAtIngress calls the exporter's ingress gateway with a sidecar's valid mesh identity, and with none.
 func knockAtIngress(ctx context.Context, e *Env) error {
-	ips, err := e.Exporter.gatewayAddresses(ctx, mcw.GatewayIngress)
+	ips, err := e.Exporter.GatewayAddresses(ctx, mcw.GatewayIngress)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func onlyOn(u usage, tunnel string) error {
 
 // bytesByTunnel runs do and returns what the gateways exchanged meanwhile.
 func (e *Env) bytesByTunnel(ctx context.Context, do func(context.Context) error) (usage, error) {
-	sources, err := e.Consumer.gatewayAddresses(ctx, "egress")
+	sources, err := e.Consumer.GatewayAddresses(ctx, "egress")
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,8 @@ func bytesFrom(flows Counters, sources []string) usage {
 	return u
 }
 
-func (c *Cluster) gatewayAddresses(ctx context.Context, gateway string) ([]string, error) {
+// GatewayAddresses are those of the ready pods of the egress or ingress gateway.
+func (c *Cluster) GatewayAddresses(ctx context.Context, gateway string) ([]string, error) {
 	pods, err := c.ReadyPods(ctx, "mc-wan", client.MatchingLabels{"mcw.l7mp.io/gateway": gateway})
 	if err != nil {
 		return nil, err
@@ -184,7 +185,7 @@ func (e *Env) breakAndHeal(ctx context.Context, state string) error {
 
 // loadIsOn waits until a tunnel carries the load from now on.
 func (e *Env) loadIsOn(ctx context.Context, tunnel string) error {
-	sources, err := e.Consumer.gatewayAddresses(ctx, "egress")
+	sources, err := e.Consumer.GatewayAddresses(ctx, "egress")
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,12 @@ func (c Counters) Since(before Counters) Counters {
 	return d
 }
 
+// Set changes settings of a tunnel, "*" for all, by the flags of `mcwan-sandbox wan set`.
+func (w *WAN) Set(ctx context.Context, tunnel string, flags ...string) error {
+	_, err := w.run(ctx, append([]string{"set", tunnel}, flags...)...)
+	return err
+}
+
 // SetState puts a tunnel up, refused or blackhole, in both directions.
 func (w *WAN) SetState(ctx context.Context, tunnel, state string) error {
 	_, err := w.run(ctx, "set", tunnel, "--state", state)

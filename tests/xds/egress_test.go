@@ -175,9 +175,13 @@ func TestPathSpeaks(t *testing.T) {
 	if got := h2.Http2ProtocolOptions.GetMaxConcurrentStreams().GetValue(); got != 100 {
 		t.Errorf("%d streams per connection", got)
 	}
+	options := c.GetUpstreamBindConfig().GetSocketOptions()
+	if len(options) != 1 || options[0].GetLevel() != 6 || options[0].GetName() != 18 || options[0].GetIntValue() != 400 {
+		t.Errorf("what is not acknowledged ends: %v", options)
+	}
 	od := c.GetOutlierDetection()
 	switch {
-	case od == nil, !od.SplitExternalLocalOriginErrors, od.GetConsecutiveLocalOriginFailure().GetValue() != 2:
+	case od == nil, !od.SplitExternalLocalOriginErrors, od.GetConsecutiveLocalOriginFailure().GetValue() != 5:
 		t.Errorf("connections that fail take a hop out: %v", od)
 	case od.GetEnforcingConsecutive_5Xx().GetValue() != 0 || od.GetEnforcingConsecutive_5Xx() == nil:
 		t.Errorf("what backends answer does not: %v", od)

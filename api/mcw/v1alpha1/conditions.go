@@ -15,12 +15,24 @@ const (
 	// ConditionHopsHealthy on a Peer is False while a hop is dead or degraded, Unknown while none has been measured or
 	// the measurements cannot be true.
 	ConditionHopsHealthy = "HopsHealthy"
+	// ConditionReachable on a Peer is False when neither its feed nor any hop has answered for so long that its exports
+	// are treated as draining.
+	ConditionReachable = "Reachable"
+)
+
+// Reasons of Reachable.
+const (
+	ReasonReachable = "Reachable"
+	ReasonWithdrawn = "Withdrawn"
 )
 
 // Own condition types on MCS kinds, for what KEP-1645 has no word for.
 const (
 	// ConditionPortsCarried is False while a port of the service cannot cross the gateways (UDP, SCTP).
 	ConditionPortsCarried = "mcw.l7mp.io/PortsCarried"
+	// ConditionEndpointsCarried on a ServiceExport of a headless Service is False while some of its ready endpoints cannot
+	// be reached from other clusters.
+	ConditionEndpointsCarried = "mcw.l7mp.io/EndpointsCarried"
 	// ConditionWANPolicy on a ServiceExport says whether the named WAN policy exists and can be used, and whether the
 	// exporters agree on it.
 	ConditionWANPolicy = "mcw.l7mp.io/WANPolicyResolved"
@@ -117,13 +129,17 @@ const (
 	ReasonNoDefaultPolicy     = "NoDefaultPolicy"
 	ReasonPolicyNotReady      = "PolicyNotReady"
 	ReasonPolicyConflict      = "PolicyConflict"
+	ReasonInvalidFailover     = "InvalidFailover"
 	ReasonOutOfPorts          = "OutOfPorts"
 	// ReasonTooManyPorts is Valid=False of an export whose Service has more ports than an advertisement has room for.
 	ReasonTooManyPorts = "TooManyPorts"
+	// ReasonTooManyEndpoints is EndpointsCarried=False: the headless Service has more ready endpoints than MaxEndpoints.
+	ReasonTooManyEndpoints = "TooManyEndpoints"
 	// ReasonDummiesReady is DummyServices=True: there is one per WAN policy that an exporter offers.
 	ReasonDummiesReady = "Ready"
 	// ReasonNameTaken: another Service in mc-wan has the name of a dummy Service, and had it first.
 	ReasonNameTaken = "NameTaken"
-	// ReasonNameTooLong: <service>-<namespace>-<policy> has more than the 63 characters of a Service's name.
+	// ReasonNameTooLong: <service>-<namespace>-<policy> has more than the 63 characters of a Service's name, or the name of
+	// an endpoint of a headless Service more than the 253 of a DNS name.
 	ReasonNameTooLong = "NameTooLong"
 )

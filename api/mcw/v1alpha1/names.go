@@ -52,6 +52,8 @@ const (
 	LabelPath = "mcw.l7mp.io/path"
 	// LabelPolicy on what belongs to a dummy Service is the WAN policy that it stands for.
 	LabelPolicy = "mcw.l7mp.io/wan-policy"
+	// LabelHostname on what belongs to one endpoint of a headless service is the endpoint's hostname.
+	LabelHostname = "mcw.l7mp.io/hostname"
 	// LabelGateway selects gateway pods: egress or ingress.
 	LabelGateway = "mcw.l7mp.io/gateway"
 	// LabelManual marks advertisements written by hand (`mcwanctl import`); the feed never touches them.
@@ -59,6 +61,9 @@ const (
 
 	// AnnotationWANPolicy on a ServiceExport names the WANPolicy of the export.
 	AnnotationWANPolicy = "mcw.l7mp.io/mc-wan-policy"
+	// AnnotationFailover on a ServiceExport says where the export's traffic goes when its tunnel fails, in place of the
+	// policy's own failover: Automatic, Strict, or Ordered: and WANPolicies by name, separated by commas.
+	AnnotationFailover = "mcw.l7mp.io/failover"
 )
 
 // Values of LabelGateway.
@@ -84,6 +89,8 @@ const (
 	HeaderSource = "x-mcw-source"
 	// HeaderPeer carries the SPIFFE id of the calling cluster's egress gateway to the feed.
 	HeaderPeer = "x-mcw-peer"
+	// HeaderWANPort carries the port of the WAN policy on which the exporting cluster's ingress gateway got the request.
+	HeaderWANPort = "x-mcw-wan-port"
 	// HeaderForwardedHost carries the client's own Host to the backend.
 	HeaderForwardedHost = "x-forwarded-host"
 )

@@ -13,6 +13,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterID`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Feed",type=string,JSONPath=`.status.conditions[?(@.type=="FeedReady")].reason`
+// +kubebuilder:printcolumn:name="Feed Since",type=date,JSONPath=`.status.conditions[?(@.type=="FeedReady")].lastTransitionTime`
+// +kubebuilder:printcolumn:name="Reachable",type=string,JSONPath=`.status.conditions[?(@.type=="Reachable")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Hops",type=string,JSONPath=`.status.conditions[?(@.type=="HopsHealthy")].reason`
 // +kubebuilder:printcolumn:name="Accepted",type=integer,JSONPath=`.status.advertisements.accepted`
 // +kubebuilder:printcolumn:name="Refused",type=integer,JSONPath=`.status.advertisements.refused`
@@ -60,6 +62,15 @@ type PeerSpec struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	// +kubebuilder:validation:items:Pattern=`^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$`
 	Namespaces []string `json:"namespaces,omitempty"`
+
+	// Drain lists the WAN policies over which this cluster sends nothing to the peer while another way serves, as before
+	// maintenance; "*" is all of them. `mcwanctl drain` sets it.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$`
+	Drain []string `json:"drain,omitempty"`
 }
 
 // Identities are the SPIFFE ids of a cluster's gateways.
@@ -183,6 +194,9 @@ type HopStatus struct {
 	// Reason is a stable CamelCase word that says why the state is what it is.
 	// +optional
 	Reason string `json:"reason,omitempty"`
+	// Drained says that the operator has asked to leave the hop alone: it is used only where nothing else lives.
+	// +optional
+	Drained bool `json:"drained,omitempty"`
 	// Since is when the hop entered its state.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`

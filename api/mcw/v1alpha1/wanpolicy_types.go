@@ -55,6 +55,11 @@ type WANPolicySpec struct {
 	// +optional
 	Default bool `json:"default,omitempty"`
 
+	// Drain asks that this cluster send nothing over the tunnel while another way serves, as before maintenance of it.
+	// `mcwanctl drain --policy` sets it.
+	// +optional
+	Drain bool `json:"drain,omitempty"`
+
 	// Failover says where traffic goes when the tunnel fails.
 	// +optional
 	// +kubebuilder:default={mode: Automatic}

@@ -40,9 +40,11 @@ func newHTTP(id identity) *httpEcho {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { e.echo(w, r, http.StatusOK) })
 	mux.HandleFunc("/status/{code}", e.status)
 	mux.HandleFunc("/delay/{duration}", e.delay)
+	mux.HandleFunc("/ws", e.webSocket)
 	mux.HandleFunc("/healthz", e.healthz)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)            // by ALPN, on the TLS port
 	protocols.SetUnencryptedHTTP2(true) // h2c by prior knowledge, as gRPC and Envoy speak it inside a cluster
 	e.server = &http.Server{Handler: mux, Protocols: protocols, ReadHeaderTimeout: 30 * time.Second}
 	return e

@@ -8,12 +8,17 @@
 //	any path          200 and the request as JSON
 //	/status/NNN       the same with status NNN (200 to 599)
 //	/delay/DURATION   the same after a Go duration (at most 10 minutes), or not at all if the client goes away
+//	/ws               a WebSocket: one message that says who answers (JSON), then every message comes back
 //	/healthz          200 while it wants requests, 503 from SIGTERM on: the readiness probe
+//
+// HTTPS (port 8443): the same, with a certificate of its own (wire.CertificateName).
+//
+// gRPC (port 9090): service mcwan.echo.Echo with Say (one message) and Chat (a stream in both directions), see package wire.
 //
 // TCP (port 5432), server first as databases are: one banner line `mcwan-echo POD CLUSTER`, then every line comes back.
 //
-// Environment: POD and NAMESPACE (downward API; POD defaults to the host name), CLUSTER, HTTP_ADDR, TCP_ADDR, and
-// DRAIN, the time between failing readiness and refusing connections (default 5s).
+// Environment: POD and NAMESPACE (downward API; POD defaults to the host name), CLUSTER, HTTP_ADDR, TLS_ADDR, GRPC_ADDR,
+// TCP_ADDR, and DRAIN, the time between failing readiness and refusing connections (default 5s).
 package main
 
 import (
@@ -44,20 +49,29 @@ func run(ctx context.Context, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	httpListener, err := net.Listen("tcp", cfg.httpAddr)
-	if err != nil {
-		return fmt.Errorf("HTTP_ADDR: %w", err)
-	}
-	tcpListener, err := net.Listen("tcp", cfg.tcpAddr)
-	if err != nil {
-		return errors.Join(fmt.Errorf("TCP_ADDR: %w", err), httpListener.Close())
-	}
 	web := newHTTP(cfg.id)
 	lines := newTCP(cfg.id)
-	failed := make(chan error, 2)
-	go func() { failed <- web.server.Serve(httpListener) }()
-	go func() { failed <- lines.serve(tcpListener) }()
-	slog.Info("serving", "http", httpListener.Addr().String(), "tcp", tcpListener.Addr().String())
+	rpc := newGRPC(cfg.id)
+	if web.server.TLSConfig, err = ownTLS(); err != nil {
+		return fmt.Errorf("TLS: %w", err)
+	}
+	failed := make(chan error, 4)
+	for _, s := range []struct {
+		env, address string
+		serve        func(net.Listener) error
+	}{
+		{"HTTP_ADDR", cfg.httpAddr, web.server.Serve},
+		{"TLS_ADDR", cfg.tlsAddr, func(l net.Listener) error { return web.server.ServeTLS(l, "", "") }},
+		{"GRPC_ADDR", cfg.grpcAddr, rpc.Serve},
+		{"TCP_ADDR", cfg.tcpAddr, lines.serve},
+	} {
+		l, err := net.Listen("tcp", s.address)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.env, err) // the process ends, and what listens already with it
+		}
+		slog.Info("serving", s.env, l.Addr().String())
+		go func() { failed <- s.serve(l) }()
+	}
 
 	select {
 	case err := <-failed:
@@ -69,6 +83,7 @@ func run(ctx context.Context, getenv func(string) string) error {
 	time.Sleep(cfg.drain)
 	deadline, cancel := context.WithTimeout(context.Background(), cfg.drain+10*time.Second)
 	defer cancel()
+	stopGRPC(deadline, rpc)
 	return errors.Join(lines.shutdown(deadline), web.server.Shutdown(deadline))
 }
 
@@ -78,9 +93,9 @@ type identity struct {
 }
 
 type config struct {
-	id                identity
-	httpAddr, tcpAddr string
-	drain             time.Duration
+	id                                   identity
+	httpAddr, tlsAddr, grpcAddr, tcpAddr string
+	drain                                time.Duration
 }
 
 func configFrom(getenv func(string) string) (config, error) {
@@ -101,6 +116,8 @@ func configFrom(getenv func(string) string) (config, error) {
 	return config{
 		id:       identity{Pod: or("POD", host), Cluster: getenv("CLUSTER"), Namespace: getenv("NAMESPACE")},
 		httpAddr: or("HTTP_ADDR", ":8080"),
+		tlsAddr:  or("TLS_ADDR", ":8443"),
+		grpcAddr: or("GRPC_ADDR", ":9090"),
 		tcpAddr:  or("TCP_ADDR", ":5432"),
 		drain:    drain,
 	}, nil

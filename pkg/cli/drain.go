@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+)
+
+// everyPolicy in Peer.spec.drain stands for all policies.
+const everyPolicy = "*"
+
+func newDrainCmd(a *app) *cobra.Command {
+	var policy string
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "drain [PEER] [--wan-policy POLICY]",
+		Short: "Take traffic off a peer or a tunnel, as before maintenance",
+		Long: `drain asks this cluster's controller to send nothing to PEER, or nothing over POLICY's tunnel, or, with both, nothing to
+PEER over that tunnel, while another way serves. New requests and connections take the other ways at once; those under way
+end where they began. Where nothing else lives the drained way is still used: a drain makes no request fail.
+
+It writes spec.drain of the Peer, or of the WANPolicy, and waits until nobody uses the drained ways any more. It fails
+(exit code 1) if somebody still does after --timeout. The drain stays until it is taken back by undrain.`,
+		Example: `  # Before maintenance of cluster-2.
+  mcwanctl --context cluster-1 drain cluster-2
+
+  # Before maintenance of a tunnel, to all peers.
+  mcwanctl --context cluster-1 drain --wan-policy=high`,
+		Args:              atMost(1),
+		ValidArgsFunction: a.completePeers,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.drain(cmd.Context(), strings.Join(args, ""), policy, timeout)
+		},
+	}
+	cmd.Flags().StringVar(&policy, "wan-policy", "", "WANPolicy whose tunnel is meant, or a unique ending of its name")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait until nobody uses it; 0 does not wait")
+	a.complete(cmd, "wan-policy", a.completePolicies)
+	return cmd
+}
+
+func newUndrainCmd(a *app) *cobra.Command {
+	var policy string
+	cmd := &cobra.Command{
+		Use:   "undrain [PEER] [--wan-policy POLICY]",
+		Short: "Let traffic back on a peer or a tunnel",
+		Long: `undrain takes back what drain with the same arguments asked for. PEER alone takes back all drains of the peer; a drain of
+a tunnel to all peers is one of its own.`,
+		Example: `  mcwanctl --context cluster-1 undrain cluster-2
+
+  mcwanctl --context cluster-1 undrain --wan-policy=high`,
+		Args:              atMost(1),
+		ValidArgsFunction: a.completePeers,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.undrain(cmd.Context(), strings.Join(args, ""), policy)
+		},
+	}
+	cmd.Flags().StringVar(&policy, "wan-policy", "", "WANPolicy whose tunnel is meant, or a unique ending of its name")
+	a.complete(cmd, "wan-policy", a.completePolicies)
+	return cmd
+}
+
+// ways are what a drain is about: a peer, a policy's tunnel, or one to the other.
+type ways struct {
+	peer   *v1alpha1.Peer
+	policy *v1alpha1.WANPolicy
+}
+
+func (w ways) String() string {
+	switch {
+	case w.peer == nil:
+		return "WANPolicy " + w.policy.Name
+	case w.policy == nil:
+		return "peer " + w.peer.Name
+	default:
+		return fmt.Sprintf("peer %s over %s", w.peer.Name, w.policy.Name)
+	}
+}
+
+// has tells whether a tunnel is one of the ways.
+func (w ways) has(l TunnelLine) bool {
+	return (w.peer == nil || w.peer.Spec.ClusterID == l.Peer) && (w.policy == nil || w.policy.Name == l.Policy)
+}
+
+// findWays reads what the arguments name.
+func (a *app) findWays(ctx context.Context, c Access, peer, policy string) (ways, error) {
+	var w ways
+	if peer == "" && policy == "" {
+		return w, usagef("name a PEER, a WANPolicy by --wan-policy, or both")
+	}
+	if policy != "" {
+		all, err := policies(ctx, c)
+		if err != nil {
+			return w, err
+		}
+		found, err := findPolicy(all, policy)
+		if err != nil {
+			return w, err
+		}
+		w.policy = &found
+	}
+	if peer != "" {
+		var list v1alpha1.PeerList
+		if err := c.List(ctx, &list, client.InNamespace(v1alpha1.Namespace)); err != nil {
+			return w, c.explain("listing Peers", err)
+		}
+		i := slices.IndexFunc(list.Items, func(p v1alpha1.Peer) bool { return p.Name == peer })
+		if i < 0 {
+			return w, a.notJoined(ctx, c, peer)
+		}
+		w.peer = &list.Items[i]
+	}
+	return w, nil
+}
+
+func (a *app) drain(ctx context.Context, peer, policy string, timeout time.Duration) error {
+	c, err := a.open()
+	if err != nil {
+		return err
+	}
+	w, err := a.findWays(ctx, c, peer, policy)
+	if err != nil {
+		return err
+	}
+	err = a.setDrain(ctx, c, w, func(names []string, name string) []string {
+		if slices.Contains(names, everyPolicy) || slices.Contains(names, name) {
+			return names
+		}
+		if name == everyPolicy {
+			return []string{everyPolicy}
+		}
+		return append(names, name)
+	}, true)
+	if err != nil {
+		return err
+	}
+	if timeout == 0 {
+		a.say("%s is to be drained", w)
+		return nil
+	}
+	if err := a.until(ctx, timeout, func(ctx context.Context) (bool, string, error) {
+		facts, err := gatherTunnels(ctx, c)
+		if err != nil {
+			return false, "", err
+		}
+		users := usersOf(facts, w)
+		return len(users) == 0, fmt.Sprintf("%s is still used by %s: is there another way?", w, usersText(users)), nil
+	}); err != nil {
+		return err
+	}
+	a.say("%s is drained: nobody uses it", w)
+	return nil
+}
+
+func (a *app) undrain(ctx context.Context, peer, policy string) error {
+	c, err := a.open()
+	if err != nil {
+		return err
+	}
+	w, err := a.findWays(ctx, c, peer, policy)
+	if err != nil {
+		return err
+	}
+	if w.peer != nil && w.policy != nil && slices.Contains(w.peer.Spec.Drain, everyPolicy) {
+		return fmt.Errorf("all ways to peer %s are drained, not only %s; take that back by: mcwanctl undrain %s", w.peer.Name, w.policy.Name, w.peer.Name)
+	}
+	err = a.setDrain(ctx, c, w, func(names []string, name string) []string {
+		return slices.DeleteFunc(names, func(n string) bool { return name == everyPolicy || n == name })
+	}, false)
+	if err != nil {
+		return err
+	}
+	a.say("%s is no longer drained", w)
+	return nil
+}
+
+// setDrain writes the wish: edit changes a Peer's list by a policy's name or "*", whole is what a WANPolicy gets.
+func (a *app) setDrain(ctx context.Context, c Access, w ways, edit func(names []string, name string) []string, whole bool) error {
+	if w.peer == nil {
+		before := w.policy.DeepCopy()
+		w.policy.Spec.Drain = whole
+		if err := c.Patch(ctx, w.policy, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return c.explain("writing WANPolicy "+w.policy.Name, err)
+		}
+		return nil
+	}
+	name := everyPolicy
+	if w.policy != nil {
+		name = w.policy.Name
+	}
+	before := w.peer.DeepCopy()
+	w.peer.Spec.Drain = edit(w.peer.Spec.Drain, name)
+	if err := c.Patch(ctx, w.peer, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return c.explain("writing Peer "+w.peer.Name, err)
+	}
+	return nil
+}
+
+// usersOf are those who take one of the ways first.
+func usersOf(f tunnelFacts, w ways) []string {
+	var out []string
+	for _, l := range tunnelLines(f, "") {
+		if w.has(l) {
+			out = append(out, l.UsedBy...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

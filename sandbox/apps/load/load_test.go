@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/l7mp/mc-wan/sandbox/apps/wire"
+)
+
+func lines(t *testing.T, args ...string) [][]string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := run(t.Context(), args, &out); err != nil {
+		t.Fatal(err)
+	}
+	got, err := csv.NewReader(&out).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestEveryRequestIsWrittenDown(t *testing.T) {
+	n := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n++; n == 2 {
+			http.Error(w, "no", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintf(w, `{"cluster":"cluster-2","headers":{%q:["31111"]}}`, http.CanonicalHeaderKey(wire.ArrivedHeader))
+	}))
+	defer srv.Close()
+	got := lines(t, "-protocol", "post", "-rate", "20", "-duration", "400ms", srv.URL)
+	if len(got) < 4 {
+		t.Fatalf("%d lines", len(got))
+	}
+	failed := 0
+	for _, l := range got {
+		if l[4] != "" {
+			failed++
+		} else if l[2] != "cluster-2" || l[3] != "31111" {
+			t.Errorf("line %v", l)
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d failed, want 1: %v", failed, got)
+	}
+}
+
+func TestTCPIsAConnectionARequest(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(c, "mcwan-echo pod cluster-3\n%s\n", message)
+			c.Close()
+		}
+	}()
+	for _, line := range lines(t, "-protocol", "tcp", "-rate", "20", "-duration", "200ms", l.Addr().String()) {
+		if line[2] != "cluster-3" || line[4] != "" {
+			t.Errorf("line %v", line)
+		}
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for _, args := range [][]string{{}, {"-rate", "0", "x"}, {"-protocol", "udp", "x"}, {"a", "b"}} {
+		if err := run(t.Context(), args, &bytes.Buffer{}); err == nil || strings.Contains(err.Error(), "panic") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"context"
+	"time"
+)
+
+// action changes something of the bench.
+type action func(ctx context.Context, b *Bench) error
+
+// Case is one way to break. Break and Heal return when what they do is under way.
+type Case struct {
+	Name, Title string
+	Break, Heal action
+	// Prepare is done before the load starts, and Restore after it has ended; nil for nothing.
+	Prepare, Restore action
+	// NeedsHost says that it reaches into the sandbox's processes.
+	NeedsHost bool
+	// Clusters is how many exporters it needs; 0 is one.
+	Clusters int
+}
+
+// Cases are all cases, in the order of the report.
+func Cases() []Case {
+	return append(tunnelCases(), append(clusterCases(), ownCases()...)...)
+}
+
+func tunnelCases() []Case {
+	business := func(name, title string, settings ...string) Case {
+		return Case{Name: name, Title: title, Break: wan(append([]string{tunnelFirst}, settings...)...), Heal: calm}
+	}
+	return []Case{
+		business("refused", "The tunnel refuses connections", "--state=refused"),
+		business("blackhole", "The tunnel swallows every packet", "--state=blackhole"),
+		business("loss-2", "The tunnel loses 2 % of packets each way", "--loss=2%"),
+		business("loss-5", "The tunnel loses 5 % of packets each way", "--loss=5%"),
+		business("loss-30", "The tunnel loses 30 % of packets each way", "--loss=30%"),
+		business("latency", "The tunnel's round trip is 400 ms", "--latency=200ms"),
+		business("jitter", "The tunnel's delay wanders between 20 and 320 ms each way", "--jitter=300ms"),
+		{Name: "flapping", Title: "The tunnel is black for 3 s of every 10 s", Break: flapping, Heal: calm},
+		{
+			Name: "one-way", Title: "The tunnel swallows what comes back from the exporter",
+			Break: func(ctx context.Context, b *Bench) error {
+				return b.WAN.Set(ctx, tunnelFirst, "--from="+b.victim().Name, "--to="+b.Consumer.Name, "--state=blackhole")
+			},
+			Heal: calm,
+		},
+		business("rate", "The tunnel carries 200 kbit/s, less than the load", "--rate=200kbit"),
+	}
+}
+
+func clusterCases() []Case {
+	return []Case{
+		{
+			Name: "cluster-gone", Title: "An exporting cluster disappears: nothing comes from it or reaches it", Clusters: 2,
+			Break: func(ctx context.Context, b *Bench) error {
+				if err := b.WAN.Set(ctx, "*", "--from="+b.victim().Name, "--state=blackhole"); err != nil {
+					return err
+				}
+				return b.WAN.Set(ctx, "*", "--to="+b.victim().Name, "--state=blackhole")
+			},
+			Heal: calm,
+		},
+		{Name: "api-gone", Title: "An exporting cluster's control plane hangs", NeedsHost: true, Break: freezeAPI, Heal: thawAPI},
+		{
+			Name: "gateway-gone", Title: "An exporting cluster loses all ingress gateways at once", Clusters: 2,
+			Break: killed("mc-wan", "mcw-ingress"), Heal: scaledBack("mc-wan", "mcw-ingress"),
+		},
+		{
+			Name: "backends-gone", Title: "An exporting cluster loses all backends at once", Clusters: 2,
+			Break: killed(Namespace, serviceName), Heal: scaledBack(Namespace, serviceName),
+		},
+		{
+			Name: "drained", Title: "The operator drains an exporting cluster", Clusters: 2,
+			Break: drained("*"), Heal: drained(),
+		},
+	}
+}
+
+func ownCases() []Case {
+	return []Case{
+		{
+			Name: "controller-gone", Title: "The consumer's controllers are killed, and 5 s later the tunnel refuses",
+			Break: func(ctx context.Context, b *Bench) error {
+				if err := kill(ctx, b.Consumer, "mc-wan", "mcw-controller"); err != nil {
+					return err
+				}
+				if err := pause(ctx, 5*time.Second); err != nil {
+					return err
+				}
+				return b.WAN.Set(ctx, tunnelFirst, "--state=refused")
+			},
+			Heal: func(ctx context.Context, b *Bench) error {
+				if err := b.calm(ctx); err != nil {
+					return err
+				}
+				return scaleBack(ctx, b.Consumer, "mc-wan", "mcw-controller")
+			},
+		},
+		{
+			Name: "rotation", Title: "The gateways' certificates are renewed every half minute",
+			Prepare: certificatesLast("60s"), Break: nothing, Heal: nothing, Restore: certificatesLast(""),
+		},
+		{Name: "roll", Title: "All gateways on the way are rolled, one after the other", Break: rollGateways, Heal: nothing},
+		{
+			Name: "unexport", Title: "An exporting cluster takes its export back", Clusters: 2,
+			Break: func(ctx context.Context, b *Bench) error { return b.unexport(ctx, b.victim()) },
+			Heal:  func(ctx context.Context, b *Bench) error { return b.export(ctx, b.victim()) },
+		},
+		{Name: "port", Title: "The policy's port is changed at the exporter", Break: movePort(portFirst + portStep), Heal: movePort(portFirst)},
+	}
+}
+
+func calm(ctx context.Context, b *Bench) error { return b.calm(ctx) }
+
+func nothing(context.Context, *Bench) error { return nil }
+
+func wan(args ...string) action {
+	return func(ctx context.Context, b *Bench) error { return b.WAN.Set(ctx, args[0], args[1:]...) }
+}
+
+// flapping goes on until its context ends, which is when the case heals.
+func flapping(ctx context.Context, b *Bench) error {
+	go func() {
+		for ctx.Err() == nil {
+			// The first that fails is the end of the case's time.
+			if b.WAN.SetState(ctx, tunnelFirst, "blackhole") != nil || pause(ctx, 3*time.Second) != nil ||
+				b.WAN.SetState(ctx, tunnelFirst, "up") != nil || pause(ctx, 7*time.Second) != nil {
+				return
+			}
+		}
+	}()
+	return nil
+}

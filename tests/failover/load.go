@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Protocol is how a client calls.
+type Protocol string
+
+// The protocols of the matrix.
+const (
+	GET  Protocol = "get"
+	POST Protocol = "post"
+	GRPC Protocol = "grpc"
+	TCP  Protocol = "tcp"
+)
+
+// Protocols are all of them in the order of the report.
+func Protocols() []Protocol { return []Protocol{GET, POST, GRPC, TCP} }
+
+// target is what the load generator calls at a host.
+func (p Protocol) target(host string) string {
+	switch p {
+	case GRPC:
+		return fmt.Sprintf("%s:%d", host, portGRPC)
+	case TCP:
+		return fmt.Sprintf("%s:%d", host, portTCP)
+	default:
+		return fmt.Sprintf("http://%s:%d/", host, portHTTP)
+	}
+}
+
+// Request is what became of one request.
+type Request struct {
+	// Sent is when, since the load began.
+	Sent time.Duration `json:"sent"`
+	Took time.Duration `json:"took"`
+	// Cluster answered, and Tunnel carried it; empty where that is not known.
+	Cluster string `json:"cluster,omitempty"`
+	Tunnel  string `json:"tunnel,omitempty"`
+	Err     string `json:"err,omitempty"`
+}
+
+// requestTimeout is how long a client waits.
+const requestTimeout = 10 * time.Second
+
+// send runs the load generator in the client's pod and returns what became of each request since start.
+func (b *Bench) send(ctx context.Context, p Protocol, host string, rate int, length time.Duration, start time.Time) ([]Request, error) {
+	pods, err := b.Consumer.ReadyPods(ctx, Namespace, client.MatchingLabels{"app": clientName})
+	if err != nil {
+		return nil, err
+	}
+	if len(pods) == 0 {
+		return nil, errors.New("no client is ready")
+	}
+	out, err := b.Consumer.Exec(ctx, &pods[0], "client", "load", "-protocol", string(p), "-rate", strconv.Itoa(rate),
+		"-duration", length.String(), "-timeout", requestTimeout.String(), p.target(host))
+	if err != nil {
+		return nil, err
+	}
+	return parse(out, start)
+}
+
+// parse reads what the load generator writes.
+func parse(text string, start time.Time) ([]Request, error) {
+	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("the load generator's report: %w", err)
+	}
+	out := make([]Request, 0, len(lines))
+	for _, l := range lines {
+		sent, sentErr := strconv.ParseInt(l[0], 10, 64)
+		took, tookErr := strconv.ParseInt(l[1], 10, 64)
+		if err := errors.Join(sentErr, tookErr); err != nil || len(l) != 5 {
+			return nil, fmt.Errorf("the load generator's report: %q: %w", l, err)
+		}
+		out = append(out, Request{
+			Sent: time.UnixMicro(sent).Sub(start), Took: time.Duration(took) * time.Microsecond,
+			Cluster: l[2], Tunnel: tunnelOf(l[3]), Err: l[4],
+		})
+	}
+	return out, nil
+}
+
+// tunnelOf is the tunnel of a policy's port.
+func tunnelOf(port string) string {
+	switch port {
+	case "":
+		return ""
+	case strconv.Itoa(portFirst), strconv.Itoa(portFirst + portStep):
+		return tunnelFirst
+	case strconv.Itoa(portSecond):
+		return tunnelSecond
+	default:
+		return "port " + port
+	}
+}

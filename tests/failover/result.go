@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Cell is a case played with one protocol.
+type Cell struct {
+	Protocol Protocol `json:"protocol"`
+	// Sent and Failed count requests; Slowest is of those that did not fail.
+	Sent    int           `json:"sent"`
+	Failed  int           `json:"failed"`
+	Slowest time.Duration `json:"slowest"`
+	// Errors counts what clients saw.
+	Errors map[string]int `json:"errors,omitempty"`
+	// Before, During and After are where most requests went: before it broke, in the last third of the time that it was
+	// broken, in the last third of the time after it healed.
+	Before Way `json:"before"`
+	During Way `json:"during"`
+	After  Way `json:"after"`
+	// Requests are all of them.
+	Requests []Request `json:"requests"`
+}
+
+// Way is a tunnel and a cluster.
+type Way struct {
+	Tunnel  string `json:"tunnel"`
+	Cluster string `json:"cluster"`
+}
+
+// Played is what became of a case.
+type Played struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	// Broke and Healed are when, since the load began; Healed is when it was over with healing.
+	Broke  time.Duration `json:"broke"`
+	Healed time.Duration `json:"healed"`
+	End    time.Duration `json:"end"`
+	// Ours went over mc-wan's egress gateway, Plain over one with Istio's defaults.
+	Ours  []Cell `json:"ours"`
+	Plain []Cell `json:"plain,omitempty"`
+}
+
+// Report is a run of several cases.
+type Report struct {
+	When     time.Time `json:"when"`
+	Clusters int       `json:"clusters"`
+	Gateways int       `json:"gateways"`
+	// Load is how many processes could run on the machine at the begin and at the end (load average of a minute).
+	Load  [2]string `json:"load"`
+	CPUs  int       `json:"cpus"`
+	Cases []Played  `json:"cases"`
+}
+
+// Cell is what became of a protocol over mc-wan; nil if it was not played.
+func (p *Played) Cell(protocol Protocol) *Cell {
+	i := slices.IndexFunc(p.Ours, func(c Cell) bool { return c.Protocol == protocol })
+	if i < 0 {
+		return nil
+	}
+	return &p.Ours[i]
+}
+
+// cellOf sums up.
+func cellOf(p Protocol, requests []Request, played *Played) Cell {
+	c := Cell{Protocol: p, Sent: len(requests), Requests: requests, Errors: map[string]int{}}
+	for _, r := range requests {
+		if r.Err != "" {
+			c.Failed++
+			c.Errors[r.Err]++
+			continue
+		}
+		c.Slowest = max(c.Slowest, r.Took)
+	}
+	third := func(from, to time.Duration) Way { return mostOf(requests, to-(to-from)/3, to) }
+	c.Before = mostOf(requests, 0, played.Broke)
+	c.During = third(played.Broke, played.Healed)
+	c.After = third(played.Healed, played.End)
+	return c
+}
+
+// mostOf is where most of the requests went that were sent in a time.
+func mostOf(requests []Request, from, to time.Duration) Way {
+	tunnels, clusters := map[string]int{}, map[string]int{}
+	for _, r := range requests {
+		if r.Err == "" && r.Sent >= from && r.Sent < to {
+			tunnels[r.Tunnel]++
+			clusters[r.Cluster]++
+		}
+	}
+	return Way{Tunnel: commonest(tunnels), Cluster: commonest(clusters)}
+}
+
+func commonest(counts map[string]int) string {
+	keys := slices.Sorted(maps.Keys(counts))
+	if len(keys) == 0 {
+		return "none"
+	}
+	return slices.MaxFunc(keys, func(a, b string) int { return cmp.Compare(counts[a], counts[b]) })
+}
+
+// SlowestBetween is the slowest request that was sent in a time and did not fail.
+func (c *Cell) SlowestBetween(from, to time.Duration) time.Duration {
+	slowest := time.Duration(0)
+	for _, r := range c.Requests {
+		if r.Err == "" && r.Sent >= from && r.Sent < to {
+			slowest = max(slowest, r.Took)
+		}
+	}
+	return slowest
+}
+
+// Line is a case in a line, for people who watch.
+func Line(p *Played) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%-16s", p.Name)
+	for i, c := range p.Ours {
+		fmt.Fprintf(&out, " %s %d/%d failed, slowest %s (%s %s > %s %s > %s %s)", c.Protocol, c.Failed, c.Sent, c.Slowest.Round(time.Millisecond),
+			c.Before.Tunnel, c.Before.Cluster, c.During.Tunnel, c.During.Cluster, c.After.Tunnel, c.After.Cluster)
+		if i < len(p.Plain) {
+			fmt.Fprintf(&out, " [plain %d/%d, %s]", p.Plain[i].Failed, p.Plain[i].Sent, p.Plain[i].Slowest.Round(time.Millisecond))
+		}
+		out.WriteString(";")
+	}
+	return out.String()
+}

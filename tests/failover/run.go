@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/l7mp/mc-wan/tests/story"
+)
+
+// Timing says how long a case is played, and how hard.
+type Timing struct {
+	// Calm is the time before it breaks, Broken the time until it heals, After the time that is looked at from then on.
+	Calm, Broken, After time.Duration
+	// Rate is requests a second for each protocol; GETRate those for GET.
+	Rate, GETRate int
+}
+
+// length is how long the load goes on.
+func (t Timing) length() time.Duration { return t.Calm + t.Broken + t.After }
+
+func (t Timing) rate(p Protocol) int {
+	if p == GET {
+		return t.GETRate
+	}
+	return t.Rate
+}
+
+// Play plays a case: all protocols at once, and the same the plain way where plain says how to call it.
+func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []Protocol, plain string) (played *Played, err error) {
+	if c.Prepare != nil {
+		if err := c.Prepare(ctx, b); err != nil {
+			return nil, fmt.Errorf("%s: preparing: %w", c.Name, err)
+		}
+	}
+	if c.Restore != nil {
+		defer func() { err = errors.Join(err, c.Restore(context.WithoutCancel(ctx), b)) }()
+	}
+	if err := b.ready(ctx); err != nil {
+		return nil, fmt.Errorf("%s: before it broke: %w", c.Name, err)
+	}
+	played = &Played{Name: c.Name, Title: c.Title, End: t.length()}
+	start := time.Now()
+	tcp := b.watchTCP(ctx, start)
+	loads := b.start(ctx, t, protocols, plain, start)
+	breakErr := b.breakAndHeal(ctx, c, t, played, start)
+	results, loadErr := loads()
+	tunnels := tcp()
+	if err := errors.Join(breakErr, loadErr); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	for _, r := range results {
+		if r.protocol == TCP {
+			for i := range r.requests {
+				r.requests[i].Tunnel = tunnels.at(r.requests[i].Sent + r.requests[i].Took)
+			}
+		}
+		cell := cellOf(r.protocol, r.requests, played)
+		if r.plain {
+			played.Plain = append(played.Plain, cell)
+		} else {
+			played.Ours = append(played.Ours, cell)
+		}
+	}
+	return played, nil
+}
+
+// breakAndHeal follows the case's times. Whatever happens, it heals.
+func (b *Bench) breakAndHeal(ctx context.Context, c Case, t Timing, played *Played, start time.Time) error {
+	if err := pause(ctx, t.Calm); err != nil {
+		return err
+	}
+	while, cancel := context.WithTimeout(ctx, t.Broken)
+	defer cancel()
+	played.Broke = time.Since(start)
+	err := c.Break(while, b)
+	<-while.Done()
+	healErr := c.Heal(context.WithoutCancel(ctx), b)
+	played.Healed = time.Since(start)
+	return errors.Join(err, healErr, ctx.Err())
+}
+
+// sent is what one load generator has to tell.
+type sent struct {
+	protocol Protocol
+	plain    bool
+	requests []Request
+}
+
+// start starts the load; what it returns waits for its end.
+func (b *Bench) start(ctx context.Context, t Timing, protocols []Protocol, plain string, start time.Time) func() ([]sent, error) {
+	hosts := []string{serviceHost}
+	if plain != "" {
+		hosts = append(hosts, plain)
+	}
+	out, errs := make([]sent, len(hosts)*len(protocols)), make([]error, len(hosts)*len(protocols))
+	var wg sync.WaitGroup
+	for i, host := range hosts {
+		for j, p := range protocols {
+			k := i*len(protocols) + j
+			wg.Go(func() {
+				requests, err := b.send(ctx, p, host, t.rate(p), t.length(), start)
+				out[k], errs[k] = sent{protocol: p, plain: i > 0, requests: requests}, err
+			})
+		}
+	}
+	return func() ([]sent, error) {
+		wg.Wait()
+		return out, errors.Join(errs...)
+	}
+}
+
+// timeline says over which tunnel new connections went at which time.
+type timeline []struct {
+	until  time.Duration
+	tunnel string
+}
+
+func (t timeline) at(when time.Duration) string {
+	i := slices.IndexFunc(t, func(e struct {
+		until  time.Duration
+		tunnel string
+	}) bool {
+		return when <= e.until
+	})
+	if i < 0 {
+		return ""
+	}
+	return t[i].tunnel
+}
+
+// watchTCP counts new connections of the consumer's egress gateways by tunnel, half a second at a time: nearly all are
+// those of TCP clients, since HTTP shares connections.
+func (b *Bench) watchTCP(ctx context.Context, start time.Time) func() timeline {
+	ctx, cancel := context.WithCancel(ctx)
+	var out timeline
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var before story.Counters
+		for pause(ctx, 500*time.Millisecond) == nil {
+			sources, err := b.Consumer.GatewayAddresses(ctx, "egress")
+			now, countErr := b.WAN.Counters(ctx)
+			if err != nil || countErr != nil {
+				continue // the next look is soon
+			}
+			counts := map[string]int{}
+			for _, f := range now.Since(before) {
+				if before != nil && slices.Contains(sources, f.Source) {
+					counts[f.Tunnel] += int(f.Connections)
+				}
+			}
+			before = now
+			out = append(out, struct {
+				until  time.Duration
+				tunnel string
+			}{time.Since(start), commonest(counts)})
+		}
+	}()
+	return func() timeline { cancel(); <-done; return out }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+	"sigs.k8s.io/yaml"
+
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/tests/story"
+)
+
+// Namespace is where the bench's service and client live, in every cluster.
+const Namespace = "failover"
+
+const (
+	serviceName = "target"
+	serviceHost = serviceName + "." + Namespace + ".svc.clusterset.local"
+	clientName  = "client"
+
+	policyFirst, policySecond = "failover-first", "failover-second"
+	portFirst, portSecond     = 31131, 31132
+	// portStep is how far a policy's port is moved away.
+	portStep = 10
+
+	readyWithin = 3 * time.Minute
+)
+
+// The service's ports.
+const (
+	portHTTP, portGRPC, portTCP = 8080, 9090, 5432
+)
+
+// Up makes what the cases need, in exporters of the bench: two policies, a service with three ports, its exports, a client.
+func (b *Bench) Up(ctx context.Context) error {
+	if err := b.calm(ctx); err != nil {
+		return err
+	}
+	for _, c := range b.clusters() {
+		if err := apply(ctx, c, policies, namespace); err != nil {
+			return err
+		}
+	}
+	for _, c := range b.Exporters {
+		if err := apply(ctx, c, fmt.Sprintf(clusterName, c.Name), backend); err != nil {
+			return err
+		}
+	}
+	if err := apply(ctx, b.Consumer, caller); err != nil {
+		return err
+	}
+	for _, c := range b.Exporters {
+		if err := rolledOut(ctx, c, Namespace, serviceName); err != nil {
+			return err
+		}
+		if err := b.export(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := rolledOut(ctx, b.Consumer, Namespace, clientName); err != nil {
+		return err
+	}
+	return b.ready(ctx)
+}
+
+// Down removes it, and leaves the tunnels as they were at start.
+func (b *Bench) Down(ctx context.Context) error {
+	errs := []error{b.WAN.Heal(ctx)}
+	for _, c := range b.clusters() {
+		errs = append(errs, gone(c.Delete(ctx, export())))
+		errs = append(errs, gone(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})))
+		for _, name := range []string{policyFirst, policySecond} {
+			errs = append(errs, gone(c.Delete(ctx, &mcw.WANPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}})))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func gone(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func export() *mcs.ServiceExport {
+	return &mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{
+		Namespace: Namespace, Name: serviceName, Annotations: map[string]string{mcw.AnnotationWANPolicy: policyFirst},
+	}}
+}
+
+func (b *Bench) export(ctx context.Context, c *story.Cluster) error {
+	if err := c.Create(ctx, export()); err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return nil
+}
+
+func (b *Bench) unexport(ctx context.Context, c *story.Cluster) error {
+	return gone(c.Delete(ctx, export()))
+}
+
+// ready waits until the consumer's import knows all exporters and every hop is healthy.
+func (b *Bench) ready(ctx context.Context) error {
+	return story.Eventually(ctx, readyWithin, "all exporters imported and their hops healthy", func(ctx context.Context) error {
+		imp := &mcs.ServiceImport{}
+		if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: serviceName}, imp); err != nil {
+			return err
+		}
+		if len(imp.Status.Clusters) != len(b.Exporters) || !meta.IsStatusConditionTrue(imp.Status.Conditions, string(mcs.ServiceImportConditionReady)) {
+			return fmt.Errorf("exporters %v", imp.Status.Clusters)
+		}
+		for _, c := range b.Exporters {
+			if err := b.hopsHealthy(ctx, c.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *Bench) hopsHealthy(ctx context.Context, cluster string) error {
+	peer := &mcw.Peer{}
+	if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: "mc-wan", Name: cluster}, peer); err != nil {
+		return err
+	}
+	found := 0
+	for _, h := range peer.Status.Hops {
+		if h.Policy != policyFirst && h.Policy != policySecond {
+			continue
+		}
+		if found++; h.State != mcw.HopHealthy {
+			return fmt.Errorf("%s at %s is %s: %s", h.Policy, cluster, h.State, h.Reason)
+		}
+	}
+	if found < 2 {
+		return fmt.Errorf("%s offers %d of two policies", cluster, found)
+	}
+	return nil
+}
+
+// movePort changes the port of the first policy at the victim.
+func movePort(port int) action {
+	return func(ctx context.Context, b *Bench) error {
+		p := &mcw.WANPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyFirst}}
+		return b.victim().Patch(ctx, p, client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"port":%d}}`, port)))
+	}
+}
+
+// apply applies manifests.
+func apply(ctx context.Context, c *story.Cluster, manifests ...string) error {
+	for _, text := range manifests {
+		for _, doc := range splitDocuments(text) {
+			o := &unstructured.Unstructured{}
+			if err := yaml.Unmarshal([]byte(doc), &o.Object); err != nil {
+				return err
+			}
+			if err := c.ApplyObject(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
