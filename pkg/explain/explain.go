@@ -62,7 +62,7 @@ func (e *explanation) choosePort(number int32) error {
 	case !m.Exported():
 		return fmt.Errorf("no cluster exports a service %s/%s to this one", e.key.Name, e.key.Namespace)
 	case m.Type == mcsv1beta1.Headless:
-		return fmt.Errorf("%s/%s is headless: clients reach its pods themselves, no gateway routes", e.key.Name, e.key.Namespace)
+		return fmt.Errorf("%s/%s is headless: each of its endpoints has legs of its own, which explain does not follow; its rules are read as for others", e.key.Name, e.key.Namespace)
 	}
 	var known []string
 	for _, p := range m.Ports {

@@ -88,7 +88,7 @@ func TestOwnerConditions(t *testing.T) {
 			accepted: "False/NoMatchingParent", programmed: "False/NoHTTPPort"}},
 		{"a TCP port", func(in *ExportInput, _ *mcs.Merged) { in.Rules = rules("a", 5432) }, map[string]string{
 			accepted: "False/UnsupportedProtocol", programmed: "False/NoHTTPPort"}},
-		{"headless", func(in *ExportInput, _ *mcs.Merged) { in.Advertisement.Type = "Headless" }, map[string]string{programmed: "False/NoHTTPPort"}},
+		{"headless", func(in *ExportInput, _ *mcs.Merged) { in.Advertisement.Type = "Headless" }, map[string]string{programmed: "True/Programmed"}},
 		{"no policy", func(in *ExportInput, _ *mcs.Merged) { in.Policies = nil }, map[string]string{
 			resolved: "False/BackendNotFound", programmed: "False/PolicyNotReady"}},
 		{"others say other things", func(_ *ExportInput, m *mcs.Merged) {
