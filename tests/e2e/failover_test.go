@@ -42,6 +42,27 @@ func bars() []bar {
 
 // TestFailover plays a part of the failure matrix for a short time.
 func TestFailover(t *testing.T) {
+	bench := failoverBench(t)
+	timing := failover.Timing{Calm: 4 * time.Second, Broken: 20 * time.Second, After: 6 * time.Second, Rate: 20, GETRate: 200}
+	for _, b := range bars() {
+		t.Run(b.name, func(t *testing.T) {
+			c := failover.CaseNamed(b.name)
+			if c.Clusters > len(bench.Exporters) {
+				t.Skip("needs three clusters")
+			}
+			played, err := bench.Play(t.Context(), c, timing, failover.Protocols(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(failover.Line(played))
+			b.hold(t, bench, played)
+		})
+	}
+}
+
+// failoverBench is the bench with what its cases need, which goes when the test ends.
+func failoverBench(t *testing.T) *failover.Bench {
+	t.Helper()
 	sandbox := strings.Fields(os.Getenv("MCWAN_SANDBOX"))
 	if len(sandbox) == 0 {
 		t.Skip("needs the sandbox's SD-WAN: MCWAN_SANDBOX is not set")
@@ -58,21 +79,7 @@ func TestFailover(t *testing.T) {
 	if err := bench.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	timing := failover.Timing{Calm: 4 * time.Second, Broken: 20 * time.Second, After: 6 * time.Second, Rate: 20, GETRate: 200}
-	for _, b := range bars() {
-		t.Run(b.name, func(t *testing.T) {
-			c := failover.CaseNamed(b.name)
-			if c.Clusters > len(bench.Exporters) {
-				t.Skip("needs three clusters")
-			}
-			played, err := bench.Play(t.Context(), c, timing, failover.Protocols(), "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Log(failover.Line(played))
-			b.hold(t, bench, played)
-		})
-	}
+	return bench
 }
 
 // hold asserts the bar.
