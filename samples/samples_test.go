@@ -25,6 +25,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/apis/cel"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gatewayv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -95,7 +97,7 @@ func (k kind) check(t *testing.T, u *unstructured.Unstructured) {
 func TestSamplesAreValid(t *testing.T) {
 	t.Parallel()
 	builtin := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, networkingv1beta1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, networkingv1beta1.AddToScheme, gatewayv1.Install, gatewayv1beta1.Install} {
 		if err := add(builtin); err != nil {
 			t.Fatal(err)
 		}
@@ -155,6 +157,28 @@ spec:
     - destination:
         host: payment-high-prio.secure.svc.clusterset.local
 `,
+		// Mechanics.md, where match is not the list that Istio's schema wants.
+		"13-cookie-virtualservice.yaml": `apiVersion: networking.istio.io/v1beta1
+kind: VirtualService
+metadata:
+  name: payment
+  namespace: secure
+spec:
+  hosts:
+  - payment.secure.svc.cluster.local
+  - payment.secure.svc.clusterset.local
+  http:
+  - match:
+    - headers:
+        cookie:
+          regex: "^(.*?;)?(user=test)(;.*)?"
+    route:
+    - destination:
+        host: payment-v2.secure.svc.cluster.local
+  - route:
+    - destination:
+        host: payment-v1.secure.svc.clusterset.local
+`,
 		"08-l7-import.yaml": `apiVersion: mc-wan.l7mp.io/v1alpha1
 kind: ServiceImport
 metadata:
@@ -184,7 +208,7 @@ func TestDocumentationQuotesSamples(t *testing.T) {
 	for _, file := range sampleFiles(t) {
 		samples.Write(read(t, file))
 	}
-	pages := []string{"getting-started.md", "concepts.md", "security.md", "uninstall.md", "chart.md", "steering.md"}
+	pages := []string{"getting-started.md", "concepts.md", "security.md", "uninstall.md", "chart.md", "steering.md", "headless.md"}
 	perKind, err := filepath.Glob("../docs/kinds/*.md")
 	if err != nil || len(perKind) == 0 {
 		t.Fatalf("no pages of kinds: %v", err)

@@ -117,7 +117,7 @@ func TestRBACIsNarrow(t *testing.T) {
 	if err != nil {
 		t.Fatal(out)
 	}
-	writable := []string{"endpointslices", "events", "l7serviceimports/status", "serviceentries", "serviceexports/status", "serviceimports", "serviceimports/status", "wanpolicies/status"}
+	writable := []string{"endpointslices", "events", "l7serviceexports/status", "l7serviceimports/status", "serviceentries", "serviceexports/status", "serviceimports", "serviceimports/status", "wanpolicies/status"}
 	for doc := range strings.SplitSeq(out, "\n---\n") {
 		var role rbacv1.ClusterRole
 		if err := yaml.Unmarshal([]byte(doc), &role); err != nil || (role.Kind != "ClusterRole" && role.Kind != "Role") {

@@ -12,6 +12,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
@@ -33,6 +34,8 @@ type Input struct {
 	Slices []discoveryv1.EndpointSlice
 	// Policies are the WANPolicies of the own cluster with their status.
 	Policies []v1alpha1.WANPolicy
+	// Rules are what the owner says of requests to the service; nil for nothing. Too large ones are not advertised.
+	Rules *mcwanv1alpha1.ServiceExport
 	// Previous is what is advertised now, if anything: ready counts stay on it while they are near it.
 	Previous *v1alpha1.ServiceAdvertisementSpec
 	// Draining says that this cluster is about to take the route away.
@@ -48,7 +51,8 @@ type Result struct {
 	// Policy is the WAN policy that the export uses in this cluster: the one it names, else the own default; empty when
 	// there is none.
 	Policy string
-	// Conditions are Valid and, of a valid export, mcw.l7mp.io/PortsCarried and mcw.l7mp.io/WANPolicyResolved. They have
+	// Conditions are Valid and, of a valid export, mcw.l7mp.io/PortsCarried, mcw.l7mp.io/WANPolicyResolved and, of a
+	// headless one, mcw.l7mp.io/EndpointsCarried. They have
 	// observedGeneration and no lastTransitionTime. Empty when there is no export.
 	Conditions []metav1.Condition
 }
@@ -65,6 +69,8 @@ func Advertise(in Input) Result {
 		return Result{Conditions: []metav1.Condition{valid}}
 	}
 	spec := advertisement(in)
+	named, carried := endpoints(in)
+	spec.Endpoints = named
 	policy, failover := resolve(in.Export.Annotations[v1alpha1.AnnotationWANPolicy], in.Policies).
 		override(in.Export.Annotations[v1alpha1.AnnotationFailover], in.Policies)
 	out := Result{Policy: policy.name, Conditions: []metav1.Condition{
@@ -72,6 +78,9 @@ func Advertise(in Input) Result {
 		mcs.PortsCarried(servicePorts(in.Service.Spec.Ports), generation),
 		condition(v1alpha1.ConditionWANPolicy, policy.status, policy.reason, policy.message, generation),
 	}}
+	if carried != nil {
+		out.Conditions = append(out.Conditions, *carried)
+	}
 	if !policy.holdsBack {
 		spec.WANPolicy, spec.Failover = policy.advertised, failover
 		out.Advertisement = &spec
@@ -146,11 +155,14 @@ func advertisement(in Input) v1alpha1.ServiceAdvertisementSpec {
 		TrafficDistribution:   service.TrafficDistribution,
 		Draining:              in.Draining,
 	}
-	if service.ClusterIP == corev1.ClusterIPNone {
+	if headless(in.Service) {
 		out.Type = string(mcsv1beta1.Headless)
 	}
 	out.ExportedLabels, _ = mcs.ExportableLabels(in.Export.Spec.ExportedLabels)
 	out.ExportedAnnotations, _ = mcs.ExportableAnnotations(in.Export.Spec.ExportedAnnotations)
+	if in.Rules != nil && in.Rules.DeletionTimestamp == nil && mcs.RulesFit(&in.Rules.Spec) {
+		out.Rules = in.Rules.Spec.DeepCopy()
+	}
 	if in.Draining {
 		out.DrainDeadline = in.DrainDeadline.DeepCopy()
 	}

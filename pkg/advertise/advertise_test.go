@@ -14,9 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
@@ -305,5 +307,35 @@ func TestFromFiles(t *testing.T) {
 	}))
 	if m := mcs.Merge([]v1alpha1.ServiceAdvertisementSpec{*got.Advertisement}); !m.Exported() || m.Ports[0].Protocol != corev1.ProtocolTCP {
 		t.Errorf("merged = %+v", m)
+	}
+}
+
+// The owner's rules travel as they are; what is too large does not, and neither does what is being deleted.
+func TestRulesTravel(t *testing.T) {
+	rules := func(value string) *mcwanv1alpha1.ServiceExport {
+		return &mcwanv1alpha1.ServiceExport{Spec: mcwanv1alpha1.ServiceExportSpec{
+			ConsumerRules: mcwanv1alpha1.ConsumerRulesRefused,
+			HTTP: mcwanv1alpha1.HTTPRules{Rules: []mcwanv1alpha1.HTTPRule{{
+				Matches: []gatewayv1.HTTPRouteMatch{{Headers: []gatewayv1.HTTPHeaderMatch{{Name: "x", Value: value}}}},
+			}}},
+		}}
+	}
+	in := payment(func(in *Input) { in.Rules = rules("gold") })
+	got := Advertise(in).Advertisement.Rules
+	if diff := cmp.Diff(&in.Rules.Spec, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got.HTTP.Rules[0].Matches[0].Headers[0].Value = "other"
+	if in.Rules.Spec.HTTP.Rules[0].Matches[0].Headers[0].Value != "gold" {
+		t.Error("the result shares memory with the input")
+	}
+	in.Rules = rules(strings.Repeat("x", v1alpha1.MaxRulesBytes))
+	if got := Advertise(in).Advertisement; got == nil || got.Rules != nil {
+		t.Errorf("too large: %v", got)
+	}
+	in.Rules = rules("gold")
+	in.Rules.DeletionTimestamp = ptr(at(9))
+	if got := Advertise(in).Advertisement; got == nil || got.Rules != nil {
+		t.Errorf("being deleted: %v", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
 // slicePort is how an EndpointSlice names a port: by the name of the Service's port, so that a named target port may be
@@ -77,7 +78,7 @@ func (b *backends) count() int32 {
 func countBackends(service *corev1.Service, slices []discoveryv1.EndpointSlice) map[slicePort]*backends {
 	out := map[slicePort]*backends{}
 	for i := range slices {
-		if !belongs(slices[i], service) {
+		if !mcs.BelongsTo(slices[i], service) {
 			continue
 		}
 		for _, p := range slices[i].Ports {
@@ -86,28 +87,13 @@ func countBackends(service *corev1.Service, slices []discoveryv1.EndpointSlice) 
 				out[key] = &backends{referred: map[corev1.ObjectReference]struct{}{}, bare: map[discoveryv1.AddressType]map[string]struct{}{}}
 			}
 			for _, e := range slices[i].Endpoints {
-				if ready(e, service.Spec.PublishNotReadyAddresses) {
+				if mcs.ReadyEndpoint(e, service.Spec.PublishNotReadyAddresses) {
 					out[key].add(slices[i].AddressType, e)
 				}
 			}
 		}
 	}
 	return out
-}
-
-// belongs says whether kube-proxy would use the slice for the Service: it carries its name, and addresses are IPs.
-func belongs(s discoveryv1.EndpointSlice, service *corev1.Service) bool {
-	ip := s.AddressType == discoveryv1.AddressTypeIPv4 || s.AddressType == discoveryv1.AddressTypeIPv6
-	return ip && s.Namespace == service.Namespace && s.Labels[discoveryv1.LabelServiceName] == service.Name
-}
-
-// ready is what the EndpointSlice API says of its conditions: not known is ready, and a terminating endpoint is ready only
-// where the Service publishes addresses that are not, which is when the endpoint controller says ready of every pod.
-func ready(e discoveryv1.Endpoint, publishNotReady bool) bool {
-	if len(e.Addresses) == 0 || (e.Conditions.Ready != nil && !*e.Conditions.Ready) {
-		return false
-	}
-	return publishNotReady || !valueOf(e.Conditions.Terminating)
 }
 
 func copyOf[T any](p *T) *T {

@@ -32,6 +32,8 @@ type Options struct {
 	Scheme *runtime.Scheme
 	// Label and Value are on everything that is ours; an object without them is never changed or deleted.
 	Label, Value string
+	// Trim takes out of a configuration what the API server's schema lacks; nil stands for nothing.
+	Trim func(content map[string]any)
 	// Now tells the time of a condition's transition; nil stands for time.Now.
 	Now func() time.Time
 }
@@ -46,6 +48,9 @@ type Applier struct {
 func New(o Options) *Applier {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Trim == nil {
+		o.Trim = func(map[string]any) {}
 	}
 	return &Applier{Options: o, records: newRecords()}
 }
@@ -76,6 +81,7 @@ func (a *Applier) Apply(ctx context.Context, objs ...client.Object) (ChangeSet, 
 		if err != nil {
 			return changes, err
 		}
+		a.Trim(want)
 		change, err := a.apply(ctx, obj, want)
 		if err != nil {
 			return changes, err
@@ -111,6 +117,7 @@ func (a *Applier) ApplyStatus(ctx context.Context, manager string, obj client.Ob
 	if err != nil {
 		return Change{}, err
 	}
+	a.Trim(want)
 	live, err := a.live(ctx, obj)
 	if err != nil {
 		return Change{}, err

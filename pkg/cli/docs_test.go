@@ -28,7 +28,7 @@ func TestHelpIsDocumented(t *testing.T) {
 	const file = "../../docs/cli.md"
 	var got bytes.Buffer
 	got.WriteString(docsIntro)
-	for _, command := range []string{"", "export", "unexport", "status", "tunnels", "drain", "undrain", "join", "leave", "card", "render", "version"} {
+	for _, command := range []string{"", "export", "unexport", "import", "unimport", "status", "explain", "tunnels", "drain", "undrain", "join", "leave", "card", "render", "version"} {
 		args := append(strings.Fields(command), "--help")
 		var out, errs bytes.Buffer
 		code := cli.Run(t.Context(), args, env(fleet{}, &out, &errs))

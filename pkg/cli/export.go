@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -159,10 +160,12 @@ func (a *app) exportPolicy(ctx context.Context, c Access, want string) (v1alpha1
 // applyExport writes the ServiceExport; policy is the annotation, empty for none. An annotation that another writer
 // owns stays when none is asked for, which is an error here because the default policy is then not used.
 func applyExport(ctx context.Context, c Access, key types.NamespacedName, policy string) error {
-	export := &mcsv1beta1.ServiceExport{
-		TypeMeta:   metav1.TypeMeta{APIVersion: mcsv1beta1.GroupVersion.String(), Kind: mcsv1beta1.ServiceExportKindName},
-		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
+	export := &mcsv1beta1.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	gvk, err := c.GroupVersionKindFor(export)
+	if err != nil {
+		return fmt.Errorf("writing ServiceExport %s: %w", short(key), err)
 	}
+	export.SetGroupVersionKind(gvk)
 	if policy != "" {
 		export.Annotations = map[string]string{v1alpha1.AnnotationWANPolicy: policy}
 	}
@@ -208,8 +211,8 @@ func exportReady(ctx context.Context, c Access, key types.NamespacedName, policy
 	if err != nil {
 		return false, "", err
 	}
-	if !slices.ContainsFunc(adverts, func(s v1alpha1.ServiceAdvertisementSpec) bool {
-		return s.ClusterID == own.Spec.ClusterID && s.WANPolicy == policy
+	if !slices.ContainsFunc(adverts, func(s v1alpha1.ServiceAdvertisement) bool {
+		return s.Spec.ClusterID == own.Spec.ClusterID && s.Spec.WANPolicy == policy
 	}) {
 		return false, "the service is not advertised with this policy yet", nil
 	}
@@ -239,8 +242,9 @@ func notTrue(conditions []metav1.Condition, kind string, generation int64) strin
 	}
 }
 
-// advertisements are what is known of all exports of a service, by cluster.
-func advertisements(ctx context.Context, c Access, key types.NamespacedName) ([]v1alpha1.ServiceAdvertisementSpec, error) {
+// advertisements are what is known of all exports of a service, by cluster. Where a feed and a person speak for the same
+// cluster, it is the feed that counts.
+func advertisements(ctx context.Context, c Access, key types.NamespacedName) ([]v1alpha1.ServiceAdvertisement, error) {
 	var list v1alpha1.ServiceAdvertisementList
 	err := c.List(ctx, &list, client.InNamespace(v1alpha1.Namespace), client.MatchingLabels{
 		v1alpha1.LabelServiceNamespace: key.Namespace,
@@ -249,10 +253,14 @@ func advertisements(ctx context.Context, c Access, key types.NamespacedName) ([]
 	if err != nil {
 		return nil, c.explain("listing advertisements", err)
 	}
-	out := make([]v1alpha1.ServiceAdvertisementSpec, 0, len(list.Items))
-	for _, item := range list.Items {
-		out = append(out, item.Spec)
+	hand := func(a v1alpha1.ServiceAdvertisement) int {
+		if snapshot.IsByHand(a.Labels) {
+			return 1
+		}
+		return 0
 	}
-	slices.SortFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) int { return strings.Compare(a.ClusterID, b.ClusterID) })
-	return out, nil
+	slices.SortFunc(list.Items, func(a, b v1alpha1.ServiceAdvertisement) int {
+		return cmp.Or(cmp.Compare(a.Spec.ClusterID, b.Spec.ClusterID), cmp.Compare(hand(a), hand(b)))
+	})
+	return slices.CompactFunc(list.Items, func(a, b v1alpha1.ServiceAdvertisement) bool { return a.Spec.ClusterID == b.Spec.ClusterID }), nil
 }

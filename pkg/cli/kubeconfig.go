@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,12 +12,15 @@ import (
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcsapi"
 )
 
 // requestTimeout bounds one request to an API server.
@@ -39,10 +43,10 @@ type Access struct {
 	Namespace string
 }
 
-// Scheme returns the kinds that mcwanctl reads and writes.
-func Scheme() (*runtime.Scheme, error) {
+// Scheme returns the kinds that mcwanctl reads and writes, those of the Multi-Cluster Services API in that version.
+func Scheme(mcsVersion string) (*runtime.Scheme, error) {
 	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, mcsv1beta1.Install, networkingv1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, mcsapi.AddToScheme(mcsVersion), networkingv1.AddToScheme, v1alpha1.AddToScheme, mcwanv1alpha1.AddToScheme} {
 		if err := add(s); err != nil {
 			return nil, fmt.Errorf("registering kinds: %w", err)
 		}
@@ -90,7 +94,11 @@ func (k kubeconfig) Open(context string) (Access, error) {
 	if err != nil {
 		return Access{}, fmt.Errorf("context %s: %w", orCurrent(context), err)
 	}
-	scheme, err := Scheme()
+	version, err := mcsVersion(config)
+	if err != nil {
+		return Access{}, fmt.Errorf("context %s: %w", k.nameOf(context), err)
+	}
+	scheme, err := Scheme(version)
 	if err != nil {
 		return Access{}, err
 	}
@@ -99,6 +107,20 @@ func (k kubeconfig) Open(context string) (Access, error) {
 		return Access{}, fmt.Errorf("context %s: %w", orCurrent(context), err)
 	}
 	return Access{Client: c, Context: k.nameOf(context), Namespace: namespace}, nil
+}
+
+// mcsVersion is the version of the Multi-Cluster Services API that the cluster serves. Where it serves none, any will do:
+// what is looked for is then said to be missing.
+func mcsVersion(config *rest.Config) (string, error) {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return "", err
+	}
+	version, err := mcsapi.Served(client)
+	if errors.Is(err, mcsapi.ErrNotServed) {
+		return mcsapi.Versions()[0], nil
+	}
+	return version, err
 }
 
 // known says which contexts there are when the one asked for is none of them.

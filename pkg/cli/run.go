@@ -110,7 +110,8 @@ Exit codes: 0 done, 1 a check failed or a state was not found or not reached, 2 
 	a.complete(root, "context", a.completeContexts)
 
 	root.AddCommand(
-		newExportCmd(a), newUnexportCmd(a), newStatusCmd(a), newTunnelsCmd(a), newDrainCmd(a), newUndrainCmd(a),
+		newExportCmd(a), newUnexportCmd(a), newImportCmd(a), newUnimportCmd(a), newStatusCmd(a), newExplainCmd(a),
+		newTunnelsCmd(a), newDrainCmd(a), newUndrainCmd(a),
 		newJoinCmd(a), newLeaveCmd(a), newCardCmd(a),
 		newRenderCmd(a), newVersionCmd(a),
 	)

@@ -15,6 +15,7 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/mcs"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
 )
 
 // ServiceStatus is what `status NAME/NAMESPACE -o json` prints.
@@ -62,8 +63,10 @@ type PortStatus struct {
 
 // ExporterStatus is one exporting cluster.
 type ExporterStatus struct {
-	Cluster  string      `json:"cluster"`
-	Own      bool        `json:"own,omitempty"`
+	Cluster string `json:"cluster"`
+	Own     bool   `json:"own,omitempty"`
+	// ByHand: the cluster has not joined; what is known of it was written by a person (mcwanctl import).
+	ByHand   bool        `json:"byHand,omitempty"`
 	Policy   string      `json:"policy,omitempty"`
 	Since    metav1.Time `json:"since"`
 	Draining bool        `json:"draining,omitempty"`
@@ -83,7 +86,11 @@ type HopStatus struct {
 
 // serviceStatus works the status out of what was read.
 func serviceStatus(f serviceFacts) ServiceStatus {
-	merged := mcs.Merge(f.adverts)
+	specs := make([]v1alpha1.ServiceAdvertisementSpec, 0, len(f.adverts))
+	for _, a := range f.adverts {
+		specs = append(specs, a.Spec)
+	}
+	merged := mcs.Merge(specs)
 	s := ServiceStatus{
 		Name: f.key.Name, Namespace: f.key.Namespace, Host: host(f.key), Cluster: f.own.ClusterID,
 		Exported: f.export != nil, Imported: f.imported != nil,
@@ -92,7 +99,7 @@ func serviceStatus(f serviceFacts) ServiceStatus {
 		Ports:     portStatus(merged),
 		Exporters: exporterStatus(f),
 	}
-	s.Hops = hopStatus(f.clusterFacts, merged.Clusters, s.Policy)
+	s.Hops = hopStatus(f, merged.Clusters, s.Policy)
 	if f.export != nil {
 		s.ExportConditions = sortedConditions(f.export.Status.Conditions)
 	}
@@ -144,14 +151,15 @@ func portStatus(merged mcs.Merged) []PortStatus {
 
 func exporterStatus(f serviceFacts) []ExporterStatus {
 	out := make([]ExporterStatus, 0, len(f.adverts))
-	for _, a := range f.adverts {
+	for i := range f.adverts {
+		a := &f.adverts[i].Spec
 		ready := make(map[string]int32, len(a.Ports))
 		for _, p := range a.Ports {
 			ready[portName(p)] = p.ReadyBackends
 		}
 		out = append(out, ExporterStatus{
 			Cluster: a.ClusterID, Own: a.ClusterID == f.own.ClusterID, Policy: a.WANPolicy,
-			Since: a.ExportedAt, Draining: a.Draining, Ready: ready,
+			Since: a.ExportedAt, Draining: a.Draining, Ready: ready, ByHand: snapshot.IsByHand(f.adverts[i].Labels),
 		})
 	}
 	return out
@@ -164,14 +172,18 @@ func portName(p v1alpha1.AdvertisedPort) string {
 	return fmt.Sprint(p.Port)
 }
 
-// hopStatus lists the ways to the exporters, those of the policy in use first. The own cluster's are the addresses on
-// its own card, which nothing measures.
-func hopStatus(f clusterFacts, exporters []string, policy *PolicyInUse) []HopStatus {
+// hopStatus lists the ways to the exporters, those of the policy in use first. Those of the own cluster, and of clusters
+// that were written by hand, are what their cards say: there is no Peer that would tell how they are.
+func hopStatus(f serviceFacts, exporters []string, policy *PolicyInUse) []HopStatus {
 	out := []HopStatus{}
-	if slices.Contains(exporters, f.own.ClusterID) {
-		for _, offered := range f.own.Policies {
-			for _, address := range f.own.Addresses {
-				out = append(out, HopStatus{Cluster: f.own.ClusterID, Policy: offered.Name, Tunnel: offered.Tunnel, Address: address, Port: offered.Port, State: v1alpha1.HopUnknown})
+	for _, card := range append([]v1alpha1.ClusterAdvertisementSpec{f.own}, f.cards...) {
+		joined := slices.ContainsFunc(f.peers, func(p v1alpha1.Peer) bool { return p.Spec.ClusterID == card.ClusterID })
+		if !slices.Contains(exporters, card.ClusterID) || joined {
+			continue
+		}
+		for _, offered := range card.Policies {
+			for _, address := range card.Addresses {
+				out = append(out, HopStatus{Cluster: card.ClusterID, Policy: offered.Name, Tunnel: offered.Tunnel, Address: address, Port: offered.Port, State: v1alpha1.HopUnknown})
 			}
 		}
 	}

@@ -89,6 +89,9 @@ func exporterRows(exporters []ExporterStatus) [][]string {
 		if e.Own {
 			cluster += " (this one)"
 		}
+		if e.ByHand {
+			cluster += " (by hand)"
+		}
 		if e.Draining {
 			state = "draining"
 		}

@@ -87,7 +87,9 @@ type serviceFacts struct {
 	key      types.NamespacedName
 	export   *mcsv1beta1.ServiceExport
 	imported *mcsv1beta1.ServiceImport
-	adverts  []v1alpha1.ServiceAdvertisementSpec
+	adverts  []v1alpha1.ServiceAdvertisement
+	// cards are those that were written by hand.
+	cards []v1alpha1.ClusterAdvertisementSpec
 }
 
 func gatherCluster(ctx context.Context, c Access) (clusterFacts, error) {
@@ -115,8 +117,17 @@ func gatherService(ctx context.Context, c Access, key types.NamespacedName) (ser
 	if facts.imported, err = getOrNil(ctx, c, key, &mcsv1beta1.ServiceImport{}); err != nil {
 		return facts, err
 	}
-	facts.adverts, err = advertisements(ctx, c, key)
-	return facts, err
+	if facts.adverts, err = advertisements(ctx, c, key); err != nil {
+		return facts, err
+	}
+	var cards v1alpha1.ClusterAdvertisementList
+	if err := c.List(ctx, &cards, client.InNamespace(v1alpha1.Namespace), client.HasLabels{v1alpha1.LabelManual}); err != nil {
+		return facts, c.explain("listing cards", err)
+	}
+	for _, card := range cards.Items {
+		facts.cards = append(facts.cards, card.Spec)
+	}
+	return facts, nil
 }
 
 // getOrNil reads an object; what does not exist is nil.

@@ -122,6 +122,8 @@ func get(t *testing.T, out *bytes.Buffer, clusters fleet, words []string) {
 	t.Helper()
 	kinds := map[string]schema.GroupVersionKind{
 		"peer":          v1alpha1.GroupVersion().WithKind("Peer"),
+		"card":          v1alpha1.GroupVersion().WithKind("ClusterAdvertisement"),
+		"advertisement": v1alpha1.GroupVersion().WithKind("ServiceAdvertisement"),
 		"wanpolicy":     v1alpha1.GroupVersion().WithKind("WANPolicy"),
 		"serviceexport": {Group: mcsv1beta1.GroupName, Version: "v1beta1", Kind: "ServiceExport"},
 	}
@@ -133,7 +135,7 @@ func get(t *testing.T, out *bytes.Buffer, clusters fleet, words []string) {
 		fmt.Fprintln(out, err)
 		return
 	}
-	for _, field := range [][]string{{"status"}, {"metadata", "resourceVersion"}, {"metadata", "managedFields"}, {"metadata", "creationTimestamp"}} {
+	for _, field := range [][]string{{"status"}, {"metadata", "resourceVersion"}, {"metadata", "managedFields"}, {"metadata", "creationTimestamp"}, {"spec", "exportedAt"}} {
 		unstructured.RemoveNestedField(obj.Object, field...)
 	}
 	text, err := yaml.Marshal(obj.Object)
@@ -169,7 +171,7 @@ func (f fleet) Open(context string) (cli.Access, error) {
 // loadFleet makes one fake API server a file of testdata/fleets/NAME, and one without our kinds by the context "empty".
 func loadFleet(t *testing.T, name string) fleet {
 	t.Helper()
-	scheme, err := cli.Scheme()
+	scheme, err := cli.Scheme("v1beta1")
 	if err != nil {
 		t.Fatal(err)
 	}

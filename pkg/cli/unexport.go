@@ -68,13 +68,13 @@ func (a *app) unexport(ctx context.Context, arg string, wait bool, timeout time.
 	}
 	err = a.until(ctx, timeout, func(ctx context.Context) (bool, string, error) {
 		adverts, err := advertisements(ctx, c, key)
-		i := slices.IndexFunc(adverts, func(s v1alpha1.ServiceAdvertisementSpec) bool { return s.ClusterID == own.Spec.ClusterID })
+		i := slices.IndexFunc(adverts, func(s v1alpha1.ServiceAdvertisement) bool { return s.Spec.ClusterID == own.Spec.ClusterID })
 		switch {
 		case err != nil:
 			return false, "", err
 		case i < 0:
 			return true, "", nil
-		case adverts[i].Draining:
+		case adverts[i].Spec.Draining:
 			return false, "other clusters have not all moved away", nil
 		default:
 			return false, "the service is still advertised", nil

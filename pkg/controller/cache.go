@@ -95,12 +95,26 @@ func ownFields(all []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	return own
 }
 
+// slimEndpoints keeps who an endpoint is for headless Services only: theirs are told apart, of others' they are counted.
 func slimEndpoints(slice *discoveryv1.EndpointSlice) {
 	slice.Annotations = nil
+	_, headless := slice.Labels[corev1.IsHeadlessService]
 	for i := range slice.Endpoints {
 		e := &slice.Endpoints[i]
-		slice.Endpoints[i] = discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: e.Conditions}
+		slim := discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: e.Conditions, Hostname: e.Hostname}
+		if headless {
+			slim.TargetRef = reference(e.TargetRef)
+		}
+		slice.Endpoints[i] = slim
 	}
+}
+
+// reference is what tells one endpoint's object from another's.
+func reference(ref *corev1.ObjectReference) *corev1.ObjectReference {
+	if ref == nil {
+		return nil
+	}
+	return &corev1.ObjectReference{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID}
 }
 
 // addIndexes adds the field indexes to the cache.
@@ -143,7 +157,7 @@ func writtenKinds() []client.Object {
 // warm has every replica read all that a leader decides by, so that one that takes over does so at once.
 func warm(ctx context.Context, cc cache.Cache) error {
 	for _, obj := range append(writtenKinds(), &mcsv1beta1.ServiceExport{}, &corev1.Namespace{}, &corev1.ConfigMap{}, &appsv1.Deployment{},
-		&mcwanv1alpha1.ServiceImport{}, &v1alpha1.WANPolicy{}, &v1alpha1.Peer{}, &v1alpha1.ServiceAdvertisement{}, &v1alpha1.ClusterAdvertisement{}) {
+		&mcwanv1alpha1.ServiceImport{}, &mcwanv1alpha1.ServiceExport{}, &v1alpha1.WANPolicy{}, &v1alpha1.Peer{}, &v1alpha1.ServiceAdvertisement{}, &v1alpha1.ClusterAdvertisement{}) {
 		if _, err := cc.GetInformer(ctx, obj, cache.BlockUntilSynced(false)); err != nil {
 			return fmt.Errorf("watching %T: %w", obj, err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/apply"
+	"github.com/l7mp/mc-wan/pkg/mcsapi"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -21,6 +22,7 @@ import (
 type core struct {
 	opts    Options
 	self    translate.Cluster
+	mcs     mcsapi.API
 	cache   client.Reader
 	applier *apply.Applier
 	notes   *notes

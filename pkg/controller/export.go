@@ -13,6 +13,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
@@ -38,6 +39,9 @@ func (r *exportReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 	if err == nil {
 		err = r.report(ctx, in.Export, result)
 	}
+	if err == nil {
+		err = r.reportRules(ctx, key, result.Advertisement)
+	}
 	if err != nil {
 		return r.standing("export", key, err)
 	}
@@ -60,7 +64,7 @@ func (r *exportReconciler) publish(ctx context.Context, key types.NamespacedName
 // port that is gone) stays until others have had the time to stop using it.
 func (r *exportReconciler) open(ctx context.Context, key types.NamespacedName, spec v1alpha1.ServiceAdvertisementSpec) (time.Duration, error) {
 	l := r.lister(ctx)
-	objects := translate.Export(translate.ExportInput{Self: r.self, Advertisement: spec, Policies: l.Policies()})
+	objects := translate.Export(snapshot.ExportInputOf(l, spec))
 	if err := l.Err(); err != nil {
 		return 0, err
 	}
@@ -82,7 +86,8 @@ func (r *exportReconciler) pruneLater(ctx context.Context, key types.NamespacedN
 	}
 	left := r.linger.left(key, surplus(found, keep))
 	if left > 0 {
-		return left, nil
+		// The address of a pod that is gone is another pod's soon.
+		return left, r.prune(ctx, exportOwner(key), sliceKinds(), keep)
 	}
 	return 0, r.prune(ctx, exportOwner(key), exportKinds(), keep)
 }
@@ -168,7 +173,7 @@ func (r *exportReconciler) report(ctx context.Context, export *mcsv1beta1.Servic
 		return err
 	}
 	told := &mcsv1beta1.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Generation: export.Generation}}
-	told.SetGroupVersionKind(mcsKind(mcsv1beta1.ServiceExportKindName))
+	told.SetGroupVersionKind(r.mcs.Kind(mcsv1beta1.ServiceExportKindName))
 	told.Status.Conditions = mcs.ExportConditions(mcs.ExportState{
 		ClusterID:     r.self.ID,
 		Generation:    export.Generation,
@@ -178,6 +183,29 @@ func (r *exportReconciler) report(ctx context.Context, export *mcsv1beta1.Servic
 		Merged:        merged,
 	})
 	told.UID = export.UID
+	return r.status(ctx, told)
+}
+
+// reportRules tells the owner what became of the rules in the ServiceExport of mc-wan.l7mp.io; nothing where there are none.
+func (r *exportReconciler) reportRules(ctx context.Context, key types.NamespacedName, own *v1alpha1.ServiceAdvertisementSpec) error {
+	l := r.lister(ctx)
+	live := l.OwnerRules(key.Namespace, key.Name)
+	in := translate.ExportInput{Self: r.self, Policies: l.Policies(), Rules: live}
+	if own != nil {
+		in.Advertisement = *own
+	}
+	merged := mcs.Merge(withOwn(snapshot.Exports(l, key), r.self.ID, own))
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if live == nil || live.DeletionTimestamp != nil {
+		return nil
+	}
+	told := &mcwanv1alpha1.ServiceExport{ObjectMeta: metav1.ObjectMeta{
+		Namespace: key.Namespace, Name: key.Name, Generation: live.Generation, UID: live.UID,
+	}}
+	told.SetGroupVersionKind(mcwanv1alpha1.GroupVersion().WithKind(mcwanv1alpha1.ServiceExportKind))
+	told.Status.Conditions = translate.OwnerConditions(in, merged)
 	return r.status(ctx, told)
 }
 

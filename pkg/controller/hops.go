@@ -140,20 +140,6 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 	return out
 }
 
-// foundVerdicts are those that Peers' status says, for as long as nothing has been measured in this life of the process.
-func foundVerdicts(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState {
-	out := map[translate.HopKey]v1alpha1.HopState{}
-	for i := range peers {
-		if doubted(peers[i].Status) {
-			continue
-		}
-		for _, h := range peers[i].Status.Hops {
-			out[hopKey(peers[i].Spec.ClusterID, h)] = h.State
-		}
-	}
-	return out
-}
-
 // tellMove tells of one hop on its Peer, in the log, and to who counts.
 func (w *hopWatch) tellMove(peers []v1alpha1.Peer, m hopMove) {
 	w.opts.Log.Info("A hop changed its state", "peer", m.to.Cluster, "policy", m.to.Policy, "address", m.to.Address, "port", m.to.Port,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -82,10 +81,4 @@ func hopsCondition(hops []v1alpha1.HopStatus, s peerState) metav1.Condition {
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonAllHealthy, "all measured hops to the peer keep the service level of their policies"
 	}
 	return c
-}
-
-// doubted tells whether a status says that its hops' states are not acted on.
-func doubted(status v1alpha1.PeerStatus) bool {
-	c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionHopsHealthy)
-	return c != nil && c.Reason == v1alpha1.ReasonProbeBroken
 }

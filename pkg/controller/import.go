@@ -35,8 +35,12 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 	merged := snapshot.Merged(l, key)
 	here := merged.Exported() && namespaceStands(l.Namespace(key.Namespace))
 	hold := r.hold(l, key)
+	refused := snapshot.RefusedByHand(l, key)
 	if err := l.Err(); err != nil {
 		return reconcile.Result{}, err
+	}
+	for _, one := range refused {
+		r.notes.event(one.Advertisement, corev1.EventTypeWarning, one.Refusal.Reason, one.Refusal.Message)
 	}
 	if here && hold > 0 {
 		return reconcile.Result{RequeueAfter: hold}, nil
@@ -101,19 +105,14 @@ func (r *importReconciler) provide(ctx context.Context, key types.NamespacedName
 	if err := l.Err(); err != nil {
 		return 0, err
 	}
-	leg := translate.Leg(in)
-	vips, err := r.address(ctx, leg.Service, in.VIPs)
+	leg, err := r.addressed(ctx, &in)
 	if err != nil {
 		return 0, err
-	}
-	if !slices.Equal(vips, in.VIPs) {
-		in.VIPs = vips
-		leg = translate.Leg(in)
 	}
 	if err := r.ensurePaths(ctx, importOwner(key), leg.Paths); err != nil {
 		return 0, err
 	}
-	if carries := len(in.Previous) > 0; carries {
+	if carries := len(in.Previous) > 0 || len(in.Endpoints) > 0; carries {
 		if wait := r.paths.unsettled(leg.Paths, r.opts.PathSettle); wait > 0 {
 			return wait, nil
 		}
@@ -128,7 +127,7 @@ func (r *importReconciler) free(ctx context.Context, key types.NamespacedName) e
 	existing := l.Import(key.Namespace, key.Name)
 	if existing != nil && !isOurs(existing) {
 		return &apply.ForeignError{Ref: apply.Ref{
-			GroupVersionKind: mcsKind(mcsv1beta1.ServiceImportKindName), Namespace: key.Namespace, Name: key.Name,
+			GroupVersionKind: r.mcs.Kind(mcsv1beta1.ServiceImportKindName), Namespace: key.Namespace, Name: key.Name,
 		}}
 	}
 	return l.Err()
@@ -137,13 +136,14 @@ func (r *importReconciler) free(ctx context.Context, key types.NamespacedName) e
 // allocate gives the service its ports at the egress gateway: written down before anything uses them.
 func (r *importReconciler) allocate(ctx context.Context, key types.NamespacedName, merged mcs.Merged) error {
 	l := r.lister(ctx)
-	dummies := snapshot.Dummies(l, key, merged)
+	dummies, exports := snapshot.Dummies(l, key, merged), snapshot.Exports(l, key)
 	if err := l.Err(); err != nil {
 		return err
 	}
 	r.waitForNames(key, dummies)
 	change := func(table ports.Table) ports.Table {
 		table, _ = snapshot.LegPorts(table, merged, key)
+		table = snapshot.EndpointPorts(table, merged, exports, key)
 		return snapshot.DummyPorts(table, merged, key, dummies)
 	}
 	if r.ports.Loaded() && change(r.ports.Table()).Equal(r.ports.Table()) {
@@ -152,7 +152,36 @@ func (r *importReconciler) allocate(ctx context.Context, key types.NamespacedNam
 	return r.ports.Update(ctx, change)
 }
 
-// address writes the derived Service and returns its ClusterIPs: the ClusterSetIP of the import.
+// addressed writes the derived Services of an import and puts the addresses that they have got into what the legs are
+// made of.
+func (r *importReconciler) addressed(ctx context.Context, in *translate.LegInput) (translate.LegResult, error) {
+	leg, changed := translate.Leg(*in), false
+	vips, err := r.address(ctx, leg.Service, in.VIPs)
+	if err != nil {
+		return leg, err
+	}
+	if !slices.Equal(vips, in.VIPs) {
+		in.VIPs, changed = vips, true
+	}
+	for _, e := range leg.EndpointServices {
+		state := in.Endpoints[e.Endpoint]
+		vips, err := r.address(ctx, e.Service, state.VIPs)
+		if err != nil {
+			return leg, err
+		}
+		if !slices.Equal(vips, state.VIPs) {
+			state.VIPs, changed = vips, true
+			in.Endpoints[e.Endpoint] = state
+		}
+	}
+	if changed {
+		leg = translate.Leg(*in)
+	}
+	return leg, nil
+}
+
+// address writes a derived Service and returns its ClusterIPs: the ClusterSetIP of the import, or the address of one
+// endpoint of a headless import.
 func (r *importReconciler) address(ctx context.Context, service *corev1.Service, known []string) ([]string, error) {
 	if service == nil {
 		return known, nil
@@ -212,7 +241,10 @@ func (r *importReconciler) serve(ctx context.Context, key types.NamespacedName, 
 	if leg.Service != nil {
 		keep = append(keep, leg.Service)
 	}
-	if err := r.prune(ctx, owner, importKinds(), keep); err != nil {
+	for _, e := range leg.EndpointServices {
+		keep = append(keep, e.Service)
+	}
+	if err := r.prune(ctx, owner, r.importKinds(), keep); err != nil {
 		return err
 	}
 	return r.releasePaths(ctx, owner, leg.Paths)
@@ -271,7 +303,7 @@ func (r *importReconciler) reportRules(ctx context.Context, key types.Namespaced
 // withdraw takes an import away, what makes clients come first, and gives its ports back.
 func (r *importReconciler) withdraw(ctx context.Context, key types.NamespacedName) error {
 	owner := importOwner(key)
-	if err := r.prune(ctx, owner, importKinds(), nil); err != nil {
+	if err := r.prune(ctx, owner, r.importKinds(), nil); err != nil {
 		return err
 	}
 	if err := r.releasePaths(ctx, owner, nil); err != nil {

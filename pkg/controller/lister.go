@@ -30,7 +30,9 @@ type lister struct {
 	table func() ports.Table
 	// health are the verdicts on hops; nil while none have been made in this life of the process.
 	health func() map[translate.HopKey]v1alpha1.HopState
-	err    error
+	// accepted are the accepted Peers, once they have been asked for.
+	accepted map[string]v1alpha1.Peer
+	err      error
 }
 
 var _ snapshot.Lister = (*lister)(nil)
@@ -70,6 +72,13 @@ func (l *lister) Peers() []v1alpha1.Peer {
 	return list.Items
 }
 
+func (l *lister) Accepted() map[string]v1alpha1.Peer {
+	if l.accepted == nil {
+		l.accepted = snapshot.Accepted(l.self, l.Peers())
+	}
+	return l.accepted
+}
+
 func (l *lister) Cards() []v1alpha1.ClusterAdvertisement {
 	var list v1alpha1.ClusterAdvertisementList
 	l.list(&list, client.InNamespace(v1alpha1.Namespace))
@@ -93,6 +102,10 @@ func (l *lister) Import(namespace, name string) *mcsv1beta1.ServiceImport {
 
 func (l *lister) Rules(namespace, name string) *mcwanv1alpha1.ServiceImport {
 	return found(l, namespace, name, &mcwanv1alpha1.ServiceImport{})
+}
+
+func (l *lister) OwnerRules(namespace, name string) *mcwanv1alpha1.ServiceExport {
+	return found(l, namespace, name, &mcwanv1alpha1.ServiceExport{})
 }
 
 func (l *lister) Service(namespace, name string) *corev1.Service {
@@ -133,7 +146,7 @@ func (l *lister) Health() map[translate.HopKey]v1alpha1.HopState {
 	if verdicts := l.health(); verdicts != nil {
 		return verdicts
 	}
-	return foundVerdicts(l.Peers())
+	return snapshot.StatusHealth(l.Peers())
 }
 
 // found is obj filled in, nil when there is no object of that name.

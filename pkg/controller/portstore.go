@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -26,11 +28,10 @@ const portTableName = "mcw-leg-ports"
 // that are asked for while one is being written are written together.
 type portStore struct {
 	client client.Client
-	// reader reads from the API server: the table must not be older than the last write.
+	// reader reads from the API server: neither the table nor the Services that it is repaired by may be older than the
+	// last write.
 	reader client.Reader
-	// observe reads what the live derived Services use, for repair.
-	observe func(context.Context) ([]ports.Observation, error)
-	report  func(ports.Finding)
+	report func(ports.Finding)
 
 	mu      sync.Mutex
 	current *corev1.ConfigMap
@@ -40,8 +41,8 @@ type portStore struct {
 	writing sync.Mutex
 }
 
-func newPortStore(c client.Client, reader client.Reader, observe func(context.Context) ([]ports.Observation, error), report func(ports.Finding)) *portStore {
-	return &portStore{client: c, reader: reader, observe: observe, report: report, table: ports.New()}
+func newPortStore(c client.Client, reader client.Reader, report func(ports.Finding)) *portStore {
+	return &portStore{client: c, reader: reader, report: report, table: ports.New()}
 }
 
 // portRequest is one change to be made.
@@ -63,6 +64,18 @@ func (s *portStore) Loaded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current != nil
+}
+
+// Holders are the services that have ports in the table as it stands on the API server, sorted.
+func (s *portStore) Holders(ctx context.Context) ([]types.NamespacedName, error) {
+	if err := s.Update(ctx, func(table ports.Table) ports.Table { return table }); err != nil {
+		return nil, err
+	}
+	var out []types.NamespacedName
+	for _, k := range s.Table().Keys() {
+		out = append(out, types.NamespacedName{Namespace: k.Namespace, Name: k.Name})
+	}
+	return slices.Compact(out), nil
 }
 
 // Update changes the table and returns when the change is on the API server. change may be called more than once.
@@ -139,7 +152,7 @@ func (s *portStore) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the table of leg ports: %w", err)
 	}
-	live, err := s.observe(ctx)
+	live, err := observePorts(ctx, s.reader)
 	if err != nil {
 		return fmt.Errorf("repairing the table of leg ports: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/apply"
+	"github.com/l7mp/mc-wan/pkg/mcsapi"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -47,11 +49,17 @@ func Run(ctx context.Context, opts Options) error {
 	if err := opts.Validate(); err != nil {
 		return err
 	}
-	scheme, err := NewScheme()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	mcs, err := discoverMCS(opts.Config)
 	if err != nil {
 		return err
 	}
-	mgr, err := newManager(opts, scheme)
+	scheme, err := NewSchemeFor(mcs.Version)
+	if err != nil {
+		return err
+	}
+	mgr, err := newManager(opts, scheme, mcs.vanished(opts.Config, cancel))
 	if err != nil {
 		return err
 	}
@@ -68,9 +76,8 @@ func Run(ctx context.Context, opts Options) error {
 	case err != nil:
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c := newCore(mgr, opts, self, cancel)
+	self.MCSVersion = mcs.Version
+	c := newCore(mgr, opts, self, mcs.API, cancel)
 	if err := wire(mgr, c); err != nil {
 		return err
 	}
@@ -82,14 +89,16 @@ func Run(ctx context.Context, opts Options) error {
 	return err
 }
 
-func newManager(opts Options, scheme *runtime.Scheme) (manager.Manager, error) {
+func newManager(opts Options, scheme *runtime.Scheme, watchFails toolscache.WatchErrorHandlerWithContext) (manager.Manager, error) {
 	cfg := rest.CopyConfig(opts.Config)
 	cfg.QPS, cfg.Burst = requestsPerSecond, requestBurst
 	cfg.UserAgent = "mcwan-controller/" + opts.Version
+	cacheOpts := cacheOptions(opts.IstioNamespace)
+	cacheOpts.DefaultWatchErrorHandler = watchFails
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        opts.Log,
-		Cache:                         cacheOptions(opts.IstioNamespace),
+		Cache:                         cacheOpts,
 		Metrics:                       metricsserver.Options{BindAddress: opts.MetricsBindAddress},
 		HealthProbeBindAddress:        opts.HealthProbeBindAddress,
 		LeaderElection:                opts.LeaderElect,
@@ -109,10 +118,11 @@ func newManager(opts Options, scheme *runtime.Scheme) (manager.Manager, error) {
 }
 
 // newCore makes what the reconcilers share.
-func newCore(mgr manager.Manager, opts Options, self translate.Cluster, restart func(error)) *core {
+func newCore(mgr manager.Manager, opts Options, self translate.Cluster, mcs mcsapi.API, restart func(error)) *core {
 	c := &core{
 		opts:     opts,
 		self:     self,
+		mcs:      mcs,
 		cache:    mgr.GetCache(),
 		notes:    &notes{recorder: mgr.GetEventRecorder("mc-wan"), log: opts.Log},
 		metrics:  newMetrics(),
@@ -128,9 +138,9 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, restart 
 	}
 	c.applier = apply.New(apply.Options{
 		Client: mgr.GetClient(), Cache: mgr.GetCache(), Scheme: mgr.GetScheme(),
-		Label: v1alpha1.LabelManagedBy, Value: v1alpha1.ValueManagedBy,
+		Label: v1alpha1.LabelManagedBy, Value: v1alpha1.ValueManagedBy, Trim: mcs.Trim,
 	})
-	c.ports = newPortStore(mgr.GetClient(), mgr.GetAPIReader(), c.observePorts, c.notes.portFinding)
+	c.ports = newPortStore(mgr.GetClient(), mgr.GetAPIReader(), c.notes.portFinding)
 	return c
 }
 

@@ -15,16 +15,20 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcsapi"
 )
 
-// NewScheme knows every kind that the controller reads or writes.
-func NewScheme() (*runtime.Scheme, error) {
+// NewScheme knows every kind that the controller reads or writes, those of the Multi-Cluster Services API as v1beta1.
+func NewScheme() (*runtime.Scheme, error) { return NewSchemeFor(mcsv1beta1.GroupVersion.Version) }
+
+// NewSchemeFor is NewScheme for a cluster that serves that version of the Multi-Cluster Services API.
+func NewSchemeFor(mcsVersion string) (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		clientgoscheme.AddToScheme,
 		v1alpha1.AddToScheme,
 		mcwanv1alpha1.AddToScheme,
-		mcsv1beta1.Install,
+		mcsapi.AddToScheme(mcsVersion),
 		networkingv1.AddToScheme,
 		networkingv1alpha3.AddToScheme,
 		securityv1.AddToScheme,
@@ -37,9 +41,9 @@ func NewScheme() (*runtime.Scheme, error) {
 }
 
 // The kinds that are written, in the order in which they are pruned: first what makes clients come, last what they need.
-func importKinds() []schema.GroupVersionKind {
+func (c *core) importKinds() []schema.GroupVersionKind {
 	return []schema.GroupVersionKind{
-		mcsKind(mcsv1beta1.ServiceImportKindName),
+		c.mcs.Kind(mcsv1beta1.ServiceImportKindName),
 		networkingv1.SchemeGroupVersion.WithKind("ServiceEntry"),
 		{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},
 		networkingv1.SchemeGroupVersion.WithKind("VirtualService"),
@@ -53,7 +57,13 @@ func exportKinds() []schema.GroupVersionKind {
 		networkingv1.SchemeGroupVersion.WithKind("VirtualService"),
 		networkingv1.SchemeGroupVersion.WithKind("Gateway"),
 		networkingv1.SchemeGroupVersion.WithKind("DestinationRule"),
+		{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},
+		{Version: "v1", Kind: "Service"},
 	}
+}
+
+func sliceKinds() []schema.GroupVersionKind {
+	return []schema.GroupVersionKind{{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"}}
 }
 
 func pathKinds() []schema.GroupVersionKind {
@@ -72,8 +82,4 @@ func fleetKinds() []schema.GroupVersionKind {
 		securityv1.SchemeGroupVersion.WithKind("AuthorizationPolicy"),
 		securityv1.SchemeGroupVersion.WithKind("PeerAuthentication"),
 	}
-}
-
-func mcsKind(kind string) schema.GroupVersionKind {
-	return schema.GroupVersionKind{Group: mcsv1beta1.GroupName, Version: mcsv1beta1.GroupVersion.Version, Kind: kind}
 }

@@ -67,7 +67,7 @@ type starter struct{ *core }
 
 // Start runs once the cache is there.
 func (s *starter) Start(ctx context.Context) error {
-	kinds := importKinds()
+	kinds := s.importKinds()
 	written, err := s.applier.Owned(ctx, kinds)
 	if err != nil {
 		return fmt.Errorf("looking at what was written before: %w", err)
@@ -80,6 +80,15 @@ func (s *starter) Start(ctx context.Context) error {
 		if key, ok := keyOf(ownerOf(obj), "import"); ok {
 			keys[key] = true
 		}
+	}
+	// What died between taking an import's objects away and giving its ports back left them in the table.
+	// Where the table cannot be read no import can be written either, and each says so.
+	held, err := s.ports.Holders(ctx)
+	if err != nil {
+		s.opts.Log.Error(err, "Ports of imports that are gone are given back at the next start")
+	}
+	for _, key := range held {
+		keys[key] = true
 	}
 	users := []string{fleetKey}
 	for key := range keys {
@@ -94,16 +103,20 @@ func (s *starter) Start(ctx context.Context) error {
 	return nil
 }
 
-// observePorts reads from the derived Services which leg ports are in use.
-func (c *core) observePorts(ctx context.Context) ([]ports.Observation, error) {
+// observePorts reads which leg ports the derived Services use. It asks the API server, not the cache: in a cache that lags
+// behind stand Services of imports that are gone, whose ports have been given back and must not be taken into use again.
+// One that is being deleted has lost its import as well.
+func observePorts(ctx context.Context, reader client.Reader) ([]ports.Observation, error) {
 	var list corev1.ServiceList
-	if err := c.cache.List(ctx, &list, client.InNamespace(v1alpha1.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := reader.List(ctx, &list, client.InNamespace(v1alpha1.Namespace),
+		client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.ValueManagedBy}); err != nil {
 		return nil, fmt.Errorf("listing derived Services: %w", err)
 	}
 	var out []ports.Observation
 	for i := range list.Items {
-		if key, ok := keyOf(ownerOf(&list.Items[i]), "import"); ok {
-			out = append(out, observedPorts(key, &list.Items[i])...)
+		service := &list.Items[i]
+		if key, ok := keyOf(ownerOf(service), "import"); ok && service.DeletionTimestamp == nil {
+			out = append(out, observedPorts(key, service)...)
 		}
 	}
 	return out, nil
@@ -129,11 +142,21 @@ func observedPorts(key types.NamespacedName, service *corev1.Service) []ports.Ob
 	for _, port := range slices.Sorted(maps.Keys(plain)) {
 		if second, ok := mtls[port]; ok {
 			out = append(out, ports.Observation{
-				Key: ports.Key{Namespace: key.Namespace, Name: key.Name, Port: port}, Ports: []int32{plain[port], second},
+				Key:   ports.Key{Namespace: key.Namespace, Name: key.Name, Port: port, Endpoint: endpointOf(service)},
+				Ports: []int32{plain[port], second},
 			})
 		}
 	}
 	return out
+}
+
+// endpointOf is the endpoint of a headless import that a derived Service is for, as ports.Key has it; empty for none.
+func endpointOf(service *corev1.Service) string {
+	e := translate.EndpointKey{Cluster: service.Labels[v1alpha1.LabelSourceCluster], Hostname: service.Labels[v1alpha1.LabelHostname]}
+	if e.Hostname == "" {
+		return ""
+	}
+	return e.String()
 }
 
 // observedDummy are the leg ports of one dummy Service: its policy's own port leads to a listener that another port has.

@@ -27,6 +27,9 @@ func (c *core) exportSources(cc cache.Cache) []source.Source {
 		watch(cc, &mcsv1beta1.ServiceExport{}, func(_ context.Context, e *mcsv1beta1.ServiceExport) []types.NamespacedName {
 			return one(client.ObjectKeyFromObject(e))
 		}, declared[*mcsv1beta1.ServiceExport]()),
+		watch(cc, &mcwanv1alpha1.ServiceExport{}, func(_ context.Context, r *mcwanv1alpha1.ServiceExport) []types.NamespacedName {
+			return one(client.ObjectKeyFromObject(r))
+		}, declared[*mcwanv1alpha1.ServiceExport]()),
 		watch(cc, &corev1.Service{}, func(ctx context.Context, s *corev1.Service) []types.NamespacedName {
 			return c.ifExported(ctx, client.ObjectKeyFromObject(s))
 		}, changed(serviceChanged)),
@@ -48,7 +51,9 @@ func (c *core) exportSources(cc cache.Cache) []source.Source {
 			return c.drainingExports()
 		}, declared[*v1alpha1.Peer]()),
 	}
-	for _, obj := range []client.Object{&networkingv1.VirtualService{}, &networkingv1.Gateway{}, &networkingv1.DestinationRule{}} {
+	for _, obj := range []client.Object{
+		&networkingv1.VirtualService{}, &networkingv1.Gateway{}, &networkingv1.DestinationRule{}, &discoveryv1.EndpointSlice{}, &corev1.Service{},
+	} {
 		out = append(out, c.watchWritten(cc, obj, "export"))
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
+	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
 // Bounds on one advertisement. The schema of the CRD has the same ones where it has any: what passes here must not be
@@ -55,7 +56,7 @@ type advertisementRule func(Rules, *v1alpha1.ServiceAdvertisementSpec) verdict
 func advertisementRules() []advertisementRule {
 	return []advertisementRule{
 		advertisedByPeer, advertisedForReader, advertisedName, advertisedNamespace, advertisedTimes, advertisedType,
-		advertisedPorts, advertisedAffinity, advertisedTraffic, advertisedExtras, advertisedPolicy,
+		advertisedPorts, advertisedAffinity, advertisedTraffic, advertisedExtras, advertisedPolicy, advertisedRules,
 	}
 }
 
@@ -153,12 +154,31 @@ func advertisedType(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	default:
 		return refuse(v1alpha1.RefusedBounds, "type is %s, must be ClusterSetIP or Headless", quote(adv.Type))
 	}
+	if v := advertisedEndpoints(adv); v.reason != "" {
+		return v
+	}
 	families := map[corev1.IPFamily]bool{}
 	for _, f := range adv.IPFamilies {
 		if (f != corev1.IPv4Protocol && f != corev1.IPv6Protocol) || families[f] {
 			return refuse(v1alpha1.RefusedBounds, "ipFamilies must be IPv4 or IPv6, each once")
 		}
 		families[f] = true
+	}
+	return accept()
+}
+
+// advertisedEndpoints: each costs this cluster an address and listeners.
+func advertisedEndpoints(adv *v1alpha1.ServiceAdvertisementSpec) verdict {
+	if n := len(adv.Endpoints); n > v1alpha1.MaxEndpoints {
+		return refuse(v1alpha1.RefusedBounds, "%d endpoints, at most %d are taken", n, v1alpha1.MaxEndpoints)
+	}
+	hostnames := map[string]bool{}
+	for _, e := range adv.Endpoints {
+		if len(validation.IsDNS1123Label(e.Hostname)) != 0 || hostnames[e.Hostname] ||
+			!mcs.EndpointNameFits(e.Hostname, adv.ClusterID, adv.Name, adv.Namespace) {
+			return refuse(v1alpha1.RefusedName, "the hostname %s of an endpoint must be a DNS label, be there once, and make a name that DNS can hold", quote(e.Hostname))
+		}
+		hostnames[e.Hostname] = true
 	}
 	return accept()
 }

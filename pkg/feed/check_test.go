@@ -12,8 +12,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/feed"
 )
 
@@ -33,6 +35,20 @@ func manyKeys(n int) map[string]string {
 		out[fmt.Sprintf("key-%d", i)] = "v"
 	}
 	return out
+}
+
+// owned is a change of the rules that an advertisement carries.
+func owned(change func(*mcwanv1alpha1.ServiceExportSpec)) func(*v1alpha1.ServiceAdvertisementSpec) {
+	return func(s *v1alpha1.ServiceAdvertisementSpec) {
+		s.Rules = &mcwanv1alpha1.ServiceExportSpec{HTTP: mcwanv1alpha1.HTTPRules{Rules: []mcwanv1alpha1.HTTPRule{{
+			Matches: []gatewayv1.HTTPRouteMatch{{
+				Path:    &gatewayv1.HTTPPathMatch{Value: ptr("/payment")},
+				Headers: []gatewayv1.HTTPHeaderMatch{{Name: "x-tier", Value: "gold"}},
+			}},
+			BackendRefs: []mcwanv1alpha1.BackendRef{{Name: "payment-secure-high"}},
+		}}}}
+		change(s.Rules)
+	}
 }
 
 func TestCheckAdvertisement(t *testing.T) {
@@ -116,6 +132,29 @@ func TestCheckAdvertisement(t *testing.T) {
 		{"an annotation of ours", func(s *spec) { s.ExportedAnnotations = map[string]string{"MC-WAN.L7mp.io/x": "y"} }, v1alpha1.RefusedBounds},
 		{"large annotations", func(s *spec) { s.ExportedAnnotations = map[string]string{"a": strings.Repeat("x", 17<<10)} }, v1alpha1.RefusedBounds},
 		{"a policy", func(s *spec) { s.WANPolicy = "sd-wan-priority-high" }, ""},
+		{"rules", owned(func(*mcwanv1alpha1.ServiceExportSpec) {}), ""},
+		{"rules without a rule", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules = nil }), v1alpha1.RefusedBounds},
+		{"17 rules", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules = make([]mcwanv1alpha1.HTTPRule, 17) }), v1alpha1.RefusedBounds},
+		{"large rules", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
+			r.HTTP.Rules[0].Matches[0].Headers[0].Value = strings.Repeat("x", v1alpha1.MaxRulesBytes)
+		}), v1alpha1.RefusedBounds},
+		{"rules for some other consumers", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.ConsumerRules = "Sometimes" }), v1alpha1.RefusedBounds},
+		{"a rule's path without a slash", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].Matches[0].Path.Value = ptr("x") }), v1alpha1.RefusedBounds},
+		{"a rule's method", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
+			r.HTTP.Rules[0].Matches[0].Method = ptr(gatewayv1.HTTPMethod("GET POST"))
+		}), v1alpha1.RefusedBounds},
+		{"a rule's header", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].Matches[0].Headers[0].Name = ":authority" }), v1alpha1.RefusedBounds},
+		{"a rule's header with a line break", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
+			r.HTTP.Rules[0].Matches[0].Headers[0].Value = "a\nb"
+		}), v1alpha1.RefusedBounds},
+		{"a rule's backendRef", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].BackendRefs[0].Name = "A B" }), v1alpha1.RefusedBounds},
+		{"a rule's weight", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].BackendRefs[0].Weight = ptr(int32(-1)) }), v1alpha1.RefusedBounds},
+		{"a rule that tries for ever", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
+			r.HTTP.Rules[0].Retry = &gatewayv1.HTTPRouteRetry{Attempts: ptr(1000)}
+		}), v1alpha1.RefusedBounds},
+		{"a filter's header", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
+			r.HTTP.Rules[0].Filters = []gatewayv1.HTTPRouteFilter{{RequestHeaderModifier: &gatewayv1.HTTPHeaderFilter{Remove: []string{":path"}}}}
+		}), v1alpha1.RefusedBounds},
 		{"a policy that is no name", func(s *spec) { s.WANPolicy = "../high" }, v1alpha1.RefusedName},
 	}
 	rules := feed.Rules{Peer: peerSpec(there), Protected: []string{"mesh"}}

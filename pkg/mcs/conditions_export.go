@@ -21,6 +21,7 @@ func ExportConditionTypes() []string {
 		string(mcsv1beta1.ServiceExportConditionReady),
 		string(mcsv1beta1.ServiceExportConditionConflict),
 		v1alpha1.ConditionPortsCarried,
+		v1alpha1.ConditionEndpointsCarried,
 		v1alpha1.ConditionWANPolicy,
 	}
 }
@@ -52,8 +53,10 @@ func ExportConditions(s ExportState) []metav1.Condition {
 	if c, ok := exportConflict(s); ok {
 		out = append(out, c)
 	}
-	if c := meta.FindStatusCondition(s.Local, v1alpha1.ConditionPortsCarried); c != nil {
-		out = append(out, *c)
+	for _, kind := range []string{v1alpha1.ConditionPortsCarried, v1alpha1.ConditionEndpointsCarried} {
+		if c := meta.FindStatusCondition(s.Local, kind); c != nil {
+			out = append(out, *c)
+		}
 	}
 	if c := meta.FindStatusCondition(s.Local, v1alpha1.ConditionWANPolicy); c != nil {
 		out = append(out, agreedPolicy(s, *c))

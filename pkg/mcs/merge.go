@@ -48,6 +48,7 @@ func Merge(exports []v1alpha1.ServiceAdvertisementSpec) Merged {
 		}
 	}
 	m.PolicyConflict = mergePolicy(valid, &m)
+	m.RulesConflict = mergeRules(valid, &m)
 	return m
 }
 

@@ -10,9 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 func at(seconds int64) metav1.Time { return metav1.NewTime(time.Unix(1_700_000_000+seconds, 0).UTC()) }
@@ -295,6 +297,35 @@ func TestPolicyConflictIsNoConflict(t *testing.T) {
 	}
 	if m = Merge([]export{exportOf("b", 2), exportOf("a", 1)}); m.PolicyConflict != nil {
 		t.Errorf("agreeing exporters conflict: %v", m.PolicyConflict)
+	}
+}
+
+// The oldest export that has rules says them; one without has nothing against them.
+func TestRulesOfOwners(t *testing.T) {
+	says := func(path string) func(*export) {
+		return func(e *export) {
+			e.Rules = &mcwanv1alpha1.ServiceExportSpec{HTTP: mcwanv1alpha1.HTTPRules{Rules: []mcwanv1alpha1.HTTPRule{{
+				Matches: []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{Value: &path}}},
+			}}}}
+		}
+	}
+	of := func(m Merged) string {
+		if m.Rules == nil {
+			return ""
+		}
+		return *m.Rules.HTTP.Rules[0].Matches[0].Path.Value
+	}
+	m := Merge([]export{exportOf("b", 2, says("/b")), exportOf("a", 1), exportOf("c", 3, says("/c"))})
+	want := &Conflict{Reason: mcwanv1alpha1.ReasonRulesConflict,
+		Message: `Conflicting L7 rules. Using those from oldest service export in "b". 1/2 clusters disagree.`}
+	if diff := cmp.Diff(want, m.RulesConflict); diff != "" || of(m) != "/b" || len(m.Conflicts) != 0 {
+		t.Errorf("%s, %v, conflict (-want +got):\n%s", of(m), m.Conflicts, diff)
+	}
+	if m = Merge([]export{exportOf("b", 2, says("/b")), exportOf("a", 1, says("/b"))}); of(m) != "/b" || m.RulesConflict != nil {
+		t.Errorf("agreeing owners: %s, %v", of(m), m.RulesConflict)
+	}
+	if m = Merge([]export{exportOf("a", 1)}); m.Rules != nil || m.RulesConflict != nil {
+		t.Errorf("nobody says anything: %v, %v", m.Rules, m.RulesConflict)
 	}
 }
 

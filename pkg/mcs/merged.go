@@ -9,6 +9,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 // Merged is one service as the whole clusterset exports it. The zero value stands for "nobody exports it".
@@ -39,6 +40,10 @@ type Merged struct {
 	Conflicts []Conflict
 	// PolicyConflict is set when exporters name different WAN policies, or different failovers.
 	PolicyConflict *Conflict
+	// Rules are what the owner says of requests to the service: the oldest export's that says anything; nil for nothing.
+	Rules *mcwanv1alpha1.ServiceExportSpec
+	// RulesConflict is set when owners say different things; its reason is mcwanv1alpha1.ReasonRulesConflict.
+	RulesConflict *Conflict
 	// Ignored are the exports that were treated as absent, and why, sorted by cluster id.
 	Ignored []Ignored
 }

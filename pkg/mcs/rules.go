@@ -12,6 +12,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 // mergeClusters lists the exporting clusters, KEP-1645 L531-535. It cannot conflict.
@@ -116,6 +117,23 @@ func mergePolicy(exports []export, m *Merged) *Conflict {
 	}
 	return disagreement(exports, func(a, b export) bool { return equality.Semantic.DeepEqual(a.Failover, b.Failover) },
 		v1alpha1.ReasonPolicyConflict, "failover", "that of the oldest export")
+}
+
+// mergeRules takes the rules of the oldest export that has some. An export without rules has nothing against them: it is no
+// party to a conflict. Its cluster's ingress gateway denies nothing.
+func mergeRules(exports []export, m *Merged) *Conflict {
+	with := make([]export, 0, len(exports))
+	for _, e := range exports {
+		if e.Rules != nil {
+			with = append(with, e)
+		}
+	}
+	if len(with) == 0 {
+		return nil
+	}
+	m.Rules = with[0].Rules
+	return disagreement(with, func(a, b export) bool { return equality.Semantic.DeepEqual(a.Rules, b.Rules) },
+		mcwanv1alpha1.ReasonRulesConflict, "L7 rules", "those")
 }
 
 // disagreement is the conflict between exports that are not the same as the first, nil if there are none. The wording is

@@ -3,6 +3,7 @@
 package mcs
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 // maxAffinitySeconds bounds sessionAffinityConfig.clientIP.timeoutSeconds as the API server does for Services.
@@ -28,6 +30,7 @@ func Validate(e v1alpha1.ServiceAdvertisementSpec) error {
 		validateIdentity(e),
 		validateType(e),
 		validatePorts(e.Ports),
+		validateEndpoints(e),
 		validateAffinity(e),
 		validateFamilies(e.IPFamilies),
 		validateInternal(e.InternalTrafficPolicy),
@@ -76,6 +79,26 @@ func validatePorts(ports []v1alpha1.AdvertisedPort) error {
 			return fmt.Errorf("ports[%d].port: %s is there twice", i, numberOf(p))
 		}
 		names[p.Name], numbers[numberOf(p)] = true, true
+	}
+	return nil
+}
+
+// validateEndpoints: each name becomes a label of a DNS name, and costs this cluster addresses.
+func validateEndpoints(e export) error {
+	if n := len(e.Endpoints); n > v1alpha1.MaxEndpoints {
+		return fmt.Errorf("endpoints: %d of them, at most %d can be imported", n, v1alpha1.MaxEndpoints)
+	}
+	seen := map[string]bool{}
+	for i, n := range e.Endpoints {
+		switch {
+		case len(utilvalidation.IsDNS1123Label(n.Hostname)) > 0:
+			return fmt.Errorf("endpoints[%d].hostname: %q is not an RFC 1123 label", i, n.Hostname)
+		case seen[n.Hostname]:
+			return fmt.Errorf("endpoints[%d].hostname: %q is there twice", i, n.Hostname)
+		case !EndpointNameFits(n.Hostname, e.ClusterID, e.Name, e.Namespace):
+			return fmt.Errorf("endpoints[%d].hostname: %q makes a name longer than DNS can hold", i, n.Hostname)
+		}
+		seen[n.Hostname] = true
 	}
 	return nil
 }
@@ -151,4 +174,10 @@ func exportable(in map[string]string, valid func(key, value string) bool) (kept 
 
 func reserved(key string) bool {
 	return key == v1alpha1.LabelManagedBy || strings.HasPrefix(key, v1alpha1.GroupName+"/")
+}
+
+// RulesFit says whether an owner's rules fit into an advertisement.
+func RulesFit(rules *mcwanv1alpha1.ServiceExportSpec) bool {
+	out, err := json.Marshal(rules)
+	return err == nil && len(out) <= v1alpha1.MaxRulesBytes
 }

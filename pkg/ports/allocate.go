@@ -91,19 +91,13 @@ func (t Table) Release(key Key) Table {
 	return t.with(key, nil, slices.Concat(t.free, have))
 }
 
-// Retain releases every key for which keep says no, in the order of the keys.
-func (t Table) Retain(keep func(Key) bool) Table {
-	var gone []Key
-	for s, legs := range t.legs {
-		for _, l := range legs {
-			if k := keyOf(s, l); !keep(k) {
-				gone = append(gone, k)
-			}
+// Retain releases every key of a service for which keep says no, in the order of the keys.
+func (t Table) Retain(namespace, name string, keep func(Key) bool) Table {
+	s := service{namespace: namespace, name: name}
+	for _, l := range t.legs[s] {
+		if k := keyOf(s, l); !keep(k) {
+			t = t.Release(k)
 		}
-	}
-	slices.SortFunc(gone, compareKeys)
-	for _, k := range gone {
-		t = t.Release(k)
 	}
 	return t
 }

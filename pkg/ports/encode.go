@@ -24,18 +24,20 @@ var ErrVersion = errors.New("port table of a newer version")
 const (
 	// DataKey is the key of the ConfigMap's data under which the table stands.
 	DataKey = "table.json"
-	// version is the version of the encoding. Any change of it, be it one more field, has to raise it.
-	version = 1
+	// version is the version of the encoding. Any change of it, be it one more field, has to raise it. Version 1 had no
+	// endpoints.
+	version = 2
 	// maxEncoded bounds the encoded table, in bytes: a ConfigMap's data may have 1 MiB.
 	maxEncoded = 900 << 10
 )
 
 // document is the table as JSON, such as
 //
-//	{"version":1,"legs":{"secure/payment":{"8080":[10000,10001]}},"free":["10002-14999","15101-29999"]}
+//	{"version":2,"legs":{"secure/payment":{"8080":[10000,10001]}},"free":["10002-14999","15101-29999"]}
 type document struct {
 	Version int `json:"version"`
-	// Legs are ports by namespace/name of the service, then by service port or service port/WAN policy.
+	// Legs are ports by namespace/name of the service, then by service port, service port/WAN policy, or service
+	// port@hostname.cluster.
 	Legs map[string]map[string][]int32 `json:"legs"`
 	// Free is the queue of free ports, next one first, ascending runs as first-last.
 	Free []string `json:"free"`
@@ -59,10 +61,14 @@ func (t Table) Data() (map[string]string, error) {
 }
 
 func (l leg) encodedKey() string {
-	if l.policy == "" {
-		return strconv.Itoa(int(l.port))
+	out := strconv.Itoa(int(l.port))
+	if l.policy != "" {
+		out += "/" + l.policy
 	}
-	return strconv.Itoa(int(l.port)) + "/" + l.policy
+	if l.endpoint != "" {
+		out += "@" + l.endpoint
+	}
+	return out
 }
 
 // encodedNames is at least as many bytes as the names of a service and its legs take when encoded, quotes and brackets
@@ -80,7 +86,7 @@ func encodedNames(s service, legs []leg) int {
 
 // encodedSize is an upper bound of the encoded table in bytes: each port takes at most eight ("12345",), wherever it is.
 func (t Table) encodedSize() int {
-	return t.names + 8*Total() + len(`{"version":1,"legs":{},"free":[]}`)
+	return t.names + 8*Total() + len(`{"version":2,"legs":{},"free":[]}`)
 }
 
 // Parse reads what Data wrote; nil or empty data is New. Errors are ErrCorrupt or ErrVersion and name the field.
@@ -202,12 +208,13 @@ func parseService(of string, legs map[string][]int32, claim func(int32, string) 
 }
 
 func parseLeg(text string) (leg, error) {
-	number, policy, _ := strings.Cut(text, "/")
+	rest, endpoint, _ := strings.Cut(text, "@")
+	number, policy, _ := strings.Cut(rest, "/")
 	port, err := parseNumber(number)
 	if err != nil {
 		return leg{}, err
 	}
-	l := leg{port: port, policy: policy}
+	l := leg{port: port, policy: policy, endpoint: endpoint}
 	if l.encodedKey() != text {
 		return leg{}, fmt.Errorf("%q is not how a leg is written", text)
 	}

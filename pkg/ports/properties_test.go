@@ -145,7 +145,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(encode(f, table)[DataKey])
-	f.Add(`{"version":1,"legs":{"a/b":{"80/high":[10000]}},"free":["10001","10003-10005"]}`)
+	f.Add(`{"version":2,"legs":{"a/b":{"80/high":[10000]}},"free":["10001","10003-10005"]}`)
 	f.Add(`{"version":2}`)
 	f.Fuzz(func(t *testing.T, raw string) {
 		table, err := Parse(map[string]string{DataKey: raw})

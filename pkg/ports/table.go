@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -17,8 +18,8 @@ import (
 // ErrExhausted is returned when no port is left that the caller may have.
 var ErrExhausted = errors.New("out of leg ports")
 
-// Key is what ports are allocated for: one port of one imported service. Policy is empty except for a leg with a fixed
-// WAN policy.
+// Key is what ports are allocated for: one port of one imported service, of the service as a whole unless Policy or
+// Endpoint says otherwise.
 type Key struct {
 	Namespace string
 	Name      string
@@ -26,23 +27,31 @@ type Key struct {
 	Port int32
 	// Policy is the WAN policy of a leg that has a fixed one, else empty.
 	Policy string
+	// Endpoint is "hostname.cluster" of a leg that leads to one endpoint of a headless service, else empty.
+	Endpoint string
 }
 
-// String is the key for messages: namespace/name:port, with the policy if there is one.
+// String is the key for messages: namespace/name:port, with the policy or the endpoint if there is one.
 func (k Key) String() string {
-	if k.Policy == "" {
-		return fmt.Sprintf("%s/%s:%d", k.Namespace, k.Name, k.Port)
+	out := fmt.Sprintf("%s/%s:%d", k.Namespace, k.Name, k.Port)
+	if k.Policy != "" {
+		out += " over " + k.Policy
 	}
-	return fmt.Sprintf("%s/%s:%d over %s", k.Namespace, k.Name, k.Port, k.Policy)
+	if k.Endpoint != "" {
+		out += " at " + k.Endpoint
+	}
+	return out
 }
 
 func compareKeys(a, b Key) int {
-	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Policy, b.Policy))
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port),
+		cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Endpoint, b.Endpoint))
 }
 
 // validate keeps out what Parse would not read back.
 func (k Key) validate() error {
-	for _, name := range []string{k.Namespace, k.Name, cmp.Or(k.Policy, "none")} {
+	hostname, cluster, _ := strings.Cut(cmp.Or(k.Endpoint, "none.none"), ".")
+	for _, name := range []string{k.Namespace, k.Name, cmp.Or(k.Policy, "none"), hostname, cluster} {
 		if len(validation.IsDNS1123Label(name)) > 0 {
 			return fmt.Errorf("%q in the leg %s is not an RFC 1123 label", name, k)
 		}
@@ -85,11 +94,12 @@ type Table struct {
 
 type service struct{ namespace, name string }
 
-// leg is one key of a service with its ports; a service's legs are sorted by port and policy.
+// leg is one key of a service with its ports; a service's legs are sorted by port, policy and endpoint.
 type leg struct {
-	port   int32
-	policy string
-	ports  []int32
+	port     int32
+	policy   string
+	endpoint string
+	ports    []int32
 }
 
 // New is the table in which nothing is allocated: the ports are given out in ascending order first.
@@ -146,7 +156,7 @@ func (t Table) Free() int { return len(t.free) }
 // Equal says whether two tables are the same, order of free ports included.
 func (t Table) Equal(o Table) bool {
 	sameLeg := func(a, b leg) bool {
-		return a.port == b.port && a.policy == b.policy && slices.Equal(a.ports, b.ports)
+		return a.port == b.port && a.policy == b.policy && a.endpoint == b.endpoint && slices.Equal(a.ports, b.ports)
 	}
 	return slices.Equal(t.free, o.free) &&
 		maps.EqualFunc(t.legs, o.legs, func(a, b []leg) bool { return slices.EqualFunc(a, b, sameLeg) })
@@ -155,12 +165,12 @@ func (t Table) Equal(o Table) bool {
 func serviceOf(k Key) service { return service{namespace: k.Namespace, name: k.Name} }
 
 func keyOf(s service, l leg) Key {
-	return Key{Namespace: s.namespace, Name: s.name, Port: l.port, Policy: l.policy}
+	return Key{Namespace: s.namespace, Name: s.name, Port: l.port, Policy: l.policy, Endpoint: l.endpoint}
 }
 
 func findLeg(legs []leg, key Key) (int, bool) {
 	return slices.BinarySearchFunc(legs, key, func(l leg, k Key) int {
-		return cmp.Or(cmp.Compare(l.port, k.Port), cmp.Compare(l.policy, k.Policy))
+		return cmp.Or(cmp.Compare(l.port, k.Port), cmp.Compare(l.policy, k.Policy), cmp.Compare(l.endpoint, k.Endpoint))
 	})
 }
 
@@ -175,7 +185,7 @@ func (t Table) with(key Key, ports, free []int32) Table {
 	case found:
 		legs[i].ports = ports
 	case len(ports) > 0:
-		legs = slices.Insert(legs, i, leg{port: key.Port, policy: key.Policy, ports: ports})
+		legs = slices.Insert(legs, i, leg{port: key.Port, policy: key.Policy, endpoint: key.Endpoint, ports: ports})
 	}
 	out := Table{legs: maps.Clone(t.legs), free: free, names: t.names + encodedNames(s, legs) - encodedNames(s, t.legs[s])}
 	if out.legs == nil {

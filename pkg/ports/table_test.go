@@ -174,17 +174,21 @@ func TestReleaseAndRetain(t *testing.T) {
 	if same := table.Release(key("unknown")); !same.Equal(table) {
 		t.Error("releasing nothing changes the table")
 	}
-	if same := table.Retain(func(Key) bool { return true }); !same.Equal(table) {
+	fixed := key("b")
+	fixed.Policy = "high"
+	table, _ = allocate(t, table, fixed, 1, nil)
+	if same := table.Retain(key("b").Namespace, "b", func(Key) bool { return true }); !same.Equal(table) {
 		t.Error("retaining everything changes the table")
 	}
-	left := table.Retain(func(k Key) bool { return k.Name == "b" })
-	if diff := cmp.Diff([]Key{key("b")}, left.Keys()); diff != "" {
+	left := table.Retain(key("b").Namespace, "b", func(k Key) bool { return k.Policy == "" })
+	if diff := cmp.Diff([]Key{key("a"), key("b"), key("c")}, left.Keys()); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
-	wantPorts(t, "end of the queue", left.free[len(left.free)-4:], 10000, 10001, 10004, 10005)
-	if none := table.Retain(func(Key) bool { return false }); len(none.Keys()) != 0 || none.Free() != Total() {
-		t.Errorf("released all, %d free", none.Free())
+	left = left.Retain(key("b").Namespace, "b", func(Key) bool { return false })
+	if diff := cmp.Diff([]Key{key("a"), key("c")}, left.Keys()); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
 	}
+	wantPorts(t, "end of the queue", left.free[len(left.free)-3:], 10006, 10002, 10003)
 }
 
 // TestRange: what the API package says of leg ports holds for every port that is ever given out.

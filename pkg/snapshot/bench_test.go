@@ -58,7 +58,7 @@ func (f *Files) advertise(service, peer int) {
 
 // BenchmarkRender is what a restarted controller computes, without reading and writing.
 func BenchmarkRender(b *testing.B) {
-	for _, size := range []struct{ peers, services, exporters int }{{2, 100, 1}, {20, 1000, 3}, {100, 1000, 100}} {
+	for _, size := range []struct{ peers, services, exporters int }{{2, 100, 1}, {10, 100, 10}, {20, 1000, 3}, {100, 1000, 100}} {
 		b.Run(fmt.Sprintf("%dpeers_%dservices_%dexporters", size.peers, size.services, size.exporters), func(b *testing.B) {
 			f := fleet(size.peers, size.services, size.exporters)
 			b.ReportAllocs()

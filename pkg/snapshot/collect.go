@@ -36,10 +36,7 @@ func LegPorts(table ports.Table, merged mcs.Merged, key types.NamespacedName) (p
 		}
 	}
 	slices.SortFunc(wanted, func(a, b ports.Key) int { return cmp.Compare(a.Port, b.Port) })
-	table = table.Retain(func(k ports.Key) bool {
-		mine := k.Namespace == key.Namespace && k.Name == key.Name && k.Policy == ""
-		return !mine || slices.Contains(wanted, k)
-	})
+	table = table.Retain(key.Namespace, key.Name, func(k ports.Key) bool { return k.Policy != "" || k.Endpoint != "" || slices.Contains(wanted, k) })
 	out := map[int32]translate.LegPorts{}
 	for _, k := range wanted {
 		// The only error is that nothing is left: the port has no leg then, and the import says so.
@@ -75,6 +72,7 @@ func AdvertiseInput(l Lister, key types.NamespacedName) advertise.Input {
 		Service:   l.Service(key.Namespace, key.Name),
 		Slices:    l.Slices(key.Namespace, key.Name),
 		Policies:  l.Policies(),
+		Rules:     l.OwnerRules(key.Namespace, key.Name),
 	}
 	if own := ownAdvertisement(l, key); own != nil {
 		in.Previous = &own.Spec
@@ -96,6 +94,7 @@ func ImportInput(l Lister, key types.NamespacedName) translate.LegInput {
 		Previous:  map[int32]translate.Shares{},
 	}
 	in.Ports = allocated(l.PortTable(), in.Merged, key)
+	in.Endpoints = endpointStates(l, in.Merged, exports, key)
 	in.Rules = l.Rules(key.Namespace, key.Name)
 	in.Offered = offered(l, in.Merged).names()
 	in.Dummies = withPorts(Dummies(l, key, in.Merged), l.PortTable(), in.Merged, key)
@@ -130,7 +129,17 @@ func ExportInput(l Lister, key types.NamespacedName) (translate.ExportInput, boo
 	if own == nil {
 		return translate.ExportInput{}, false
 	}
-	return translate.ExportInput{Self: l.Self(), Advertisement: own.Spec, Policies: l.Policies()}, true
+	return ExportInputOf(l, own.Spec), true
+}
+
+// ExportInputOf collects what the ingress side of an export is made of, given what is about to be advertised.
+func ExportInputOf(l Lister, spec v1alpha1.ServiceAdvertisementSpec) translate.ExportInput {
+	in := translate.ExportInput{Self: l.Self(), Advertisement: spec, Policies: l.Policies(), Rules: l.OwnerRules(spec.Namespace, spec.Name)}
+	service := l.Service(spec.Namespace, spec.Name)
+	if service != nil && spec.Type == string(mcsv1beta1.Headless) {
+		in.Endpoints = mcs.NamedEndpoints(service, l.Slices(spec.Namespace, spec.Name))
+	}
+	return in
 }
 
 // PathInput collects what a path is made of.
@@ -140,10 +149,15 @@ func PathInput(l Lister, key translate.PathKey) translate.PathInput {
 		return in
 	}
 	exports := Exports(l, types.NamespacedName{Namespace: key.TCP.Namespace, Name: key.TCP.Name})
-	for _, p := range mcs.Merge(exports).Ports {
+	merged := mcs.Merge(exports)
+	in.TrafficDistribution, in.SessionAffinity = merged.TrafficDistribution, merged.SessionAffinity
+	for _, p := range merged.Ports {
 		if p.Port == key.TCP.Port && mcs.Carried(p.Protocol) {
 			in.Exporters = translate.Exporters(p, exports)
 		}
+	}
+	if e := key.TCP.Endpoint; !e.IsZero() {
+		in.Exporters = []translate.Exporter{{ClusterID: e.Cluster}}
 	}
 	in.Previous = l.PathShares(key)
 	return in

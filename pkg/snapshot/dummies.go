@@ -117,10 +117,7 @@ func DummyPorts(table ports.Table, merged mcs.Merged, key types.NamespacedName, 
 			}
 		}
 	}
-	table = table.Retain(func(k ports.Key) bool {
-		mine := k.Namespace == key.Namespace && k.Name == key.Name && k.Policy != ""
-		return !mine || slices.Contains(wanted, k)
-	})
+	table = table.Retain(key.Namespace, key.Name, func(k ports.Key) bool { return k.Policy == "" || slices.Contains(wanted, k) })
 	for _, k := range wanted {
 		if len(table.Get(k)) > 0 || table.Free() > portsForImports {
 			// The only error is that nothing is left: the import says so.

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -27,11 +28,13 @@ type Files struct {
 	peers    []v1alpha1.Peer
 	cards    []v1alpha1.ClusterAdvertisement
 	table    ports.Table
+	accepted map[string]v1alpha1.Peer
 
 	advertisements map[types.NamespacedName][]v1alpha1.ServiceAdvertisement
 	exports        map[types.NamespacedName]mcsv1beta1.ServiceExport
 	imports        map[types.NamespacedName]mcsv1beta1.ServiceImport
 	rules          map[types.NamespacedName]mcwanv1alpha1.ServiceImport
+	ownerRules     map[types.NamespacedName]mcwanv1alpha1.ServiceExport
 	services       map[types.NamespacedName]corev1.Service
 	slices         map[types.NamespacedName][]discoveryv1.EndpointSlice
 	namespaces     map[string]corev1.Namespace
@@ -50,6 +53,7 @@ func newFiles() *Files {
 		exports:        map[types.NamespacedName]mcsv1beta1.ServiceExport{},
 		imports:        map[types.NamespacedName]mcsv1beta1.ServiceImport{},
 		rules:          map[types.NamespacedName]mcwanv1alpha1.ServiceImport{},
+		ownerRules:     map[types.NamespacedName]mcwanv1alpha1.ServiceExport{},
 		services:       map[types.NamespacedName]corev1.Service{},
 		slices:         map[types.NamespacedName][]discoveryv1.EndpointSlice{},
 		namespaces:     map[string]corev1.Namespace{},
@@ -65,6 +69,14 @@ func (f *Files) Policies() []v1alpha1.WANPolicy { return f.policies }
 
 // Peers are all Peers.
 func (f *Files) Peers() []v1alpha1.Peer { return f.peers }
+
+// Accepted are the accepted Peers by cluster id, judged once: no Peer may be added after the first call.
+func (f *Files) Accepted() map[string]v1alpha1.Peer {
+	if f.accepted == nil {
+		f.accepted = Accepted(f.self, f.peers)
+	}
+	return f.accepted
+}
 
 // Cards are all ClusterAdvertisements.
 func (f *Files) Cards() []v1alpha1.ClusterAdvertisement { return f.cards }
@@ -87,6 +99,11 @@ func (f *Files) Import(namespace, name string) *mcsv1beta1.ServiceImport {
 // Rules are the ServiceImport of mc-wan.l7mp.io; nil if there is none.
 func (f *Files) Rules(namespace, name string) *mcwanv1alpha1.ServiceImport {
 	return lookup(f.rules, key(namespace, name))
+}
+
+// OwnerRules are the ServiceExport of mc-wan.l7mp.io; nil if there is none.
+func (f *Files) OwnerRules(namespace, name string) *mcwanv1alpha1.ServiceExport {
+	return lookup(f.ownerRules, key(namespace, name))
 }
 
 // Service is a Service; nil if there is none. A derived Service that is not in the files is made up from the ips of its
@@ -132,8 +149,22 @@ func (f *Files) PathShares(path translate.PathKey) translate.Shares {
 	return f.shares[shared{"ServiceEntry", translate.PathName(path)}]
 }
 
-// Health is empty: files say nothing about it.
-func (f *Files) Health() map[translate.HopKey]v1alpha1.HopState { return nil }
+// Health is what the Peers' status says, where the files hold it.
+func (f *Files) Health() map[translate.HopKey]v1alpha1.HopState { return StatusHealth(f.peers) }
+
+// StatusHealth is the verdict on hops that Peers' status says: what the controllers that wrote it acted on.
+func StatusHealth(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState {
+	out := map[translate.HopKey]v1alpha1.HopState{}
+	for _, p := range peers {
+		if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionHopsHealthy); c != nil && c.Reason == v1alpha1.ReasonProbeBroken {
+			continue
+		}
+		for _, h := range p.Status.Hops {
+			out[translate.HopKey{Cluster: p.Spec.ClusterID, Policy: h.Policy, Address: h.Address, Port: h.Port}] = h.State
+		}
+	}
+	return out
+}
 
 func key(namespace, name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: namespace, Name: name}

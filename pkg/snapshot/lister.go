@@ -23,6 +23,8 @@ type Lister interface {
 	Policies() []v1alpha1.WANPolicy
 	// Peers are all Peers.
 	Peers() []v1alpha1.Peer
+	// Accepted are the accepted Peers by cluster id. It is asked often and judging Peers is dear, so do it once.
+	Accepted() map[string]v1alpha1.Peer
 	// Cards are the cards of the own cluster and of peers, as they stand in mc-wan.
 	Cards() []v1alpha1.ClusterAdvertisement
 	// Advertisements are the advertisements of one service: the own one, copies of peers' and those written by hand.
@@ -33,6 +35,8 @@ type Lister interface {
 	Import(namespace, name string) *mcsv1beta1.ServiceImport
 	// Rules are the ServiceImport of mc-wan.l7mp.io; nil if there is none.
 	Rules(namespace, name string) *mcwanv1alpha1.ServiceImport
+	// OwnerRules are the ServiceExport of mc-wan.l7mp.io; nil if there is none.
+	OwnerRules(namespace, name string) *mcwanv1alpha1.ServiceExport
 	// Service is a Service; nil if there is none. The derived Service of an import is one in mc-wan.
 	Service(namespace, name string) *corev1.Service
 	// Slices are the EndpointSlices of a Service.

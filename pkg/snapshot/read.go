@@ -206,12 +206,17 @@ func (f *Files) addOurs(kind string, data []byte) error {
 }
 
 func (f *Files) addRules(kind string, data []byte) error {
-	if kind != mcwanv1alpha1.ServiceImportKind {
-		return fmt.Errorf("unknown kind of group %s", mcwanv1alpha1.GroupName)
+	switch kind {
+	case mcwanv1alpha1.ServiceImportKind:
+		r, err := decode[mcwanv1alpha1.ServiceImport](data)
+		f.rules[key(r.Namespace, r.Name)] = r
+		return err
+	case mcwanv1alpha1.ServiceExportKind:
+		r, err := decode[mcwanv1alpha1.ServiceExport](data)
+		f.ownerRules[key(r.Namespace, r.Name)] = r
+		return err
 	}
-	r, err := decode[mcwanv1alpha1.ServiceImport](data)
-	f.rules[key(r.Namespace, r.Name)] = r
-	return err
+	return fmt.Errorf("unknown kind of group %s", mcwanv1alpha1.GroupName)
 }
 
 func (f *Files) addMCS(kind string, data []byte) error {

@@ -26,7 +26,7 @@ import (
 // Client-side objects need the ClusterSetIP: it is that of the derived Service, or of the ServiceImport, in the files.
 // Without either they are left out, as they would be until the API server has given the address.
 func Render(f *Files) []translate.Object {
-	f = f.withOwnAdvertisements()
+	f = f.Advertised()
 	fleet := translate.Fleet(FleetInput(f))
 	out, paths := fleet.Objects, fleet.Paths
 	for _, k := range f.serviceNames() {
@@ -51,11 +51,15 @@ func (f *Files) renderImport(k types.NamespacedName) ([]translate.Object, []tran
 	}
 	f.table, _ = LegPorts(f.table, merged, k)
 	f.table = DummyPorts(f.table, merged, k, Dummies(f, k, merged))
+	f.table = EndpointPorts(f.table, merged, Exports(f, k), k)
 	leg := translate.Leg(ImportInput(f, k))
 	f.keepNames(leg.DummyObjects)
 	var out []translate.Object
 	if leg.Service != nil {
 		out = append(out, leg.Service)
+	}
+	for _, e := range leg.EndpointServices {
+		out = append(out, e.Service)
 	}
 	return append(append(append(out, leg.Objects...), leg.Import), leg.DummyObjects...), leg.Paths
 }
@@ -90,8 +94,8 @@ func (f *Files) serviceNames() []types.NamespacedName {
 	return out
 }
 
-// withOwnAdvertisements is f with the advertisements of its exports in place of its own ones. f is not changed.
-func (f *Files) withOwnAdvertisements() *Files {
+// Advertised is f with the advertisements of its exports in place of its own ones. f is not changed.
+func (f *Files) Advertised() *Files {
 	out := *f
 	out.services = maps.Clone(f.services)
 	out.advertisements = map[types.NamespacedName][]v1alpha1.ServiceAdvertisement{}

@@ -18,7 +18,7 @@ import (
 // cards were written by hand, by cluster id.
 func Cards(l Lister) []v1alpha1.ClusterAdvertisementSpec {
 	self, written := l.Self(), l.Cards()
-	peers := accepted(l)
+	peers := l.Accepted()
 	var out []v1alpha1.ClusterAdvertisementSpec
 	for _, p := range peers {
 		out = append(out, translate.EffectiveCard(self, p, cardFrom(written, p.Spec.ClusterID)))
@@ -27,9 +27,9 @@ func Cards(l Lister) []v1alpha1.ClusterAdvertisementSpec {
 		c := &written[i]
 		switch id := c.Spec.ClusterID; {
 		case !trueSource(c.Labels, id):
-		case id == self.ID:
+		case id == self.ID && !IsByHand(c.Labels):
 			out = append(out, translate.OwnCard(self, c.Spec))
-		case byHand(c.Labels) && peers[id].Name == "":
+		case IsByHand(c.Labels) && id != self.ID && peers[id].Name == "":
 			out = append(out, translate.HandWrittenCard(self, c.Spec))
 		}
 	}
@@ -40,7 +40,7 @@ func Cards(l Lister) []v1alpha1.ClusterAdvertisementSpec {
 // cardFrom is the card that was read from a peer; nil if none has been.
 func cardFrom(cards []v1alpha1.ClusterAdvertisement, id string) *v1alpha1.ClusterAdvertisementSpec {
 	for i := range cards {
-		if cards[i].Spec.ClusterID == id && trueSource(cards[i].Labels, id) && !byHand(cards[i].Labels) {
+		if cards[i].Spec.ClusterID == id && trueSource(cards[i].Labels, id) && !IsByHand(cards[i].Labels) {
 			return &cards[i].Spec
 		}
 	}
@@ -50,18 +50,21 @@ func cardFrom(cards []v1alpha1.ClusterAdvertisement, id string) *v1alpha1.Cluste
 // Exports are the advertisements of a service that count, by cluster id: the own one, those of peers that may import into
 // the namespace, and those that were written by hand for clusters that are not joined.
 func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisementSpec {
-	self, peers := l.Self(), accepted(l)
+	self, peers := l.Self(), l.Accepted()
 	var out []v1alpha1.ServiceAdvertisementSpec
 	for _, a := range l.Advertisements(key.Namespace, key.Name) {
 		id := a.Spec.ClusterID
+		if IsByHand(a.Labels) {
+			if refuseByHand(self, peers, &a) == nil {
+				out = append(out, *a.Spec.DeepCopy())
+			}
+			continue
+		}
 		if a.Spec.Namespace != key.Namespace || a.Spec.Name != key.Name || !trueSource(a.Labels, id) {
 			continue
 		}
 		peer, joined := peers[id]
-		switch {
-		case id == self.ID && !byHand(a.Labels),
-			joined && !byHand(a.Labels) && id != self.ID && MayImport(peer.Spec.Namespaces, key.Namespace),
-			!joined && byHand(a.Labels) && id != self.ID && MayImport(nil, key.Namespace):
+		if id == self.ID || (joined && MayImport(peer.Spec.Namespaces, key.Namespace)) {
 			spec := *a.Spec.DeepCopy()
 			spec.Draining = spec.Draining || withdrawn(peer)
 			out = append(out, spec)
@@ -86,10 +89,10 @@ func MayImport(allowed []string, namespace string) bool {
 	return allowed == nil || slices.Contains(allowed, "*") || slices.Contains(allowed, namespace)
 }
 
-// accepted are the accepted peers by cluster id.
-func accepted(l Lister) map[string]v1alpha1.Peer {
+// Accepted are the peers that translate accepts, by cluster id: what Lister.Accepted returns.
+func Accepted(self translate.Cluster, peers []v1alpha1.Peer) map[string]v1alpha1.Peer {
 	out := map[string]v1alpha1.Peer{}
-	for _, p := range translate.AcceptedPeers(l.Self(), l.Peers()) {
+	for _, p := range translate.AcceptedPeers(self, peers) {
 		out[p.Spec.ClusterID] = p
 	}
 	return out
@@ -99,7 +102,7 @@ func accepted(l Lister) map[string]v1alpha1.Peer {
 func ownAdvertisement(l Lister, key types.NamespacedName) *v1alpha1.ServiceAdvertisement {
 	self := l.Self().ID
 	for _, a := range l.Advertisements(key.Namespace, key.Name) {
-		if a.Spec.ClusterID == self && trueSource(a.Labels, self) && !byHand(a.Labels) {
+		if a.Spec.ClusterID == self && trueSource(a.Labels, self) && !IsByHand(a.Labels) {
 			return &a
 		}
 	}
@@ -109,10 +112,4 @@ func ownAdvertisement(l Lister, key types.NamespacedName) *v1alpha1.ServiceAdver
 // trueSource says that the label agrees with the content about who speaks.
 func trueSource(labels map[string]string, id string) bool {
 	return id != "" && labels[v1alpha1.LabelSourceCluster] == id
-}
-
-// byHand says that an operator wrote the object, not a feed.
-func byHand(labels map[string]string) bool {
-	v, ok := labels[v1alpha1.LabelManual]
-	return ok && v != "false"
 }

@@ -17,19 +17,27 @@ import (
 const (
 	typeTCPProxy           = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 	typeHCM                = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+	typeHeaderMutation     = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 	typePreviousPriorities = "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
 
 	filterTCPProxy           = "envoy.filters.network.tcp_proxy"
 	filterHCM                = "envoy.filters.network.http_connection_manager"
+	filterHeaderMutation     = "envoy.filters.http.header_mutation"
 	retryPreviousPriorities  = "envoy.retry_priorities.previous_priorities"
 	tcpConnectAttempts       = 8
 	tcpConnectPause          = "0.025s"
 	previousPrioritiesUpdate = 1
+	// never is how Envoy writes that there is no timeout, tcpIdle an hour.
+	never   = "0s"
+	tcpIdle = "3600s"
 )
 
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
 func envoyFilters(policies []v1alpha1.WANPolicy) []Object {
-	return []Object{retryNextHop(), tcpConnectAttemptsFilter(), unacknowledged(policies), noBackendIsRetryable(), feedSaysWhy()}
+	return []Object{
+		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), unacknowledged(policies), limitsAreOurs(), noBackendIsRetryable(), limitsAreKept(),
+		longLived(v1alpha1.GatewayEgress), longLived(v1alpha1.GatewayIngress), feedSaysWhy(),
+	}
 }
 
 // Linux's numbers of a socket option that Istio's API has no field for.
@@ -74,18 +82,7 @@ func unacknowledged(policies []v1alpha1.WANPolicy) Object {
 func retryNextHop() Object {
 	return envoyFilter("retry-next-hop", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
 		ApplyTo: networkingv1alpha3.EnvoyFilter_HTTP_ROUTE,
-		Match: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{
-			Context: networkingv1alpha3.EnvoyFilter_GATEWAY,
-			ObjectTypes: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch_RouteConfiguration{
-				RouteConfiguration: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch{
-					Vhost: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_VirtualHostMatch{
-						Route: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch{
-							Action: networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch_ROUTE,
-						},
-					},
-				},
-			},
-		},
+		Match:   routesThatRoute(""),
 		Patch: merge(fields{"route": object(fields{
 			"max_stream_duration": object(fields{}),
 			"retry_policy": object(fields{"retry_priority": object(fields{
@@ -97,6 +94,53 @@ func retryNextHop() Object {
 			})}),
 		})}),
 	})
+}
+
+// clientAddressChooses is session affinity: a route named nameSticky has several paths, one per exporter, and takes the
+// one that a hash of the client's address falls on, where others draw lots for every request. The exporters' shares stay
+// what they are, the path goes on choosing the tunnel, and so a dead tunnel moves a client to another tunnel of its
+// cluster. Istio's own way, consistentHash, needs all exporters in one path, where a dead tunnel would move the clients
+// of all of them. The address is that of the connection, which is the pod's: what a client says in headers counts nothing.
+func clientAddressChooses() Object {
+	return envoyFilter("session-affinity", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_HTTP_ROUTE,
+		Match:   routesThatRoute(nameSticky),
+		Patch: merge(fields{"route": object(fields{
+			"weighted_clusters": object(fields{"use_hash_policy": yesValue()}),
+			"hash_policy":       list(object(fields{"connection_properties": object(fields{"source_ip": yesValue()})})),
+		})}),
+	})
+}
+
+// longLived is what lets streams and connections live on a gateway for as long as both ends want them. A mesh may set
+// timeouts for all its gateways (ProxyConfig.connectionSettings, whose profile EDGE ends a silent stream after five
+// minutes), and ours stand in the middle of other people's calls: how long these may take is said by clients, by services
+// and by their sidecars. A TCP connection that says nothing goes after tcpIdle, Envoy's own default.
+//
+// allow_connect lets a WebSocket through on HTTP/2 (RFC 8441), which is what paths speak: the egress gateway's Envoy makes
+// an extended CONNECT of a client's Upgrade by itself; the ingress gateway takes it only so, and hands the service an
+// Upgrade again. At the egress gateway it is for clients that come on HTTP/2 themselves. A CONNECT of any other kind finds
+// no route.
+func longLived(gateway string) Object {
+	return envoyFilter("long-lived-"+gateway, gateway,
+		&networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+			ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+			Match:   networkFilter(filterHCM),
+			Patch: merge(fields{"typed_config": object(fields{
+				"@type":                  text(typeHCM),
+				"stream_idle_timeout":    text(never),
+				"request_timeout":        text(never),
+				"http2_protocol_options": object(fields{"allow_connect": yesValue()}),
+			})}),
+		},
+		&networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+			ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,
+			Match:   networkFilter(filterTCPProxy),
+			Patch: merge(fields{"typed_config": object(fields{
+				"@type":        text(typeTCPProxy),
+				"idle_timeout": text(tcpIdle),
+			})}),
+		})
 }
 
 // tcpConnectAttemptsFilter: istiod never sets max_connect_attempts, so the first connection after a tunnel has died
@@ -152,13 +196,30 @@ func feedSaysWhy() Object {
 	})
 }
 
-func envoyFilter(name, gateway string, patch *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch) Object {
+func envoyFilter(name, gateway string, patches ...*networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch) Object {
 	return &clientv1alpha3.EnvoyFilter{
 		TypeMeta:   metav1.TypeMeta{APIVersion: clientv1alpha3.SchemeGroupVersion.String(), Kind: "EnvoyFilter"},
 		ObjectMeta: ours(name, v1alpha1.PartFleet),
 		Spec: networkingv1alpha3.EnvoyFilter{
 			WorkloadSelector: &networkingv1alpha3.WorkloadSelector{Labels: selectGateway(gateway)},
-			ConfigPatches:    []*networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{patch},
+			ConfigPatches:    patches,
+		},
+	}
+}
+
+// routesThatRoute are the routes of this name, or of any if it is empty, that lead somewhere.
+func routesThatRoute(name string) *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch {
+	return &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{
+		Context: networkingv1alpha3.EnvoyFilter_GATEWAY,
+		ObjectTypes: &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch_RouteConfiguration{
+			RouteConfiguration: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch{
+				Vhost: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_VirtualHostMatch{
+					Route: &networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch{
+						Name:   name,
+						Action: networkingv1alpha3.EnvoyFilter_RouteConfigurationMatch_RouteMatch_ROUTE,
+					},
+				},
+			},
 		},
 	}
 }
@@ -193,5 +254,7 @@ func list(values ...*structpb.Value) *structpb.Value {
 }
 
 func text(s string) *structpb.Value { return structpb.NewStringValue(s) }
+
+func yesValue() *structpb.Value { return structpb.NewBoolValue(true) }
 
 func number(n float64) *structpb.Value { return structpb.NewNumberValue(n) }

@@ -31,11 +31,11 @@ const (
 
 // Export is the way from the ingress gateway to an exported service: a VirtualService per HTTP port by wire name, on the
 // Gateways of all policies (the sender chooses the tunnel), and for TCP ports a Gateway with one TLS server per port and
-// policy, told apart by server name, with a VirtualService each. Nothing for headless services yet, nor while there is
-// no usable policy: a VirtualService without a Gateway would bind to the whole mesh.
+// policy, told apart by server name, with a VirtualService each. The same for each endpoint of a headless service. Nothing
+// while there is no usable policy: a VirtualService without a Gateway would bind to the whole mesh.
 func Export(in ExportInput) []Object {
 	policies := UsablePolicies(in.Policies)
-	if len(policies) == 0 || in.Advertisement.Type == string(mcsv1beta1.Headless) {
+	if len(policies) == 0 {
 		return nil
 	}
 	e := export{in: in, policies: policies}
@@ -43,14 +43,22 @@ func Export(in ExportInput) []Object {
 	if in.Self.FilterRemote {
 		out = append(out, e.localSubset())
 	}
-	var tcp []int32
+	ways := []way{{}}
+	for _, b := range e.backends() {
+		out = append(out, b.objects...)
+		ways = append(ways, b.way)
+	}
+	var tcp []WireKey
 	var routes []Object
-	for _, p := range e.ports() {
-		if isHTTP(p) {
-			routes = append(routes, e.httpRoute(p.Port))
-		} else {
-			tcp = append(tcp, p.Port)
-			routes = append(routes, e.tcpRoute(p.Port))
+	for _, w := range ways {
+		for _, p := range e.ports() {
+			wire := e.wire(p.Port, w)
+			if isHTTP(p) {
+				routes = append(routes, e.httpRoute(wire, p, e.destination(p, w)))
+			} else {
+				tcp = append(tcp, wire)
+				routes = append(routes, e.tcpRoute(wire, e.destination(p, w)))
+			}
 		}
 	}
 	if len(tcp) > 0 {
@@ -69,54 +77,84 @@ func (e export) ports() []mcsv1beta1.ServicePort {
 	var out []mcsv1beta1.ServicePort
 	for _, p := range e.in.Advertisement.Ports {
 		if mcs.Carried(p.Protocol) {
-			out = append(out, mcsv1beta1.ServicePort{Name: p.Name, Protocol: p.Protocol, AppProtocol: p.AppProtocol, Port: p.Port})
+			out = append(out, advertisedPort(p))
 		}
 	}
 	slices.SortFunc(out, func(a, b mcsv1beta1.ServicePort) int { return cmp.Compare(a.Port, b.Port) })
 	return out
 }
 
-func (e export) wireName(port int32) string {
-	return WireName(port, e.in.Advertisement.Name, e.in.Advertisement.Namespace)
+func advertisedPort(p v1alpha1.AdvertisedPort) mcsv1beta1.ServicePort {
+	return mcsv1beta1.ServicePort{Name: p.Name, Protocol: p.Protocol, AppProtocol: p.AppProtocol, Port: p.Port}
+}
+
+// way is what a route leads to: one endpoint of a headless service, or, as the zero value, the service as a whole.
+type way struct {
+	endpoint EndpointKey
+	// service is the Service in mc-wan that stands for the endpoint.
+	service string
+}
+
+func (e export) wire(port int32, w way) WireKey {
+	return WireKey{Namespace: e.in.Advertisement.Namespace, Name: e.in.Advertisement.Name, Port: port, Endpoint: w.endpoint}
 }
 
 // virtualService is the VirtualService of one port on the given Gateways.
-func (e export) virtualService(port int32, gateways ...string) *networkingv1.VirtualService {
-	a := e.in.Advertisement
+func (e export) virtualService(wire WireKey, gateways ...string) *networkingv1.VirtualService {
+	meta := oursFor(ExportName(wire), v1alpha1.PartExport, wire.Namespace, wire.Name)
+	labelEndpoint(meta.Labels, wire.Endpoint)
 	return &networkingv1.VirtualService{
 		TypeMeta:   typeNetworking("VirtualService"),
-		ObjectMeta: oursFor(ExportName(a.Namespace, a.Name, port), v1alpha1.PartExport, a.Namespace, a.Name),
+		ObjectMeta: meta,
 		Spec: networkingv1alpha3.VirtualService{
-			Hosts:    []string{e.wireName(port)},
+			Hosts:    []string{WireName(wire)},
 			Gateways: gateways,
 			ExportTo: onlyHere(),
 		},
 	}
 }
 
-// backend is the local Service's port.
-func (e export) backend(port int32) *networkingv1alpha3.Destination {
-	d := destination(LocalHost(e.in.Advertisement.Name, e.in.Advertisement.Namespace), uint32(port))
+// destination is the port of the local Service, or of the Service that stands for one endpoint.
+func (e export) destination(port mcsv1beta1.ServicePort, w way) *networkingv1alpha3.Destination {
+	if w.service != "" {
+		return destination(LocalHost(w.service, v1alpha1.Namespace), uint32(port.Port))
+	}
+	d := destination(LocalHost(e.in.Advertisement.Name, e.in.Advertisement.Namespace), uint32(port.Port))
 	if e.in.Self.FilterRemote {
 		d.Subset = subsetLocal
 	}
 	return d
 }
 
-// httpRoute gives the backend the authority of the local Service back. Nothing is retried here: the egress gateway does,
-// and tries that multiply help nobody.
-func (e export) httpRoute(port int32) Object {
-	a := e.in.Advertisement
+// httpRoute is the way of one HTTP port. Where the owner has rules for it, what none of them matches is denied: a consumer
+// may choose tunnels for itself, but not what may be asked.
+func (e export) httpRoute(wire WireKey, port mcsv1beta1.ServicePort, to *networkingv1alpha3.Destination) Object {
+	vs := e.virtualService(wire, policyGateways(e.policies)...)
+	rules := ownerRules(e.in).forPort(port)
+	if len(rules) == 0 {
+		vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{toBackend(wire, to)}
+		return vs
+	}
+	for _, r := range rules {
+		vs.Spec.Http = append(vs.Spec.Http, ruleRoutes(wire, to, r)...)
+	}
+	vs.Spec.Http = append(vs.Spec.Http, &networkingv1alpha3.HTTPRoute{
+		Name: nameDenied, DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: forbidden},
+	})
+	return vs
+}
+
+// toBackend gives the backend the authority of the local Service back. Nothing is retried here unless a rule says so: the
+// egress gateway does, and tries that multiply help nobody.
+func toBackend(wire WireKey, to *networkingv1alpha3.Destination) *networkingv1alpha3.HTTPRoute {
 	headers := withoutMark()
 	headers.Request = &networkingv1alpha3.Headers_HeaderOperations{Set: map[string]string{v1alpha1.HeaderWANPort: portValue}}
-	vs := e.virtualService(port, policyGateways(e.policies)...)
-	vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{{
-		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: LocalHost(a.Name, a.Namespace)},
-		Route:   []*networkingv1alpha3.HTTPRouteDestination{{Destination: e.backend(port)}},
+	return &networkingv1alpha3.HTTPRoute{
+		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: LocalHost(wire.Name, wire.Namespace)},
+		Route:   []*networkingv1alpha3.HTTPRouteDestination{{Destination: to}},
 		Retries: noRetries(),
 		Headers: headers,
-	}}
-	return vs
+	}
 }
 
 func noRetries() *networkingv1alpha3.HTTPRetry { return &networkingv1alpha3.HTTPRetry{Attempts: 0} }
@@ -129,7 +167,7 @@ func withoutMark() *networkingv1alpha3.Headers {
 
 // tcpGateway has a TLS server for each TCP port on each policy's port. The exact name keeps it apart from the policy's
 // own server on the same port, which takes every other name.
-func (e export) tcpGateway(ports []int32) Object {
+func (e export) tcpGateway(wires []WireKey) Object {
 	a := e.in.Advertisement
 	gw := &networkingv1.Gateway{
 		TypeMeta:   typeNetworking("Gateway"),
@@ -137,23 +175,27 @@ func (e export) tcpGateway(ports []int32) Object {
 		Spec:       networkingv1alpha3.Gateway{Selector: selectGateway(v1alpha1.GatewayIngress)},
 	}
 	for _, policy := range e.policies {
-		for _, port := range ports {
+		for _, wire := range wires {
+			name := "tls-" + itoa(policy.Spec.Port) + "-" + itoa(wire.Port)
+			if !wire.Endpoint.IsZero() {
+				name += "-" + wire.Endpoint.Hostname
+			}
 			gw.Spec.Servers = append(gw.Spec.Servers, &networkingv1alpha3.Server{
 				Port: &networkingv1alpha3.Port{
-					Number: uint32(policy.Spec.Port), Name: "tls-" + itoa(policy.Spec.Port) + "-" + itoa(port), Protocol: protocolTLS,
+					Number: uint32(policy.Spec.Port), Name: name, Protocol: protocolTLS,
 				},
 				Tls:   &networkingv1alpha3.ServerTLSSettings{Mode: networkingv1alpha3.ServerTLSSettings_ISTIO_MUTUAL},
-				Hosts: []string{inNamespace(e.wireName(port))},
+				Hosts: []string{inNamespace(WireName(wire))},
 			})
 		}
 	}
 	return gw
 }
 
-func (e export) tcpRoute(port int32) Object {
-	vs := e.virtualService(port, inNamespace(ExportGatewayName(e.in.Advertisement.Namespace, e.in.Advertisement.Name)))
+func (e export) tcpRoute(wire WireKey, to *networkingv1alpha3.Destination) Object {
+	vs := e.virtualService(wire, inNamespace(ExportGatewayName(e.in.Advertisement.Namespace, e.in.Advertisement.Name)))
 	vs.Spec.Tcp = []*networkingv1alpha3.TCPRoute{{
-		Route: []*networkingv1alpha3.RouteDestination{{Destination: e.backend(port)}},
+		Route: []*networkingv1alpha3.RouteDestination{{Destination: to}},
 	}}
 	return vs
 }

@@ -9,6 +9,7 @@ import (
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
@@ -26,6 +27,8 @@ type rule struct {
 	policies []policyWeight
 	// mirrors are the policies of changes.mirrors, one each; empty where the reference names nothing.
 	mirrors []string
+	// limits are what the ingress gateway is told of timeouts and retries.
+	limits limits
 	// broken rules answer 500: they cannot be carried out as written.
 	broken bool
 }
@@ -36,9 +39,24 @@ type policyWeight struct {
 	weight int32
 }
 
-// compiled are the rules of an import in their order of precedence, and what is wrong with them.
+// ruleSet is what rules are read with.
+type ruleSet struct {
+	namespace, name string
+	rules           []mcwanv1alpha1.HTTPRule
+	// generation is that of the object that has the rules, for its conditions.
+	generation int64
+	// ports are those of the service; none while nobody exports it.
+	ports []mcsv1beta1.ServicePort
+	// offered are the policies that backendRefs may stand for, policies those that are known.
+	offered  []string
+	policies []v1alpha1.WANPolicy
+	// byOwner says that the rules are the owner's, who changes requests at his own gateway: here they only choose.
+	byOwner bool
+}
+
+// compiled are rules in their order of precedence, and what is wrong with them.
 type compiled struct {
-	in    LegInput
+	in    ruleSet
 	rules []rule
 	// refused are fields that cannot be carried out, unresolved are references that name nothing.
 	refused, unresolved []finding
@@ -47,28 +65,29 @@ type compiled struct {
 // finding is a reason with the rule and the field.
 type finding struct{ reason, message string }
 
-// compile reads the rules of an import.
-func compile(in LegInput) *compiled {
+// compile reads rules.
+func compile(in ruleSet) *compiled {
 	c := &compiled{in: in}
-	if in.Rules == nil {
-		return c
-	}
-	for i, r := range in.Rules.Spec.HTTP.Rules {
-		c.add(fmt.Sprintf("rules[%d]", i), r)
+	for i, r := range in.rules {
+		c.add(ruleName(i), r)
 	}
 	slices.SortStableFunc(c.rules, func(a, b rule) int { return compareMatchers(a.match, b.match) })
 	return c
 }
+
+func ruleName(i int) string { return fmt.Sprintf("rules[%d]", i) }
 
 // add reads one rule: each of its matches has its own place in the order of precedence.
 func (c *compiled) add(name string, in mcwanv1alpha1.HTTPRule) {
 	r, found := rule{name: name, ports: in.Ports}, len(c.refused)
 	c.checkPorts(name, in.Ports)
 	var wrong []string
-	r.changes, wrong = changesOf(in.Filters, LocalHost(c.in.Name, c.in.Namespace))
+	r.changes, wrong = changesOf(in.Filters, LocalHost(c.in.name, c.in.namespace))
 	c.refuse(name, wrong)
-	if t := in.Timeouts; t != nil && (t.Request != nil || t.BackendRequest != nil) {
-		c.refuse(name, []string{"timeouts: not supported yet; bound the time in the client or in the service"})
+	r.limits, wrong = limitsOf(in.Timeouts, in.Retry)
+	c.refuse(name, wrong)
+	if c.in.byOwner {
+		r.changes.request, r.changes.response, r.changes.rewrite, r.limits = nil, nil, nil, limits{}
 	}
 	for i, ref := range in.BackendRefs {
 		policy := c.resolve(fmt.Sprintf("%s.backendRefs[%d]", name, i), string(ref.Name), string(ref.Namespace))
@@ -104,13 +123,13 @@ func (c *compiled) refuse(name string, wrong []string) {
 // checkPorts: a rule is for HTTP ports that the service has.
 func (c *compiled) checkPorts(name string, ports []int32) {
 	for i, number := range ports {
-		at := slices.IndexFunc(c.in.Merged.Ports, func(p mcs.MergedPort) bool { return p.Port == number && mcs.Carried(p.Protocol) })
+		at := slices.IndexFunc(c.in.ports, func(p mcsv1beta1.ServicePort) bool { return p.Port == number && mcs.Carried(p.Protocol) })
 		switch {
-		case !c.in.Merged.Exported():
+		case len(c.in.ports) == 0:
 		case at < 0:
 			c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonNoSuchPort, fmt.Sprintf(
 				"%s.ports[%d]: the service has no port %d", name, i, number)})
-		case !isHTTP(c.in.Merged.Ports[at].ServicePort):
+		case !isHTTP(c.in.ports[at]):
 			c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonNotHTTP, fmt.Sprintf(
 				"%s.ports[%d]: port %d does not speak HTTP, going by its appProtocol and its name", name, i, number)})
 		}
@@ -122,18 +141,18 @@ func (c *compiled) resolve(field, name, namespace string) string {
 	if namespace != "" && namespace != v1alpha1.Namespace {
 		return c.notFound(field+".namespace", "dummy Services are in namespace "+v1alpha1.Namespace)
 	}
-	policy, ok := strings.CutPrefix(name, DummyServiceName(c.in.Namespace, c.in.Name, ""))
+	policy, ok := strings.CutPrefix(name, DummyServiceName(c.in.namespace, c.in.name, ""))
 	switch {
-	case ok && slices.Contains(c.in.Offered, policy):
+	case ok && slices.Contains(c.in.offered, policy):
 		return policy
-	case ok && policyByName(policy, c.in.Policies) != nil && c.in.Merged.Exported():
+	case ok && policyByName(policy, c.in.policies) != nil && len(c.in.ports) > 0:
 		c.unresolved = append(c.unresolved, finding{mcwanv1alpha1.ReasonPolicyNotOffered, fmt.Sprintf(
 			"%s.name: no cluster that exports the service offers WANPolicy %s", field, policy)})
 		return ""
 	}
 	var known []string
-	for _, p := range c.in.Offered {
-		known = append(known, DummyServiceName(c.in.Namespace, c.in.Name, p))
+	for _, p := range c.in.offered {
+		known = append(known, DummyServiceName(c.in.namespace, c.in.name, p))
 	}
 	return c.notFound(field+".name", fmt.Sprintf("there is no dummy Service %s of this service; there are: %s", name, strings.Join(known, ", ")))
 }
@@ -148,12 +167,12 @@ func (c *compiled) resolveMirror(field string, ref gatewayv1.BackendObjectRefere
 		return c.notFound(field+".kind", fmt.Sprintf("%s is no Service", kind))
 	}
 	// Unlike in a rule's backendRefs the Gateway API's default is the namespace of the object itself.
-	return c.resolve(field, string(ref.Name), string(deref(ref.Namespace, gatewayv1.Namespace(c.in.Namespace))))
+	return c.resolve(field, string(ref.Name), string(deref(ref.Namespace, gatewayv1.Namespace(c.in.namespace))))
 }
 
 // forPort are the rules for one port, in their order; none for a port that is not HTTP.
-func (c *compiled) forPort(port mcs.MergedPort) []rule {
-	if !isHTTP(port.ServicePort) {
+func (c *compiled) forPort(port mcsv1beta1.ServicePort) []rule {
+	if !isHTTP(port) {
 		return nil
 	}
 	return filter(c.rules, func(r rule) bool { return len(r.ports) == 0 || slices.Contains(r.ports, port.Port) })
@@ -162,7 +181,7 @@ func (c *compiled) forPort(port mcs.MergedPort) []rule {
 // routes are what a rule makes of a leg's requests.
 func (r rule) routes(l leg) []route {
 	matches := r.match.requests()
-	out := route{name: r.name, matches: matches, policies: r.policies, request: r.changes.request, response: r.changes.response}
+	out := route{name: r.name, matches: matches, policies: r.policies, request: r.changes.request, response: r.changes.response, limits: r.limits}
 	switch {
 	case r.broken:
 		return []route{{name: r.name, matches: matches, status: unresolved}}

@@ -7,29 +7,97 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
 // maxFindings bounds how many fields a condition names.
 const maxFindings = 8
 
+// importRules are the rules for an import.
+type importRules struct {
+	in LegInput
+	// own are the consumer's, inForce those that its requests follow: the consumer's, or the owner's.
+	own, inForce *compiled
+}
+
+// rulesOf reads the rules for an import: the consumer's own if there are any and the owner lets them be, else the owner's.
+func rulesOf(in LegInput) importRules {
+	set := ruleSet{
+		namespace: in.Namespace, name: in.Name, offered: in.Offered, policies: in.Policies, ports: portsOf(in.Merged),
+	}
+	out := importRules{in: in}
+	if in.Rules != nil {
+		own := set
+		own.rules, own.generation = in.Rules.Spec.HTTP.Rules, in.Rules.Generation
+		out.own = compile(own)
+	}
+	switch owner := in.Merged.Rules; {
+	case out.own != nil && !out.refusedByOwner():
+		out.inForce = out.own
+	case owner != nil:
+		set.rules, set.byOwner = owner.HTTP.Rules, true
+		out.inForce = compile(set)
+	default:
+		out.inForce = compile(set)
+	}
+	return out
+}
+
+func portsOf(merged mcs.Merged) []mcsv1beta1.ServicePort {
+	out := make([]mcsv1beta1.ServicePort, 0, len(merged.Ports))
+	for _, p := range merged.Ports {
+		out = append(out, p.ServicePort)
+	}
+	return out
+}
+
+// refusedByOwner says that the owner of the service lets no consumer have rules of its own.
+func (r importRules) refusedByOwner() bool {
+	owner := r.in.Merged.Rules
+	return owner != nil && owner.ConsumerRules == mcwanv1alpha1.ConsumerRulesRefused
+}
+
+// RefusedRules are those of the rules in force for an import that cannot be carried out as they are written, by index,
+// with the field and why.
+func RefusedRules(in LegInput) map[int]string {
+	c, out := rulesOf(in).inForce, map[int]string{}
+	for i := range c.in.rules {
+		for _, f := range c.refused {
+			if strings.HasPrefix(f.message, ruleName(i)+".") && out[i] == "" {
+				out[i] = f.message
+			}
+		}
+	}
+	return out
+}
+
 // RulesConditions are the conditions of a ServiceImport.mc-wan.l7mp.io that has no import here. They have no
 // lastTransitionTime.
 func RulesConditions(in LegInput) []metav1.Condition {
-	return compile(in).conditions(nil)
+	return rulesOf(in).conditions(nil)
 }
 
-// conditions are those of the rules, given the legs of the import; nil without rules.
-func (c *compiled) conditions(legs []leg) []metav1.Condition {
-	if c.in.Rules == nil {
+// conditions are those of the consumer's rules, given the legs of the import; nil without rules.
+func (r importRules) conditions(legs []leg) []metav1.Condition {
+	switch {
+	case r.own == nil:
 		return nil
+	case r.refusedByOwner():
+		const why = "The owner of the service lets no consumer have rules of its own (spec.consumerRules of the ServiceExport.mc-wan.l7mp.io)"
+		return []metav1.Condition{
+			r.own.condition(mcwanv1alpha1.ConditionAccepted, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotAllowedByOwner, why+"; the owner's are in force."),
+			r.own.resolved(),
+			r.own.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotAllowedByOwner, why+"."),
+		}
 	}
-	return []metav1.Condition{c.accepted(), c.resolved(), c.programmed(legs)}
+	return []metav1.Condition{r.own.accepted(), r.own.resolved(), r.own.programmed(legs)}
 }
 
 func (c *compiled) condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
-	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: c.in.Rules.Generation}
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: c.in.generation}
 }
 
 func (c *compiled) accepted() metav1.Condition {
@@ -42,7 +110,7 @@ func (c *compiled) accepted() metav1.Condition {
 
 func (c *compiled) resolved() metav1.Condition {
 	switch {
-	case !c.in.Merged.Exported():
+	case len(c.in.ports) == 0:
 		return c.condition(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionUnknown, mcwanv1alpha1.ReasonPending,
 			"There are no dummy Services as long as no cluster exports the service.")
 	case len(c.unresolved) > 0:
@@ -54,9 +122,9 @@ func (c *compiled) resolved() metav1.Condition {
 
 func (c *compiled) programmed(legs []leg) metav1.Condition {
 	switch {
-	case !c.in.Merged.Exported():
+	case len(c.in.ports) == 0:
 		return c.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotImported,
-			"No cluster exports a service "+c.in.Namespace+"/"+c.in.Name+" to this one; the rules wait for it.")
+			"No cluster exports a service "+c.in.namespace+"/"+c.in.name+" to this one; the rules wait for it.")
 	case !slices.ContainsFunc(legs, func(l leg) bool { return len(l.rules) > 0 }):
 		return c.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, mcwanv1alpha1.ReasonNoLeg,
 			"The import has no HTTP port at the egress gateway that a rule is for.")

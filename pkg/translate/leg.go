@@ -28,16 +28,26 @@ type leg struct {
 	failover *v1alpha1.Failover
 	policies []v1alpha1.WANPolicy
 	shares   Shares
+	// ring are the exporters that can answer, sorted: each is backed up by the next. Those that have no share of the traffic,
+	// because a nearer one has it all, are among them.
+	ring []string
+	// sticky says that a client stays with a cluster.
+	sticky bool
 	// rules, if there are any, say over which policies requests go, in place of policy.
 	rules []rule
+	// endpoint is the endpoint of a headless service that the leg leads to; zero for the service as a whole.
+	endpoint EndpointKey
 	// dummy says that the leg is a dummy Service's: it has no listener for mutual TLS.
 	dummy bool
 }
 
 // objectName names the leg's Gateway and VirtualService.
 func (l leg) objectName() string {
-	if l.dummy {
+	switch {
+	case l.dummy:
 		return DummyLegName(l.namespace, l.name, l.port.Port, l.policy)
+	case !l.endpoint.IsZero():
+		return EndpointLegName(l.namespace, l.name, l.port.Port, l.endpoint)
 	}
 	return LegName(l.namespace, l.name, l.port.Port)
 }
@@ -48,16 +58,17 @@ func (l leg) meta() metav1.ObjectMeta {
 	if l.dummy {
 		m.Labels[v1alpha1.LabelPolicy] = l.policy
 	}
+	labelEndpoint(m.Labels, l.endpoint)
 	return m
 }
 
 // wire is the leg's service port.
 func (l leg) wire() WireKey {
-	return WireKey{Namespace: l.namespace, Name: l.name, Port: l.port.Port}
+	return WireKey{Namespace: l.namespace, Name: l.name, Port: l.port.Port, Endpoint: l.endpoint}
 }
 
-// Leg is what an imported service needs in this cluster. Headless services, and those without a port that a gateway can
-// carry, have nothing but their ServiceImport.
+// Leg is what an imported service needs in this cluster. Those without a port that a gateway can carry have nothing but
+// their ServiceImport.
 func Leg(in LegInput) LegResult {
 	out := LegResult{
 		Policy: ResolvePolicy(in.Merged.WANPolicy, in.Policies),
@@ -65,13 +76,13 @@ func Leg(in LegInput) LegResult {
 		Shares: map[int32]Shares{},
 	}
 	if in.Merged.Type == mcsv1beta1.Headless {
-		out.Rules = compile(in).conditions(nil)
+		addHeadless(in, &out)
 		return out
 	}
 	legs := legsOf(in, &out)
-	rules := compile(in)
+	rules := rulesOf(in)
 	for i := range legs {
-		legs[i].rules = rules.forPort(legs[i].port)
+		legs[i].rules = rules.inForce.forPort(legs[i].port.ServicePort)
 	}
 	out.Rules = rules.conditions(legs)
 	if len(legs) > 0 {
@@ -108,6 +119,7 @@ func legsOf(in LegInput, out *LegResult) []leg {
 			out.Unallocated = append(out.Unallocated, p.Port)
 			continue
 		}
+		exporters := Exporters(p, in.Exports)
 		legs = append(legs, leg{
 			namespace: in.Namespace,
 			name:      in.Name,
@@ -116,7 +128,9 @@ func legsOf(in LegInput, out *LegResult) []leg {
 			policy:    out.Policy,
 			failover:  in.Merged.Failover,
 			policies:  in.Policies,
-			shares:    NextShares(in.Previous[p.Port], Exporters(p, in.Exports)),
+			shares:    NextShares(in.Previous[p.Port], closest(exporters, in.Merged.TrafficDistribution, in.Self.ID)),
+			ring:      clusterIDs(eligible(exporters)),
+			sticky:    in.Merged.SessionAffinity == corev1.ServiceAffinityClientIP,
 		})
 	}
 	slices.Sort(out.Unallocated)
@@ -124,7 +138,9 @@ func legsOf(in LegInput, out *LegResult) []leg {
 	return legs
 }
 
-// Exporters are the exporters of one port of a merged service, by cluster id: those that really export that very port.
+// Exporters are the exporters of one port of a merged service, by cluster id: those that really export that very port. One
+// whose port has the same name and number and another protocol is none of them: requests do not reach what its ingress
+// gateway takes for TCP, nor the other way round.
 func Exporters(port mcs.MergedPort, exports []v1alpha1.ServiceAdvertisementSpec) []Exporter {
 	var out []Exporter
 	for _, e := range exports {
@@ -132,7 +148,7 @@ func Exporters(port mcs.MergedPort, exports []v1alpha1.ServiceAdvertisementSpec)
 			continue
 		}
 		for _, p := range e.Ports {
-			if p.Port == port.Port && sameProtocol(p.Protocol, port.Protocol) {
+			if p.Port == port.Port && sameProtocol(p.Protocol, port.Protocol) && isHTTP(advertisedPort(p)) == isHTTP(port.ServicePort) {
 				out = append(out, Exporter{ClusterID: e.ClusterID, Ready: p.ReadyBackends, Draining: e.Draining})
 				break
 			}
@@ -160,10 +176,10 @@ func (l leg) objects() ([]Object, []PathKey) {
 func (l leg) paths(policy string) []weightedPath {
 	clusters := l.shares.Clusters()
 	out := make([]weightedPath, 0, len(clusters))
-	for i, c := range clusters {
+	for _, c := range clusters {
 		backup := ""
-		if len(clusters) > 1 {
-			backup = clusters[(i+1)%len(clusters)]
+		if len(l.ring) > 1 {
+			backup = l.ring[(slices.Index(l.ring, c)+1)%len(l.ring)]
 		}
 		out = append(out, weightedPath{PathKey{Policy: policy, Exporter: c, Backup: backup, Failover: l.override(policy)}, l.shares[c]})
 	}
@@ -197,6 +213,7 @@ func comparePaths(a, b PathKey) int {
 	return cmp.Or(
 		cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Exporter, b.Exporter), cmp.Compare(a.Backup, b.Backup),
 		cmp.Compare(a.TCP.Namespace, b.TCP.Namespace), cmp.Compare(a.TCP.Name, b.TCP.Name), cmp.Compare(a.TCP.Port, b.TCP.Port),
+		cmp.Compare(a.TCP.Endpoint.Cluster, b.TCP.Endpoint.Cluster), cmp.Compare(a.TCP.Endpoint.Hostname, b.TCP.Endpoint.Hostname),
 		cmp.Compare(a.Failover, b.Failover),
 	)
 }
@@ -208,7 +225,7 @@ func problem(out LegResult) *mcs.Problem {
 		return &mcs.Problem{Reason: v1alpha1.ReasonOutOfPorts, Message: fmt.Sprintf(
 			"no free port at the egress gateway for service port %s: %d to %d are taken, remove imports that nobody uses",
 			joinPorts(out.Unallocated), v1alpha1.MinLegPort, v1alpha1.MaxLegPort)}
-	case out.Policy == "" && out.Service != nil:
+	case out.Policy == "" && (out.Service != nil || len(out.EndpointServices) > 0):
 		return &mcs.Problem{Reason: v1alpha1.ReasonNoDefaultPolicy, Message: fmt.Sprintf(
 			"the exports name no WANPolicy and this cluster has no default: annotate the ServiceExport with %s, or set spec.default on a WANPolicy",
 			v1alpha1.AnnotationWANPolicy)}
@@ -228,11 +245,14 @@ func joinPorts(in []int32) string {
 func familiesOf(vips []string) []corev1.IPFamily {
 	var out []corev1.IPFamily
 	for _, v := range vips {
-		if strings.Contains(v, ":") {
-			out = append(out, corev1.IPv6Protocol)
-		} else {
-			out = append(out, corev1.IPv4Protocol)
-		}
+		out = append(out, familyOf(v))
 	}
 	return out
+}
+
+func familyOf(vip string) corev1.IPFamily {
+	if strings.Contains(vip, ":") {
+		return corev1.IPv6Protocol
+	}
+	return corev1.IPv4Protocol
 }

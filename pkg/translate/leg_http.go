@@ -62,6 +62,7 @@ type route struct {
 	request, response *gatewayv1.HTTPHeaderFilter
 	rewrite           *networkingv1alpha3.RegexRewrite
 	mirrors           []policyMirror
+	limits            limits
 }
 
 // policyMirror is the policy by which copies go to the service, and how many of them, in percent.
@@ -73,8 +74,13 @@ type policyMirror struct {
 // over is the route of all requests over one policy.
 func over(policy string) []policyWeight { return []policyWeight{{policy, 1}} }
 
-// nameDenied is the name of the route that denies what no rule matches.
-const nameDenied = "denied"
+const (
+	// nameDenied is the name of the route that denies what no rule matches.
+	nameDenied = "denied"
+	// nameSticky is the name of routes that choose among several paths by the client's address (envoyfilters.go). It takes
+	// the place of a rule's name, because an EnvoyFilter finds routes by their exact name.
+	nameSticky = "client-ip"
+)
 
 // routes are the leg's routes in the order in which they are tried.
 func (l leg) routes() []route {
@@ -201,7 +207,7 @@ func (l leg) httpRoute(r route, matches []*networkingv1alpha3.HTTPMatchRequest, 
 	out := &networkingv1alpha3.HTTPRoute{
 		Name:    r.name,
 		Match:   matches,
-		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: WireName(l.port.Port, l.name, l.namespace), UriRegexRewrite: r.rewrite},
+		Rewrite: &networkingv1alpha3.HTTPRewrite{Authority: WireName(l.wire()), UriRegexRewrite: r.rewrite},
 		Retries: &networkingv1alpha3.HTTPRetry{
 			Attempts:              attempts,
 			RetryOn:               retryOn,
@@ -211,11 +217,15 @@ func (l leg) httpRoute(r route, matches []*networkingv1alpha3.HTTPMatchRequest, 
 		Headers: withoutMark(),
 		Route:   l.destinations(r.policies),
 	}
+	if l.sticky && len(out.Route) > 1 {
+		out.Name = nameSticky
+	}
 	out.Headers.Response = change(out.Headers.Response, r.response)
 	out.Headers.Request = change(&networkingv1alpha3.Headers_HeaderOperations{
 		Remove: []string{v1alpha1.HeaderPeer, v1alpha1.HeaderSource},
 		Set:    map[string]string{v1alpha1.HeaderSource: sourceValue, v1alpha1.HeaderForwardedHost: hostValue},
 	}, r.request)
+	r.limits.tell(out.Headers.Request.Set, retryOn == retryIdempotent)
 	for _, m := range r.mirrors {
 		out.Mirrors = append(out.Mirrors, &networkingv1alpha3.HTTPMirrorPolicy{
 			Destination: destination(PathHost(l.mirrorPath(m.policy)), pathPort),

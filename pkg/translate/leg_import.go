@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -49,7 +50,10 @@ func serviceImport(in LegInput) *mcsv1beta1.ServiceImport {
 	m.Labels = exported
 	m.Annotations = maps.Clone(in.Merged.Annotations)
 	si := &mcsv1beta1.ServiceImport{
-		TypeMeta:   metav1.TypeMeta{APIVersion: mcsv1beta1.GroupVersion.String(), Kind: mcsv1beta1.ServiceImportKindName},
+		TypeMeta: metav1.TypeMeta{
+			APIVersion: mcsv1beta1.GroupName + "/" + cmp.Or(in.Self.MCSVersion, mcsv1beta1.GroupVersion.Version),
+			Kind:       mcsv1beta1.ServiceImportKindName,
+		},
 		ObjectMeta: m,
 		Spec: mcsv1beta1.ServiceImportSpec{
 			Type:                  in.Merged.Type,
@@ -148,13 +152,18 @@ func clientServiceEntry(in LegInput, legs []leg) *networkingv1.ServiceEntry {
 		})
 	}
 	for _, vip := range in.VIPs {
-		se.Spec.Endpoints = append(se.Spec.Endpoints, &networkingv1alpha3.WorkloadEntry{
-			Address: vip,
-			Ports:   maps.Clone(listeners),
-			Labels:  map[string]string{labelTLSMode: "istio"},
-		})
+		se.Spec.Endpoints = append(se.Spec.Endpoints, workload(vip, listeners))
 	}
 	return se
+}
+
+// workload is an address with the mTLS listeners behind it, by port name.
+func workload(vip string, listeners map[string]uint32) *networkingv1alpha3.WorkloadEntry {
+	return &networkingv1alpha3.WorkloadEntry{
+		Address: vip,
+		Ports:   maps.Clone(listeners),
+		Labels:  map[string]string{labelTLSMode: "istio"},
+	}
 }
 
 // endpointSlices are the MCS EndpointSlices: one per source cluster and address family, with the ClusterSetIP as the
@@ -165,20 +174,23 @@ func endpointSlices(in LegInput, legs []leg) []Object {
 		exported := filter(legs, func(l leg) bool { return slices.Contains(l.port.Clusters, c) })
 		for _, vip := range in.VIPs {
 			if len(exported) > 0 {
-				out = append(out, endpointSlice(in, exported, c, vip))
+				ready := true
+				out = append(out, endpointSlice(in, exported, c, familyOf(vip), []discoveryv1.Endpoint{
+					{Addresses: []string{vip}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}},
+				}))
 			}
 		}
 	}
 	return out
 }
 
-func endpointSlice(in LegInput, legs []leg, cluster, vip string) *discoveryv1.EndpointSlice {
-	family := familiesOf([]string{vip})[0]
+// endpointSlice is one MCS EndpointSlice, with the ports of the legs.
+func endpointSlice(in LegInput, legs []leg, cluster string, family corev1.IPFamily, endpoints []discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
 	m := oursAt(in, EndpointSliceName(in.Name, cluster, string(family)))
 	m.Labels[mcsv1beta1.LabelServiceName] = in.Name
 	m.Labels[mcsv1beta1.LabelSourceCluster] = cluster
 	m.Labels[discoveryv1.LabelManagedBy] = v1alpha1.ValueManagedBy
-	ready, ports := true, []discoveryv1.EndpointPort{}
+	ports := []discoveryv1.EndpointPort{}
 	for _, l := range legs {
 		name, protocol, number := l.port.Name, corev1.ProtocolTCP, l.port.Port
 		ports = append(ports, discoveryv1.EndpointPort{
@@ -189,7 +201,7 @@ func endpointSlice(in LegInput, legs []leg, cluster, vip string) *discoveryv1.En
 		TypeMeta:    metav1.TypeMeta{APIVersion: discoveryv1.SchemeGroupVersion.String(), Kind: "EndpointSlice"},
 		ObjectMeta:  m,
 		AddressType: discoveryv1.AddressType(family),
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{vip}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}}},
+		Endpoints:   endpoints,
 		Ports:       ports,
 	}
 }

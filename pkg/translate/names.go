@@ -63,13 +63,36 @@ func AdvertisementName(source, namespace, name string) string {
 	return "adv-" + hash(source, namespace, name)
 }
 
+// HandWrittenAdvertisementName names an advertisement that an operator wrote. It is another one than that of the copy which
+// the feed would write, so that joining the cluster later finds nothing in its way.
+func HandWrittenAdvertisementName(source, namespace, name string) string {
+	return "manual-" + hash(source, namespace, name)
+}
+
+// HandWrittenCardName names the card of a cluster that an operator wrote.
+func HandWrittenCardName(cluster string) string { return bounded("manual", cluster) }
+
 // DerivedServiceName names the Service in mc-wan whose ClusterIP is the ClusterSetIP of namespace/name.
 func DerivedServiceName(namespace, name string) string {
 	return "derived-" + hash(namespace, name)
 }
 
+// EndpointServiceName names the Service in mc-wan whose ClusterIP is the address of one endpoint of a headless service.
+func EndpointServiceName(namespace, name string, endpoint EndpointKey) string {
+	return "derived-" + hash(namespace, name, endpoint.Cluster, endpoint.Hostname)
+}
+
+// EndpointServiceEntryName names the ServiceEntry by which clients with a sidecar know one endpoint of a headless service,
+// in the service's namespace.
+func EndpointServiceEntryName(name string, endpoint EndpointKey) string {
+	return hashed("mcw", endpoint.Hostname, endpoint.Cluster, name)
+}
+
 // ServiceEntryName names the ServiceEntry by which clients with a sidecar know the imported service name, in its namespace.
 func ServiceEntryName(name string) string { return bounded("mcw", name) }
+
+// AddressesServiceEntryName names the ServiceEntry with the addresses of a headless service but the first, in its namespace.
+func AddressesServiceEntryName(name string) string { return hashed("mcw", name, "addresses") }
 
 // EndpointSliceName names the EndpointSlice of an imported service for one source cluster and address family.
 func EndpointSliceName(name, cluster, family string) string {
@@ -79,6 +102,11 @@ func EndpointSliceName(name, cluster, family string) string {
 // LegName names the Gateway and the VirtualService of one imported service port, in mc-wan.
 func LegName(namespace, name string, port int32) string {
 	return hashed("egress", name, namespace, strconv.Itoa(int(port)))
+}
+
+// EndpointLegName names the Gateway and the VirtualService of one port of an endpoint of a headless service, in mc-wan.
+func EndpointLegName(namespace, name string, port int32, endpoint EndpointKey) string {
+	return hashed("egress", name, namespace, strconv.Itoa(int(port)), endpoint.Hostname, endpoint.Cluster)
 }
 
 // DummyLegName names the Gateway and the VirtualService of one service port of a dummy Service, in mc-wan.
@@ -98,6 +126,9 @@ func PathName(key PathKey) string {
 	if !key.TCP.IsZero() {
 		prefix, parts = "path-tcp", []string{key.TCP.Name, key.TCP.Namespace, strconv.Itoa(int(key.TCP.Port)), key.Policy}
 	}
+	if e := key.TCP.Endpoint; !e.IsZero() {
+		parts = append(parts, e.Hostname, e.Cluster)
+	}
 	if key.Failover == "" {
 		return hashed(prefix, parts...)
 	}
@@ -110,9 +141,19 @@ func PathName(key PathKey) string {
 // PathHost is the host of a path's ServiceEntry.
 func PathHost(key PathKey) string { return PathName(key) + "." + PathDomain }
 
-// WireName is the name of one service port between the two gateways: authority of HTTP requests, SNI of TCP.
-func WireName(port int32, service, namespace string) string {
-	return "p" + strconv.Itoa(int(port)) + "." + ClusterSetHost(service, namespace)
+// WireName is the name of one service port between the two gateways: authority of HTTP requests, SNI of TCP. That of an
+// endpoint of a headless service does not name the cluster: which one a request goes to is the path's matter.
+func WireName(w WireKey) string {
+	name := ClusterSetHost(w.Name, w.Namespace)
+	if !w.Endpoint.IsZero() {
+		name = w.Endpoint.Hostname + "." + name
+	}
+	return "p" + strconv.Itoa(int(w.Port)) + "." + name
+}
+
+// EndpointHost is the name by which clients call one endpoint of a headless service (KEP-1645, specification.md).
+func EndpointHost(service, namespace string, endpoint EndpointKey) string {
+	return endpoint.String() + "." + ClusterSetHost(service, namespace)
 }
 
 // ClusterSetHost is the name by which clients call an imported service.
@@ -126,9 +167,22 @@ func LocalHost(service, namespace string) string {
 }
 
 // ExportName names the ingress objects of one exported service port, in mc-wan.
-func ExportName(namespace, name string, port int32) string {
-	return hashed("ingress", name, namespace, strconv.Itoa(int(port)))
+func ExportName(w WireKey) string {
+	parts := []string{w.Name, w.Namespace, strconv.Itoa(int(w.Port))}
+	if !w.Endpoint.IsZero() {
+		parts = append(parts, w.Endpoint.Hostname)
+	}
+	return hashed("ingress", parts...)
 }
+
+// BackendServiceName names the Service in mc-wan that stands for one endpoint of a headless Service of this cluster: the
+// ingress gateway's destination. The cluster's id is in it, so that a mesh that reads several clusters keeps them apart.
+func BackendServiceName(namespace, name string, endpoint EndpointKey) string {
+	return "backend-" + hash(namespace, name, endpoint.Cluster, endpoint.Hostname)
+}
+
+// BackendSliceName names the n-th EndpointSlice of a Service that BackendServiceName names.
+func BackendSliceName(service string, n int) string { return service + "-" + strconv.Itoa(n) }
 
 // ExportGatewayName names the Gateway with the TLS servers of an export's TCP ports, and the DestinationRule that pins
 // the export to this cluster's endpoints.

@@ -15,6 +15,8 @@ var longest = strings.Repeat("x", validation.DNS1123LabelMaxLength)
 func TestNamesFit(t *testing.T) {
 	for _, part := range []string{"a", "payment", longest[:62], longest, strings.Repeat("x-", 31) + "x"} {
 		w := WireKey{Namespace: part, Name: part, Port: 65535}
+		endpoint := EndpointKey{Cluster: part, Hostname: part}
+		of := WireKey{Namespace: part, Name: part, Port: 65535, Endpoint: endpoint}
 		for what, name := range map[string]string{
 			"advertisement": AdvertisementName(part, part, part),
 			"derived":       DerivedServiceName(part, part),
@@ -24,7 +26,14 @@ func TestNamesFit(t *testing.T) {
 			"path":          PathName(PathKey{Policy: part, Exporter: part, Backup: part}),
 			"ordered path":  PathName(PathKey{Policy: part, Exporter: part, Backup: part, Failover: "Ordered:" + part}),
 			"tcp path":      PathName(PathKey{Policy: part, TCP: w}),
-			"export":        ExportName(part, part, 65535),
+			"export":        ExportName(w),
+			"endpoint":      EndpointServiceName(part, part, endpoint),
+			"endpoint se":   EndpointServiceEntryName(part, endpoint),
+			"endpoint leg":  EndpointLegName(part, part, 65535, endpoint),
+			"endpoint path": PathName(PathKey{Policy: part, TCP: of}),
+			"endpoint in":   ExportName(of),
+			"backend":       BackendServiceName(part, part, endpoint),
+			"backend slice": BackendSliceName(BackendServiceName(part, part, endpoint), 99),
 			"export gw":     ExportGatewayName(part, part),
 			"policy gw":     PolicyGatewayName(part),
 			"feed leg":      FeedLegName(part),
@@ -34,7 +43,8 @@ func TestNamesFit(t *testing.T) {
 			}
 		}
 		for what, host := range map[string]string{
-			"wire name": WireName(65535, part, part),
+			"wire name": WireName(w),
+			"endpoint":  WireName(of),
 			"path host": PathHost(PathKey{Policy: part, TCP: w}),
 			"host":      ClusterSetHost(part, part),
 			"local":     LocalHost(part, part),
@@ -60,7 +70,10 @@ func TestNamesDiffer(t *testing.T) {
 		{PathName(PathKey{Policy: "p", Exporter: "a"}), PathName(PathKey{Policy: "p", Exporter: "a", Failover: "Strict"})},
 		{PathName(PathKey{Policy: "p", Exporter: "a", Failover: "Ordered:b,c"}), PathName(PathKey{Policy: "p", Exporter: "a", Failover: "Ordered:c,b"})},
 		{PathName(PathKey{Policy: "p", Exporter: "a", Backup: "none"}), PathName(PathKey{Policy: "p", Exporter: "a"})},
-		{ExportName("ns", "a", 1), ExportGatewayName("ns", "a")},
+		{EndpointServiceName("a", "b", EndpointKey{"c", "d"}), EndpointServiceName("a", "b", EndpointKey{"d", "c"})},
+		{EndpointLegName("ns", "a", 1, EndpointKey{"c", "web-1"}), EndpointLegName("ns", "a", 1, EndpointKey{"c-1", "web"})},
+		{ExportName(WireKey{Namespace: "ns", Name: "a", Port: 1, Endpoint: EndpointKey{"c", "web-0"}}), ExportName(WireKey{Namespace: "ns", Name: "a", Port: 1})},
+		{ExportName(WireKey{Namespace: "ns", Name: "a", Port: 1}), ExportGatewayName("ns", "a")},
 	} {
 		if pair[0] == pair[1] {
 			t.Errorf("two things are named %q", pair[0])
@@ -77,11 +90,15 @@ func TestNamesStay(t *testing.T) {
 		{LegName("secure", "payment", 8080), "egress-payment-secure-8080-HASH"},
 		{PathName(PathKey{Policy: "high", Exporter: "c2", Backup: "c3"}), "path-high-c2-c3-HASH"},
 		{PathName(PathKey{Policy: "high", Exporter: "c2", Failover: "Ordered:low,backup"}), "path-high-c2-ordered-HASH"},
-		{PathName(PathKey{Policy: "high", TCP: WireKey{"secure", "db", 5432}}), "path-tcp-db-secure-5432-high-HASH"},
-		{ExportName("secure", "payment", 8080), "ingress-payment-secure-8080-HASH"},
+		{PathName(PathKey{Policy: "high", TCP: WireKey{Namespace: "secure", Name: "db", Port: 5432}}), "path-tcp-db-secure-5432-high-HASH"},
+		{ExportName(WireKey{Namespace: "secure", Name: "payment", Port: 8080}), "ingress-payment-secure-8080-HASH"},
 		{PolicyGatewayName("sd-wan-priority-high"), "wan-sd-wan-priority-high"},
 		{FeedPrefix("cluster-2"), "/peers/cluster-2/"},
-		{WireName(8080, "payment", "secure"), "p8080.payment.secure.svc.clusterset.local"},
+		{WireName(WireKey{Namespace: "secure", Name: "payment", Port: 8080}), "p8080.payment.secure.svc.clusterset.local"},
+		{WireName(WireKey{Namespace: "secure", Name: "db", Port: 5432, Endpoint: EndpointKey{"c2", "db-0"}}), "p5432.db-0.db.secure.svc.clusterset.local"},
+		{EndpointHost("db", "secure", EndpointKey{"c2", "db-0"}), "db-0.c2.db.secure.svc.clusterset.local"},
+		{EndpointServiceName("secure", "db", EndpointKey{"c2", "db-0"}), "derived-HASH"},
+		{EndpointLegName("secure", "db", 5432, EndpointKey{"c2", "db-0"}), "egress-db-secure-5432-db-0-c2-HASH"},
 		{Identity("td-1", "mcw-egress"), "spiffe://td-1/ns/mc-wan/sa/mcw-egress"},
 		{TrustDomainOf("spiffe://td-1/ns/mc-wan/sa/mcw-egress"), "td-1"},
 		{TrustDomainOf("td-1/ns/mc-wan/sa/mcw-egress"), ""},

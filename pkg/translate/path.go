@@ -21,18 +21,34 @@ type slot struct {
 	clusters []string
 }
 
+// groups are the clusters of a TCP leg's path in the order in which they are asked: all at once, or the own one first.
+// A group whose clusters cannot answer keeps its ranks and has no hops there.
+type groups [][]string
+
+func groupsOfExporters(in PathInput, shares Shares) groups {
+	isSelf := func(c string) bool { return c == in.Self.ID }
+	exports := slices.ContainsFunc(in.Exporters, func(e Exporter) bool { return isSelf(e.ClusterID) })
+	if !exports || !prefersClose(in.TrafficDistribution) {
+		return groups{shares.Clusters()}
+	}
+	return groups{{in.Self.ID}, filter(shares.Clusters(), func(c string) bool { return !isSelf(c) })}
+}
+
 // slots are the ranks of a path.
 //
 // On a shared path: the policy at the exporter, its first fallback there, the same two at the backup, then the other
 // tunnels, at the exporter before the backup. So a failing tunnel moves to the next tunnel of the same cluster, and only
-// a lost cluster moves to another. On a TCP leg's path a rank is a tunnel and holds all exporters, who share it by weight.
-func slots(key PathKey, policies []v1alpha1.WANPolicy, cards []v1alpha1.ClusterAdvertisementSpec, tcpClusters []string) []slot {
+// a lost cluster moves to another. On a TCP leg's path a rank is a tunnel and holds all exporters of a group, who share it
+// by weight.
+func slots(key PathKey, policies []v1alpha1.WANPolicy, cards []v1alpha1.ClusterAdvertisementSpec, tcp groups) []slot {
 	order := tunnels(key, policies)
 	var out []slot
 	if key.TCP.IsZero() {
 		out = sharedSlots(order, unique([]string{key.Exporter, key.Backup}), cards)
 	} else {
-		out = tcpSlots(order, tcpClusters, cards)
+		for _, clusters := range tcp {
+			out = append(out, tcpSlots(order, clusters, cards)...)
+		}
 	}
 	return out[:min(len(out), maxRanks)]
 }
@@ -99,7 +115,7 @@ func offers(cards []v1alpha1.ClusterAdvertisementSpec, cluster, policy string) *
 // Rank is the order of a path's hops: by rank, then by cluster, then by address. Exporters of a TCP leg's path are the
 // clusters given; a shared path takes them from its key. A policy that a cluster's card does not offer is skipped there.
 func Rank(key PathKey, policies []v1alpha1.WANPolicy, cards []v1alpha1.ClusterAdvertisementSpec, tcpClusters ...string) []Hop {
-	return hops(slots(key, policies, cards, tcpClusters), cards)
+	return hops(slots(key, policies, cards, groups{tcpClusters}), cards)
 }
 
 // hops fills gateway addresses into slots. Envoy takes an address once per cluster, so the first of equal ones stays.

@@ -9,6 +9,17 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
+// Order are the hops of a path as its ServiceEntry has them: by the ranks that their health earns them, without the dead.
+func Order(in PathInput) []Hop {
+	ranks, shares := layout(in)
+	return in.inUse(ranks, shares)
+}
+
+// inUse are the hops of clusters that can answer, in the order of their health.
+func (in PathInput) inUse(ranks []slot, shares Shares) []Hop {
+	return in.inOrder(answering(hops(ranks, in.Cards), shares))
+}
+
 // inOrder gives the hops of a path, whose ranks are the nominal ones, the ranks that their health earns them, and leaves
 // out those that are dead or drained. When all are dead, all stay as they are.
 //

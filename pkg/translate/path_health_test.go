@@ -124,7 +124,7 @@ func TestHealthOrdersHops(t *testing.T) {
 // On a TCP leg's path all exporters share rank 0, whatever tunnel each of them is reached over: shares stay.
 func TestHealthKeepsSharesOfTCP(t *testing.T) {
 	in := threeTunnels("10.2.0.2")
-	in.Key = PathKey{Policy: "high", TCP: WireKey{"secure", "db", 5432}}
+	in.Key = PathKey{Policy: "high", TCP: WireKey{Namespace: "secure", Name: "db", Port: 5432}}
 	in.Exporters = []Exporter{{ClusterID: "c2", Ready: 3}, {ClusterID: "c3", Ready: 1}}
 	for _, health := range []string{"", "high@c2=Degraded", "high@c2=Dead", "high@c3=Dead low@c3=Degraded", "high@c2=Dead low@c2=Dead", "high@c2/10.2.0.1=Degraded"} {
 		in.Health = verdicts(t, in, health)
@@ -181,7 +181,7 @@ func randomPath(rng *rand.Rand) PathInput {
 		in.Key.Backup = "c3"
 	}
 	if rng.Intn(3) == 0 {
-		in.Key = PathKey{Policy: "p0", TCP: WireKey{"ns", "db", 5432}}
+		in.Key = PathKey{Policy: "p0", TCP: WireKey{Namespace: "ns", Name: "db", Port: 5432}}
 		in.Exporters = []Exporter{{ClusterID: "c2", Ready: 3}, {ClusterID: "c3", Ready: 1}}
 	}
 	for i, id := range []string{"c2", "c3"} {

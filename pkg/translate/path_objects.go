@@ -8,6 +8,7 @@ import (
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -59,15 +60,20 @@ const (
 // Path is the ServiceEntry and the DestinationRule of a path: one Envoy cluster of the egress gateway. Both are always
 // there, even when no hop is known yet, so that no route points at nothing.
 func Path(in PathInput) []Object {
-	shares := Shares(nil)
-	if !in.Key.TCP.IsZero() {
-		shares = NextShares(in.Previous, in.Exporters)
-	}
-	ranks := slots(in.Key, in.Policies, in.Cards, shares.Clusters())
+	ranks, shares := layout(in)
 	return []Object{
 		pathServiceEntry(in, ranks, shares),
 		pathDestinationRule(in, ranks),
 	}
+}
+
+// layout are the ranks of a path, and the exporters' shares of a TCP leg's.
+func layout(in PathInput) ([]slot, Shares) {
+	shares := Shares(nil)
+	if !in.Key.TCP.IsZero() {
+		shares = NextShares(in.Previous, in.Exporters)
+	}
+	return slots(in.Key, in.Policies, in.Cards, groupsOfExporters(in, shares)), shares
 }
 
 func pathMeta(key PathKey) metav1.ObjectMeta {
@@ -107,9 +113,17 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 			Location:   networkingv1alpha3.ServiceEntry_MESH_INTERNAL,
 			Resolution: networkingv1alpha3.ServiceEntry_STATIC,
 			Ports:      []*networkingv1alpha3.ServicePort{{Name: name, Number: number, Protocol: protocol}},
-			Endpoints:  endpoints(in.inOrder(hops(ranks, in.Cards)), len(ranks), name, shares),
+			Endpoints:  endpoints(in.inUse(ranks, shares), len(ranks), name, shares),
 		},
 	}
+}
+
+// answering are the hops of clusters that have a share of a TCP leg's path; all hops of a shared path.
+func answering(hops []Hop, shares Shares) []Hop {
+	if shares == nil {
+		return hops
+	}
+	return filter(hops, func(h Hop) bool { return shares[h.Cluster] > 0 })
 }
 
 // endpoints are the hops with the labels that make their order.
@@ -164,7 +178,7 @@ func failoverPriority(n int) []string {
 func pathDestinationRule(in PathInput, ranks []slot) *networkingv1.DestinationRule {
 	failures, sni := uint32(sharedLocalOriginFailures), SharedSNI
 	if !in.Key.TCP.IsZero() {
-		failures, sni = tcpLocalOriginFailures, WireName(in.Key.TCP.Port, in.Key.TCP.Name, in.Key.TCP.Namespace)
+		failures, sni = tcpLocalOriginFailures, WireName(in.Key.TCP)
 	}
 	return &networkingv1.DestinationRule{
 		TypeMeta:   typeNetworking("DestinationRule"),
@@ -173,7 +187,7 @@ func pathDestinationRule(in PathInput, ranks []slot) *networkingv1.DestinationRu
 			Host:     PathHost(in.Key),
 			ExportTo: onlyHere(),
 			TrafficPolicy: &networkingv1alpha3.TrafficPolicy{
-				LoadBalancer:     pathLoadBalancer(len(ranks)),
+				LoadBalancer:     pathLoadBalancer(in, len(ranks)),
 				OutlierDetection: outlierDetection(failures),
 				ConnectionPool:   connectionPool(in, ranks),
 				Tls: &networkingv1alpha3.ClientTLSSettings{
@@ -187,15 +201,24 @@ func pathDestinationRule(in PathInput, ranks []slot) *networkingv1.DestinationRu
 }
 
 // pathLoadBalancer makes ranks Envoy priorities. Round robin, because least request would prefer the nearest cluster
-// whatever its share.
-func pathLoadBalancer(ranks int) *networkingv1alpha3.LoadBalancerSettings {
-	return &networkingv1alpha3.LoadBalancerSettings{
+// whatever its share. On the path of a TCP leg with session affinity the client's address decides, by endpoint weights:
+// HTTP legs hold their clients before they choose a path (envoyfilters.go).
+func pathLoadBalancer(in PathInput, ranks int) *networkingv1alpha3.LoadBalancerSettings {
+	out := &networkingv1alpha3.LoadBalancerSettings{
 		LbPolicy: &networkingv1alpha3.LoadBalancerSettings_Simple{Simple: networkingv1alpha3.LoadBalancerSettings_ROUND_ROBIN},
 		LocalityLbSetting: &networkingv1alpha3.LocalityLoadBalancerSetting{
 			Enabled:          yes(),
 			FailoverPriority: failoverPriority(ranks),
 		},
 	}
+	if !in.Key.TCP.IsZero() && in.SessionAffinity == corev1.ServiceAffinityClientIP {
+		out.LbPolicy = &networkingv1alpha3.LoadBalancerSettings_ConsistentHash{
+			ConsistentHash: &networkingv1alpha3.LoadBalancerSettings_ConsistentHashLB{
+				HashKey: &networkingv1alpha3.LoadBalancerSettings_ConsistentHashLB_UseSourceIp{UseSourceIp: true},
+			},
+		}
+	}
+	return out
 }
 
 // outlierDetection leaves out a hop that cannot be reached, and never one whose backends answer badly: 5xx count nothing

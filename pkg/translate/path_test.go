@@ -98,7 +98,7 @@ func TestRank(t *testing.T) {
 		key:  PathKey{Policy: "high", Exporter: "c9"}, policies: three, cards: both, want: "",
 	}, {
 		name: "all exporters of a TCP port share a rank",
-		key:  PathKey{Policy: "high", TCP: WireKey{"ns", "db", 5432}}, policies: three[:2], cards: both, tcp: []string{"c2", "c3"},
+		key:  PathKey{Policy: "high", TCP: WireKey{Namespace: "ns", Name: "db", Port: 5432}}, policies: three[:2], cards: both, tcp: []string{"c2", "c3"},
 		want: "0:high@c2/10.2.0.1 0:high@c3/10.3.0.1 1:low@c2/10.2.0.1 1:low@c3/10.3.0.1",
 	}} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -259,7 +259,7 @@ func TestKeepaliveFollowsTheSLA(t *testing.T) {
 
 func TestTCPSharesAreEndpointWeights(t *testing.T) {
 	in := PathInput{
-		Key:       PathKey{Policy: "high", TCP: WireKey{"secure", "db", 5432}},
+		Key:       PathKey{Policy: "high", TCP: WireKey{Namespace: "secure", Name: "db", Port: 5432}},
 		Policies:  []v1alpha1.WANPolicy{policy("high", 100), policy("low", 300)},
 		Exporters: []Exporter{{ClusterID: "c2", Ready: 3}, {ClusterID: "c3", Ready: 1}, {ClusterID: "c4"}},
 		Cards: []v1alpha1.ClusterAdvertisementSpec{

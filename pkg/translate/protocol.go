@@ -17,6 +17,7 @@ const (
 	protocolHTTPS   = "HTTPS"
 	protocolTLS     = "TLS"
 	protocolTCP     = "TCP"
+	protocolUDP     = "UDP"
 )
 
 // protocolOf is the protocol that Istio would see in a service port: by appProtocol, else by the prefix of the port's
@@ -49,6 +50,9 @@ func protocolOf(port mcsv1beta1.ServicePort) string {
 	}
 	return protocolTCP
 }
+
+// IsHTTP says whether requests of the port are routed one by one; if not, its connections are.
+func IsHTTP(port mcsv1beta1.ServicePort) bool { return isHTTP(port) }
 
 // isHTTP says whether requests of the port are routed one by one.
 func isHTTP(port mcsv1beta1.ServicePort) bool { return protocolOf(port) != protocolTCP }

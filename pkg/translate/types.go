@@ -36,6 +36,8 @@ type Cluster struct {
 	FilterRemote bool
 	// ServiceCIDRs are the ranges of this cluster's ClusterIPs, where known. No peer may have its gateways there.
 	ServiceCIDRs []string
+	// MCSVersion is the version of the Multi-Cluster Services API that its API server serves; empty stands for v1beta1.
+	MCSVersion string
 	// DummyServices says that imports have a dummy Service per WAN policy that an exporter offers, unless the import's
 	// rules say otherwise.
 	DummyServices bool
@@ -50,11 +52,35 @@ type Exporter struct {
 	Draining bool
 }
 
-// WireKey names one service port between the gateways. The zero value is none.
+// WireKey names one service port between the gateways, or that port of one endpoint of a headless service. The zero value
+// is none.
 type WireKey struct {
 	Namespace string
 	Name      string
 	Port      int32
+	// Endpoint is the endpoint of a headless service; zero for the service as a whole.
+	Endpoint EndpointKey
+}
+
+// EndpointKey names one endpoint of a headless service. The zero value is none.
+type EndpointKey struct {
+	// Cluster is the cluster where the endpoint is.
+	Cluster  string
+	Hostname string
+}
+
+// IsZero says that the key names no endpoint.
+func (k EndpointKey) IsZero() bool { return k == EndpointKey{} }
+
+// String is hostname.cluster, as it stands in the endpoint's name in DNS.
+func (k EndpointKey) String() string { return k.Hostname + "." + k.Cluster }
+
+// EndpointState is what one endpoint of a headless import has in this cluster.
+type EndpointState struct {
+	// VIPs are the ClusterIPs of its derived Service; empty until it has been written.
+	VIPs []string
+	// Ports are the allocated listener ports by service port number.
+	Ports map[int32]LegPorts
 }
 
 // IsZero says that the key names no port.
@@ -99,8 +125,11 @@ type PathInput struct {
 	Policies []v1alpha1.WANPolicy
 	// Cards are the cards of this cluster and its peers as EffectiveCard returns them.
 	Cards []v1alpha1.ClusterAdvertisementSpec
-	// Exporters are the exporters of Key.TCP; unused on shared paths.
+	// Exporters are the exporters of Key.TCP; unused on shared paths, as what follows up to Previous.
 	Exporters []Exporter
+	// TrafficDistribution and SessionAffinity are those of the merged service.
+	TrafficDistribution *string
+	SessionAffinity     corev1.ServiceAffinity
 	// Previous are the shares in use on Key.TCP's path, see NextShares; nil when there are none yet.
 	Previous Shares
 	// Peers say which hops are drained.
@@ -132,6 +161,8 @@ type LegInput struct {
 	Ports map[int32]LegPorts
 	// VIPs are the ClusterIPs of the derived Service; empty until it has been written.
 	VIPs []string
+	// Endpoints are what the endpoints of a headless import have; see Endpoints.
+	Endpoints map[EndpointKey]EndpointState
 	// Wanted are the ips that the ServiceImport had. A new derived Service asks for them, so that the address stays for
 	// the import's life; where they are taken by now its creation fails, and has to be tried without.
 	Wanted []string
@@ -162,6 +193,9 @@ type LegResult struct {
 	Policy string
 	// Service is the derived Service whose ClusterIP is the ClusterSetIP; nil for headless services and those without TCP ports.
 	Service *corev1.Service
+	// EndpointServices are the derived Services of a headless import's endpoints, whose ClusterIPs are the endpoints'
+	// addresses.
+	EndpointServices []EndpointService
 	// Import is the ServiceImport with its spec and the parts of its status that are no conditions. Without a VIP it has no ips.
 	Import *mcsv1beta1.ServiceImport
 	// Objects are the rest, in the order in which they are to be written: what serves before what makes clients come.
@@ -184,6 +218,12 @@ type LegResult struct {
 	Dummies *mcs.Dummies
 }
 
+// EndpointService is the derived Service of one endpoint of a headless import.
+type EndpointService struct {
+	Endpoint EndpointKey
+	Service  *corev1.Service
+}
+
 // ExportInput is what the way from the ingress gateway to one exported service is made of.
 type ExportInput struct {
 	Self Cluster
@@ -191,6 +231,10 @@ type ExportInput struct {
 	Advertisement v1alpha1.ServiceAdvertisementSpec
 	// Policies are this cluster's WANPolicies.
 	Policies []v1alpha1.WANPolicy
+	// Endpoints are the ready endpoints of a headless Service, by hostname.
+	Endpoints []mcs.NamedEndpoint
+	// Rules are what the owner says of requests; nil for nothing. Unlike the advertisement's they are never too large.
+	Rules *mcwanv1alpha1.ServiceExport
 }
 
 // FleetInput is what the objects that belong to no single service are made of.

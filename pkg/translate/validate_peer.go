@@ -4,6 +4,7 @@ package translate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -114,6 +115,26 @@ func peerIdentities(self Cluster, p v1alpha1.Peer, older []v1alpha1.Peer) verdic
 	return verdict{}
 }
 
+// CheckHandWrittenCard says why the card of a cluster that is not joined cannot be used as an operator wrote it: the rules
+// of a Peer, but that its identities may be the own ones, since nobody is let in by them.
+func CheckHandWrittenCard(self Cluster, card v1alpha1.ClusterAdvertisementSpec) error {
+	if len(card.Addresses) == 0 {
+		return errors.New("addresses: there must be one of the cluster's ingress gateway")
+	}
+	for _, a := range card.Addresses {
+		if err := CheckAddress(self, a); err != nil {
+			return fmt.Errorf("addresses: %w; it must be routed over the SD-WAN", err)
+		}
+	}
+	if !spiffe.MatchString(card.Identities.Ingress) {
+		return fmt.Errorf("identities.ingress: %q is not spiffe://<trust domain>/ns/<namespace>/sa/<service account>", card.Identities.Ingress)
+	}
+	if len(card.Policies) == 0 {
+		return errors.New("policies: there must be a WAN policy on which the cluster receives")
+	}
+	return checkOffers(card.Policies)
+}
+
 func peerAddresses(self Cluster, p v1alpha1.Peer, _ []v1alpha1.Peer) verdict {
 	if len(p.Spec.Bootstrap.Addresses) == 0 {
 		return refused(v1alpha1.ReasonInvalidAddress, "spec.bootstrap.addresses must have an address of the peer's ingress gateway")
@@ -127,10 +148,17 @@ func peerAddresses(self Cluster, p v1alpha1.Peer, _ []v1alpha1.Peer) verdict {
 }
 
 func peerPolicies(_ Cluster, p v1alpha1.Peer, _ []v1alpha1.Peer) verdict {
-	for _, o := range p.Spec.Bootstrap.Policies {
-		if o.Port < 1 || o.Port > 65535 || len(validation.IsDNS1123Label(o.Name)) > 0 {
-			return refused(v1alpha1.ReasonInvalidAddress, "spec.bootstrap.policies: policy %q on port %d: the name must be a DNS label, the port within 1 to 65535", o.Name, o.Port)
-		}
+	if err := checkOffers(p.Spec.Bootstrap.Policies); err != nil {
+		return refused(v1alpha1.ReasonInvalidAddress, "spec.bootstrap.%v", err)
 	}
 	return verdict{}
+}
+
+func checkOffers(offers []v1alpha1.OfferedPolicy) error {
+	for _, o := range offers {
+		if o.Port < 1 || o.Port > 65535 || len(validation.IsDNS1123Label(o.Name)) > 0 {
+			return fmt.Errorf("policies: policy %q on port %d: the name must be a DNS label, the port within 1 to 65535", o.Name, o.Port)
+		}
+	}
+	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // AnnotationShares on a leg's VirtualService or a TCP path's ServiceEntry is Shares.String of the shares in use.
@@ -64,6 +66,38 @@ func NextShares(previous Shares, exporters []Exporter) Shares {
 		return maps.Clone(previous)
 	}
 	return next
+}
+
+// closest narrows exporters to the own cluster where the service asks to be kept close and the own cluster can answer. Zones
+// and nodes are of no use across clusters: all three values of trafficDistribution mean "the own cluster first".
+func closest(exporters []Exporter, distribution *string, self string) []Exporter {
+	if !prefersClose(distribution) {
+		return exporters
+	}
+	own := filter(exporters, func(e Exporter) bool { return e.ClusterID == self && e.Ready > 0 && !e.Draining })
+	if len(own) == 0 {
+		return exporters
+	}
+	return own
+}
+
+func prefersClose(distribution *string) bool {
+	switch deref(distribution, "") {
+	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone,
+		corev1.ServiceTrafficDistributionPreferSameNode:
+		return true
+	}
+	return false
+}
+
+// clusterIDs are the clusters of exporters, sorted.
+func clusterIDs(exporters []Exporter) []string {
+	var out []string
+	for _, e := range exporters {
+		out = append(out, e.ClusterID)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // eligible are the exporters that may get traffic, at most whole of them (each share is at least one percent), those

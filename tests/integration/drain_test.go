@@ -18,7 +18,7 @@ import (
 
 // wayIn reads the VirtualService of the ingress gateway for a service port.
 func (m *member) wayIn(name string, port int32) error {
-	return m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.ExportName(m.fleet.namespace, name, port)}, &networkingv1.VirtualService{})
+	return m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.ExportName(translate.WireKey{Namespace: m.fleet.namespace, Name: name, Port: port})}, &networkingv1.VirtualService{})
 }
 
 func TestRouteStaysUntilNobodyReliesOnIt(t *testing.T) {

@@ -317,6 +317,8 @@ func TestPluralMeansTheStandardKind(t *testing.T) {
 	for word, group := range map[string]string{
 		"serviceimports": mcsv1beta1.GroupName, "serviceimport": mcsv1beta1.GroupName, "svcim": mcsv1beta1.GroupName,
 		"l7serviceimports": mcwanv1alpha1.GroupName, "l7si": mcwanv1alpha1.GroupName,
+		"serviceexports": mcsv1beta1.GroupName, "svcex": mcsv1beta1.GroupName,
+		"l7serviceexports": mcwanv1alpha1.GroupName, "l7se": mcwanv1alpha1.GroupName,
 	} {
 		got, err := mapper.ResourceFor(schema.GroupVersionResource{Resource: word})
 		if err != nil || got.Group != group {
@@ -327,4 +329,85 @@ func TestPluralMeansTheStandardKind(t *testing.T) {
 	if err != nil || kind.Resource.Resource != "l7serviceimports" {
 		t.Errorf("documents name the kind: %v %v", kind, err)
 	}
+}
+
+// TestOwnerRules: what the owner says in one cluster is followed in the other, gives way to a consumer's own rules or does
+// not, is kept at the owner's ingress gateway, and is told of in both.
+func TestOwnerRules(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	owner := &mcwanv1alpha1.ServiceExport{
+		ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "payment"},
+		Spec: mcwanv1alpha1.ServiceExportSpec{HTTP: mcwanv1alpha1.HTTPRules{Rules: []mcwanv1alpha1.HTTPRule{
+			l7Rule("/payment", two.dummy("payment", "high")), l7Rule("/stats", two.dummy("payment", "nowhere")),
+		}}},
+	}
+	two.create(owner)
+	two.ownerIs(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotExported)
+	two.ownerIs(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionUnknown, mcwanv1alpha1.ReasonPending)
+
+	two.service("payment", 1)
+	two.export("payment", "high")
+	one.imported("payment", two.id)
+	two.ownerIs(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionTrue, mcwanv1alpha1.ReasonProgrammed)
+	two.ownerIs(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, mcwanv1alpha1.ReasonBackendNotFound)
+	two.ownerIs(mcwanv1alpha1.ConditionConflict, metav1.ConditionFalse, mcwanv1alpha1.ReasonNoConflict)
+	one.routesAre("payment", "/payment -> high", "/stats -> 500", " -> 403")
+	two.ingressIs("/payment", "/stats", " denied")
+
+	change(two, owner, func(e *mcwanv1alpha1.ServiceExport) {
+		e.Spec.HTTP.Rules[1] = l7Rule("/stats", two.dummy("payment", "default"))
+	})
+	two.ownerIs(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, mcwanv1alpha1.ReasonResolvedRefs)
+	one.routesAre("payment", "/payment -> high", "/stats -> default", " -> 403")
+
+	own := one.rules("payment", l7Rule("/", one.dummy("payment", "default")))
+	one.routesAre("payment", "/ -> default", " -> 403")
+	change(two, owner, func(e *mcwanv1alpha1.ServiceExport) { e.Spec.ConsumerRules = mcwanv1alpha1.ConsumerRulesRefused })
+	one.routesAre("payment", "/payment -> high", "/stats -> default", " -> 403")
+	one.rulesAre("payment", mcwanv1alpha1.ConditionAccepted, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotAllowedByOwner, "consumerRules")
+	one.remove(own)
+
+	two.remove(owner)
+	one.routesAre("payment", " -> high")
+	two.ingressIs("")
+}
+
+// ownerIs waits for a condition of the owner's rules for payment.
+func (m *member) ownerIs(kind string, status metav1.ConditionStatus, reason string) {
+	m.fleet.t.Helper()
+	m.eventually(soon, fmt.Sprintf("the owner's rules have %s=%s/%s", kind, status, reason), func() error {
+		e := &mcwanv1alpha1.ServiceExport{}
+		if err := m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: m.fleet.namespace, Name: "payment"}, e); err != nil {
+			return err
+		}
+		return hasCondition(e.Status.Conditions, e.Generation, kind, status, reason)
+	})
+}
+
+// ingressIs waits until the ingress gateway's routes for payment begin with these paths; " denied" is the last one's name.
+func (m *member) ingressIs(want ...string) {
+	m.fleet.t.Helper()
+	m.eventually(soon, "ingress routes of payment", func() error {
+		vs := &networkingv1.VirtualService{}
+		key := client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.ExportName(translate.WireKey{Namespace: m.fleet.namespace, Name: "payment", Port: 8080})}
+		if err := m.Get(m.fleet.t.Context(), key, vs); err != nil {
+			return err
+		}
+		var got []string
+		for _, h := range vs.Spec.Http {
+			from := ""
+			if len(h.Match) > 0 {
+				from = h.Match[0].GetUri().GetExact()
+			}
+			if h.DirectResponse != nil {
+				from += " " + h.Name
+			}
+			got = append(got, from)
+		}
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("got %q, want %q", got, want)
+		}
+		return nil
+	})
 }

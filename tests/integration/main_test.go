@@ -86,6 +86,15 @@ func crdPaths() ([]string, error) {
 	}, nil
 }
 
+// serviceRanges are a cluster's ranges of ClusterIPs: the last cluster has both address families.
+func serviceRanges(number int) string {
+	ranges := fmt.Sprintf("10.10%d.0.0/16", number)
+	if number == maxClusters {
+		ranges += fmt.Sprintf(",fd00:10%d::/112", number)
+	}
+	return ranges
+}
+
 // environment is one API server with its etcd.
 func environment(number int, crds []string) *envtest.Environment {
 	env := &envtest.Environment{CRDDirectoryPaths: crds, ErrorIfCRDPathMissing: true, ControlPlaneStartTimeout: 2 * time.Minute}
@@ -93,6 +102,6 @@ func environment(number int, crds []string) *envtest.Environment {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		env.BinaryAssetsDirectory = filepath.Join("..", "..", "bin")
 	}
-	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", fmt.Sprintf("10.10%d.0.0/16", number))
+	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", serviceRanges(number))
 	return env
 }

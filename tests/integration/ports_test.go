@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -74,4 +75,41 @@ func TestLegPortsStayForLife(t *testing.T) {
 		}
 	}
 	check("after the table was lost")
+}
+
+// A controller that died between taking an import away and giving its ports back left them in the table.
+func TestPortsOfAnImportThatIsGoneComeBack(t *testing.T) {
+	f := newFleet(t, 1)
+	one := f.members[0]
+	one.service("payment", 1)
+	export := one.export("payment", "high")
+	one.imported("payment", one.id)
+	one.down()
+	one.remove(export)
+	table := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: "mcw-leg-ports"}}
+	change(one, table, func(cm *corev1.ConfigMap) {
+		parsed, err := ports.Parse(cm.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, _, err = parsed.Allocate(ports.Key{Namespace: f.namespace, Name: "ghost", Port: 80}, 2, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cm.Data, err = parsed.Data(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	one.up()
+	one.nothingLeft(soon, "payment")
+	one.eventually(soon, "nobody holds ports", func() error {
+		if err := one.Get(t.Context(), client.ObjectKeyFromObject(table), table); err != nil {
+			return err
+		}
+		parsed, err := ports.Parse(table.Data)
+		if err == nil && len(parsed.Keys()) > 0 {
+			err = fmt.Errorf("held by %v", parsed.Keys())
+		}
+		return err
+	})
 }

@@ -126,15 +126,30 @@ func (p proxy) cluster(name string) *envoycluster.Cluster {
 	return nil
 }
 
+// clusterNamed finds an Envoy cluster by its full name.
+func (p proxy) clusterNamed(name string) *envoycluster.Cluster {
+	p.t.Helper()
+	c := xdstest.ExtractCluster(name, p.sim.Clusters)
+	if c == nil {
+		p.t.Fatalf("no Envoy cluster %s", name)
+	}
+	return c
+}
+
 // hops are the endpoints of an Envoy cluster in the order of priorities: "priority address:port weight".
 func (p proxy) hops(name string) []string {
+	p.t.Helper()
+	return p.hopsOf(p.cluster(name).Name)
+}
+
+// hopsOf is hops of the Envoy cluster of that full name.
+func (p proxy) hopsOf(want string) []string {
 	p.t.Helper()
 	type hop struct {
 		priority uint32
 		text     string
 	}
 	var all []hop
-	want := p.cluster(name).Name
 	for _, cla := range p.s.Endpoints(p.node) {
 		if cla.ClusterName != want {
 			continue
@@ -152,6 +167,23 @@ func (p proxy) hops(name string) []string {
 		out = append(out, h.text)
 	}
 	return out
+}
+
+// takesMTLS says whether all endpoints of an Envoy cluster are marked as those that take Istio's mutual TLS, or none is.
+func (p proxy) takesMTLS(name string) (all, none bool) {
+	all, none = true, true
+	for _, cla := range p.s.Endpoints(p.node) {
+		if cla.ClusterName != name {
+			continue
+		}
+		for _, l := range cla.Endpoints {
+			for _, e := range l.LbEndpoints {
+				marked := e.GetMetadata().GetFilterMetadata()["envoy.transport_socket_match"].GetFields()["tlsMode"].GetStringValue() == "istio"
+				all, none = all && marked, none && !marked
+			}
+		}
+	}
+	return all, none
 }
 
 // upstreamTLS is what an Envoy cluster says in its handshakes: that of its own socket, else of those for endpoints that

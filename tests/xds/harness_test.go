@@ -59,6 +59,11 @@ func documents(t *testing.T, path ...string) []document {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return split(t, data)
+}
+
+func split(t *testing.T, data []byte) []document {
+	t.Helper()
 	var out []document
 	for _, text := range strings.Split(string(data), "\n---\n") {
 		d := document{text: text}
@@ -89,8 +94,13 @@ type mesh struct {
 // start brings up the control plane with what a case renders, what stands around it, and more Istio objects.
 func start(t *testing.T, name string, more ...string) mesh {
 	t.Helper()
-	rendered := documents(t, goldens, name, "out.yaml")
-	kubernetes := append(documents(t, "testdata", "around.yaml"), documents(t, goldens, name, "in.yaml")...)
+	return startWith(t, documents(t, goldens, name, "in.yaml"), documents(t, goldens, name, "out.yaml"), more...)
+}
+
+// startWith brings up the control plane with what was rendered of what was written.
+func startWith(t *testing.T, written, rendered []document, more ...string) mesh {
+	t.Helper()
+	kubernetes := append(documents(t, "testdata", "around.yaml"), written...)
 	kubernetes = append(kubernetes, rendered...)
 	seen := map[string]bool{}
 	objects := join(kubernetes, func(d document) bool {

@@ -27,22 +27,41 @@ type request struct {
 // looks at paths only.
 func (p proxy) decide(port int, r request) string {
 	p.t.Helper()
-	result := p.sim.Run(plain(port, simulation.HTTP, payment))
-	if result.RouteConfigMatched == "" {
-		p.t.Fatalf("no routes on port %d: %v", port, result.Error)
+	if found := p.first(p.routesFor(plain(port, simulation.HTTP, payment)), r); found != nil {
+		return told(p.answer(found), found)
 	}
+	return "nothing"
+}
+
+// routesFor are the routes that a call is led to, in the order in which they are tried.
+func (p proxy) routesFor(c simulation.Call) []*route.Route {
+	p.t.Helper()
+	result := p.sim.Run(c)
+	if result.RouteConfigMatched == "" {
+		p.t.Fatalf("no routes on port %d: %v", c.Port, result.Error)
+	}
+	for _, vh := range xdstest.ExtractRouteConfigurations(p.sim.Routes)[result.RouteConfigMatched].GetVirtualHosts() {
+		if vh.Name == result.VirtualHostMatched {
+			return vh.Routes
+		}
+	}
+	p.t.Fatalf("port %d: no virtual host %s", c.Port, result.VirtualHostMatched)
+	return nil
+}
+
+// first is the first of the routes that a request matches.
+func (p proxy) first(routes []*route.Route, r request) *route.Route {
+	p.t.Helper()
 	uri, err := url.Parse(r.path)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, vh := range xdstest.ExtractRouteConfigurations(p.sim.Routes)[result.RouteConfigMatched].GetVirtualHosts() {
-		for _, candidate := range vh.Routes {
-			if r.matches(p, candidate.Match, uri) {
-				return told(p.answer(candidate), candidate)
-			}
+	for _, candidate := range routes {
+		if r.matches(p, candidate.Match, uri) {
+			return candidate
 		}
 	}
-	return "nothing"
+	return nil
 }
 
 func told(a answer, r *route.Route) string {

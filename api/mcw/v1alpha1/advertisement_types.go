@@ -5,7 +5,13 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
+
+// MaxRulesBytes bounds ServiceAdvertisementSpec.Rules as JSON: a feed is read as a whole, and one owner's rules must not
+// make it too large for everybody.
+const MaxRulesBytes = 16 << 10
 
 // ReaderVersion is the version of the advertisement's meaning that this code understands. An advertisement whose
 // MinReader is higher leaves the last good one in place and raises a condition on the Peer.
@@ -23,6 +29,7 @@ const ReaderVersion int32 = 1
 // +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.wanPolicy`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.spec.ports[*].readyBackends`
 // +kubebuilder:printcolumn:name="Draining",type=boolean,JSONPath=`.spec.draining`,priority=1
+// +kubebuilder:printcolumn:name="By hand",type=string,JSONPath=`.metadata.labels.mcw\.l7mp\.io/manual`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ServiceAdvertisement struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -64,6 +71,11 @@ type ServiceAdvertisementSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=250
 	Ports []AdvertisedPort `json:"ports,omitempty"`
+	// Endpoints are the ready endpoints of a Headless service, by name; at most MaxEndpoints.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Endpoints []AdvertisedEndpoint `json:"endpoints,omitempty"`
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=2
@@ -88,6 +100,13 @@ type ServiceAdvertisementSpec struct {
 	// policy.
 	// +optional
 	Failover *Failover `json:"failover,omitempty"`
+	// Rules are what the owner of the service says of requests to it; none for nothing. A reader that does not know them
+	// sends all requests over WANPolicy, and the exporter's ingress gateway denies what they deny.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Rules *mcwanv1alpha1.ServiceExportSpec `json:"rules,omitempty"`
 	// Draining says that the exporter is about to take its route away: choose it only where it is the only one.
 	// +optional
 	Draining bool `json:"draining,omitempty"`
@@ -117,6 +136,20 @@ type AdvertisedPort struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
 	ReadyBackends int32 `json:"readyBackends"`
+}
+
+// MaxEndpoints is how many endpoints of a headless Service one cluster advertises. Each costs every importing cluster a
+// ClusterIP and two listener ports per service port.
+const MaxEndpoints = 64
+
+// AdvertisedEndpoint is one ready endpoint of a headless Service. Its address means nothing in other clusters, so it is
+// not told.
+type AdvertisedEndpoint struct {
+	// Hostname is the endpoint's hostname, such as a StatefulSet pod's name, or one made of its address.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Hostname string `json:"hostname"`
 }
 
 // ServiceAdvertisementList is a list of ServiceAdvertisements.

@@ -30,6 +30,9 @@ const (
 const (
 	// ConditionPortsCarried is False while a port of the service cannot cross the gateways (UDP, SCTP).
 	ConditionPortsCarried = "mcw.l7mp.io/PortsCarried"
+	// ConditionEndpointsCarried on a ServiceExport of a headless Service is False while some of its ready endpoints cannot
+	// be reached from other clusters.
+	ConditionEndpointsCarried = "mcw.l7mp.io/EndpointsCarried"
 	// ConditionWANPolicy on a ServiceExport says whether the named WAN policy exists and can be used, and whether the
 	// exporters agree on it.
 	ConditionWANPolicy = "mcw.l7mp.io/WANPolicyResolved"
@@ -130,10 +133,13 @@ const (
 	ReasonOutOfPorts          = "OutOfPorts"
 	// ReasonTooManyPorts is Valid=False of an export whose Service has more ports than an advertisement has room for.
 	ReasonTooManyPorts = "TooManyPorts"
+	// ReasonTooManyEndpoints is EndpointsCarried=False: the headless Service has more ready endpoints than MaxEndpoints.
+	ReasonTooManyEndpoints = "TooManyEndpoints"
 	// ReasonDummiesReady is DummyServices=True: there is one per WAN policy that an exporter offers.
 	ReasonDummiesReady = "Ready"
 	// ReasonNameTaken: another Service in mc-wan has the name of a dummy Service, and had it first.
 	ReasonNameTaken = "NameTaken"
-	// ReasonNameTooLong: <service>-<namespace>-<policy> has more than the 63 characters of a Service's name.
+	// ReasonNameTooLong: <service>-<namespace>-<policy> has more than the 63 characters of a Service's name, or the name of
+	// an endpoint of a headless Service more than the 253 of a DNS name.
 	ReasonNameTooLong = "NameTooLong"
 )

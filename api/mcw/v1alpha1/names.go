@@ -52,6 +52,8 @@ const (
 	LabelPath = "mcw.l7mp.io/path"
 	// LabelPolicy on what belongs to a dummy Service is the WAN policy that it stands for.
 	LabelPolicy = "mcw.l7mp.io/wan-policy"
+	// LabelHostname on what belongs to one endpoint of a headless service is the endpoint's hostname.
+	LabelHostname = "mcw.l7mp.io/hostname"
 	// LabelGateway selects gateway pods: egress or ingress.
 	LabelGateway = "mcw.l7mp.io/gateway"
 	// LabelManual marks advertisements written by hand (`mcwanctl import`); the feed never touches them.
@@ -91,4 +93,18 @@ const (
 	HeaderWANPort = "x-mcw-wan-port"
 	// HeaderForwardedHost carries the client's own Host to the backend.
 	HeaderForwardedHost = "x-forwarded-host"
+)
+
+// Headers by which an egress gateway tells the exporter's ingress gateway what a rule says of timeouts and retries. The
+// egress gateway removes what clients send under these names, the ingress gateway what it has understood.
+const (
+	// HeaderTimeout bounds the request at the ingress gateway, with all of its tries, in milliseconds.
+	HeaderTimeout = "x-mcw-timeout-ms"
+	// HeaderTryTimeout bounds each try, in milliseconds.
+	HeaderTryTimeout = "x-mcw-try-timeout-ms"
+	// HeaderRetries is how often the ingress gateway tries again.
+	HeaderRetries = "x-mcw-retries"
+	// HeaderRetryOn says upon what, in Envoy's words, and HeaderRetryCodes upon which status codes.
+	HeaderRetryOn    = "x-mcw-retry-on"
+	HeaderRetryCodes = "x-mcw-retry-codes"
 )

@@ -8,15 +8,19 @@ import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 // Its rules work without them.
 const AnnotationDummyServices = "mcw.l7mp.io/dummy-services"
 
-// Condition types of a ServiceImport.
+// Condition types of a ServiceImport and a ServiceExport.
 const (
 	// ConditionAccepted is False while a rule cannot be carried out as it is written; requests that it matches, or could
 	// match, are answered with 500.
 	ConditionAccepted = string(gatewayv1.RouteConditionAccepted)
 	// ConditionResolvedRefs is False while a backendRef names nothing; its share of the requests is answered with an error.
 	ConditionResolvedRefs = string(gatewayv1.RouteConditionResolvedRefs)
-	// ConditionProgrammed says whether the egress gateway's configuration has been written by these rules.
+	// ConditionProgrammed says whether the configuration of the gateway that keeps these rules has been written: of a
+	// ServiceImport the egress gateway's, of a ServiceExport the ingress gateway's.
 	ConditionProgrammed = string(gatewayv1.GatewayConditionProgrammed)
+	// ConditionConflict on a ServiceExport is True while exporters of the service have different rules: the oldest
+	// export's are followed by consumers.
+	ConditionConflict = "Conflict"
 )
 
 // Reasons of the conditions.
@@ -27,6 +31,11 @@ const (
 	ReasonNoSuchPort = string(gatewayv1.RouteReasonNoMatchingParent)
 	// ReasonNotHTTP: a rule is for a port that does not speak HTTP.
 	ReasonNotHTTP = string(gatewayv1.ListenerReasonUnsupportedProtocol)
+
+	// ReasonNotAllowedByOwner is Accepted=False of a ServiceImport whose service's owner lets no consumer have own rules.
+	ReasonNotAllowedByOwner = "NotAllowedByOwner"
+	// ReasonTooLarge is Accepted=False of a ServiceExport whose rules do not fit into an advertisement.
+	ReasonTooLarge = "TooLarge"
 
 	ReasonResolvedRefs    = string(gatewayv1.RouteReasonResolvedRefs)
 	ReasonBackendNotFound = string(gatewayv1.RouteReasonBackendNotFound)
@@ -40,4 +49,10 @@ const (
 	ReasonNotImported = "NotImported"
 	// ReasonNoLeg: the import has no HTTP port at the egress gateway that a rule is for.
 	ReasonNoLeg = "NoHTTPPort"
+	// ReasonNotExported: there is no ServiceExport of the Multi-Cluster Services API of that namespace and name, or it is
+	// not in force.
+	ReasonNotExported = "NotExported"
+
+	ReasonRulesConflict = "RulesConflict"
+	ReasonNoConflict    = "NoConflicts"
 )

@@ -14,6 +14,9 @@ const GroupName = "mc-wan.l7mp.io"
 // ServiceImportKind is the kind ServiceImport of this group.
 const ServiceImportKind = "ServiceImport"
 
+// ServiceExportKind is the kind ServiceExport of this group.
+const ServiceExportKind = "ServiceExport"
+
 // GroupVersion returns the group and version of the kinds in this package.
 func GroupVersion() schema.GroupVersion {
 	return schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
@@ -21,7 +24,7 @@ func GroupVersion() schema.GroupVersion {
 
 // AddToScheme registers the kinds of this package in s.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(GroupVersion(), &ServiceImport{}, &ServiceImportList{})
+	s.AddKnownTypes(GroupVersion(), &ServiceImport{}, &ServiceImportList{}, &ServiceExport{}, &ServiceExportList{})
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil
 }

@@ -86,9 +86,18 @@ type HTTPRule struct {
 	// +kubebuilder:validation:MaxItems=16
 	BackendRefs []BackendRef `json:"backendRefs,omitempty"`
 
-	// Timeouts bound how long the exporting cluster's gateway waits for the service. The shorter one holds, for each try.
+	// Timeouts bound how long the exporting cluster's gateway waits for the service: request with all of its own tries,
+	// backendRequest for each of them. What takes longer is answered with 504. They are not counted against the tunnel.
 	// +optional
 	Timeouts *gatewayv1.HTTPRouteTimeouts `json:"timeouts,omitempty"`
+
+	// Retry says which answers of the service make the exporting cluster's gateway ask it again. What fails on the way
+	// to that gateway is tried again on the next hop whatever stands here. Without attempts it is 2; backoff is not
+	// supported.
+	// +optional
+	// +kubebuilder:validation:XValidation:message="attempts must be within 0 to 10",rule="!has(self.attempts) || (self.attempts >= 0 && self.attempts <= 10)"
+	// +kubebuilder:validation:XValidation:message="at most 16 codes",rule="!has(self.codes) || size(self.codes) <= 16"
+	Retry *gatewayv1.HTTPRouteRetry `json:"retry,omitempty"`
 }
 
 // BackendRef names a dummy Service: this service over one WAN policy.

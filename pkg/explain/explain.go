@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// explanation is an answer while it is found.
+type explanation struct {
+	l    snapshot.Lister
+	key  types.NamespacedName
+	in   translate.LegInput
+	port mcs.MergedPort
+	asked
+	Answer
+}
+
+// Explain says what becomes of a request. An error says what is wrong with the question, or that nobody exports the service.
+func Explain(l snapshot.Lister, q Question) (Answer, error) {
+	name, namespace, ok := strings.Cut(q.Service, "/")
+	if !ok || name == "" || namespace == "" {
+		return Answer{}, fmt.Errorf("service: %q is not NAME/NAMESPACE, such as payment/secure", q.Service)
+	}
+	q.Method, q.Path = cmp.Or(strings.ToUpper(q.Method), "GET"), cmp.Or(q.Path, "/")
+	if !strings.HasPrefix(q.Path, "/") {
+		return Answer{}, fmt.Errorf("path: %q does not begin with a slash", q.Path)
+	}
+	e := &explanation{l: l, key: types.NamespacedName{Namespace: namespace, Name: name}}
+	e.in = snapshot.ImportInput(l, e.key)
+	if err := e.choosePort(q.Port); err != nil {
+		return Answer{}, err
+	}
+	q.Port = e.port.Port
+	e.Answer.Question, e.asked = q, ask(q)
+	e.objects()
+	if !translate.IsHTTP(e.port.ServicePort) {
+		e.connections()
+		return e.Answer, nil
+	}
+	e.requests()
+	return e.Answer, nil
+}
+
+// choosePort finds the port that is asked about.
+func (e *explanation) choosePort(number int32) error {
+	m := e.in.Merged
+	switch {
+	case !m.Exported():
+		return fmt.Errorf("no cluster exports a service %s/%s to this one", e.key.Name, e.key.Namespace)
+	case m.Type == mcsv1beta1.Headless:
+		return fmt.Errorf("%s/%s is headless: clients reach its pods themselves, no gateway routes", e.key.Name, e.key.Namespace)
+	}
+	var known []string
+	for _, p := range m.Ports {
+		if !mcs.Carried(p.Protocol) {
+			continue
+		}
+		if p.Port == number || (number == 0 && translate.IsHTTP(p.ServicePort)) {
+			e.port = p
+			return nil
+		}
+		known = append(known, fmt.Sprint(p.Port))
+	}
+	if number == 0 {
+		return fmt.Errorf("port: %s/%s has no HTTP port; name one of %s", e.key.Name, e.key.Namespace, strings.Join(known, ", "))
+	}
+	return fmt.Errorf("port: %s/%s has no TCP port %d; there are: %s", e.key.Name, e.key.Namespace, number, strings.Join(known, ", "))
+}
+
+// requests answers for a port whose requests are routed one by one.
+func (e *explanation) requests() {
+	rules, whose := e.rulesInForce()
+	hits, misses, forPort := choose(rules, e.port.Port, e.asked)
+	if !forPort {
+		e.byExport()
+		return
+	}
+	e.Rules = whose
+	for at, why := range misses {
+		e.Others = append(e.Others, Other{at.String(), why})
+	}
+	slices.SortFunc(e.Others, func(a, b Other) int { return cmp.Compare(a.Rule, b.Rule) })
+	if len(hits) == 0 {
+		e.answer(Denied, 403, "no rule matches")
+		return
+	}
+	for _, h := range hits[1:] {
+		e.Others = append(e.Others, Other{h.String(), "it matches too, but " + beatenBy(hits[0], h)})
+	}
+	e.Rule = hits[0].String()
+	e.follow(rules[hits[0].rule], hits[0].rule)
+	e.atIngress()
+}
+
+func (e *explanation) answer(v Verdict, status int, format string, args ...any) {
+	e.Verdict, e.Status, e.Reason = v, status, fmt.Sprintf(format, args...)
+}
+
+// rulesInForce are the consumer's if it has some and the owner lets it, else the owner's; whose they are in words.
+func (e *explanation) rulesInForce() ([]mcwanv1alpha1.HTTPRule, string) {
+	own, owner := e.in.Rules, e.in.Merged.Rules
+	if own != nil && (owner == nil || owner.ConsumerRules != mcwanv1alpha1.ConsumerRulesRefused) {
+		return own.Spec.HTTP.Rules, fmt.Sprintf("ServiceImport.%s %s/%s", mcwanv1alpha1.GroupName, e.key.Namespace, e.key.Name)
+	}
+	if owner != nil {
+		return owner.HTTP.Rules, fmt.Sprintf("ServiceExport.%s %s/%s of the service's owner", mcwanv1alpha1.GroupName, e.key.Namespace, e.key.Name)
+	}
+	return nil, ""
+}
+
+// byExport: no rule is for the port, so the WAN policy of the export holds.
+func (e *explanation) byExport() {
+	policy := translate.ResolvePolicy(e.in.Merged.WANPolicy, e.in.Policies)
+	if policy == "" {
+		e.answer(Failed, 503, "the exports name no WANPolicy and this cluster has no default")
+		return
+	}
+	reason := "no rule is for port %d; the WANPolicy of the export holds, %s"
+	if e.in.Merged.WANPolicy == "" {
+		reason = "no rule is for port %d and the export names no WANPolicy; the default holds, %s"
+	}
+	e.forward([]share{{policy: policy, weight: 1}}, fmt.Sprintf(reason, e.port.Port, policy))
+	e.atIngress()
+}
+
+// follow says what a rule does.
+func (e *explanation) follow(r mcwanv1alpha1.HTTPRule, index int) {
+	if why, refused := translate.RefusedRules(e.in)[index]; refused {
+		e.answer(Failed, 500, "the rule cannot be carried out: %s", why)
+		return
+	}
+	for _, f := range r.Filters {
+		if f.RequestRedirect != nil {
+			status := 302
+			if f.RequestRedirect.StatusCode != nil {
+				status = *f.RequestRedirect.StatusCode
+			}
+			e.answer(Redirected, status, "the rule redirects")
+			return
+		}
+	}
+	e.Limits = limitsOf(r)
+	shares := e.sharesOf(r)
+	if !slices.ContainsFunc(shares, func(s share) bool { return s.policy != "" }) {
+		e.answer(Failed, 500, "none of the rule's backendRefs names a WANPolicy that an exporter receives on")
+		return
+	}
+	e.forward(shares, "the rule matches")
+}
+
+// limitsOf are a rule's timeouts and retries in words.
+func limitsOf(r mcwanv1alpha1.HTTPRule) string {
+	var out []string
+	if t := r.Timeouts; t != nil && t.Request != nil {
+		out = append(out, "request "+string(*t.Request))
+	}
+	if t := r.Timeouts; t != nil && t.BackendRequest != nil {
+		out = append(out, "each try "+string(*t.BackendRequest))
+	}
+	if r.Retry != nil && r.Retry.Attempts != nil {
+		out = append(out, fmt.Sprintf("%d retries", *r.Retry.Attempts))
+	} else if r.Retry != nil {
+		out = append(out, "retries")
+	}
+	if r.Retry != nil && len(r.Retry.Codes) > 0 {
+		out = append(out, "upon "+strings.Trim(fmt.Sprint(r.Retry.Codes), "[]"))
+	}
+	return strings.Join(out, ", ")
+}
+
+// share is a policy's part of a rule's requests; without a policy it is lost.
+type share struct {
+	policy, lost string
+	weight       int32
+}
+
+// sharesOf are the policies that a rule's references stand for.
+func (e *explanation) sharesOf(r mcwanv1alpha1.HTTPRule) []share {
+	var out []share
+	for i, ref := range r.BackendRefs {
+		s := share{weight: 1}
+		if ref.Weight != nil {
+			s.weight = *ref.Weight
+		}
+		if s.weight == 0 {
+			continue
+		}
+		s.policy = strings.TrimPrefix(string(ref.Name), e.key.Name+"-"+e.key.Namespace+"-")
+		inside := ref.Namespace == "" || ref.Namespace == v1alpha1.Namespace
+		if s.policy == string(ref.Name) || !inside || !slices.Contains(e.in.Offered, s.policy) {
+			s = share{weight: s.weight, lost: fmt.Sprintf("backendRefs[%d] names nothing: %s", i, ref.Name)}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// atIngress adds what the owner's rules say where requests arrive. They are the last word on what is denied. What the
+// consumer's filters change on the way is left out of account.
+func (e *explanation) atIngress() {
+	if e.Verdict != Forwarded {
+		return
+	}
+	denied := 0
+	for i := range e.Routes {
+		r := &e.Routes[i]
+		at := slices.IndexFunc(e.in.Exports, func(x v1alpha1.ServiceAdvertisementSpec) bool { return x.ClusterID == r.Cluster })
+		if at < 0 || e.in.Exports[at].Rules == nil {
+			continue
+		}
+		hits, _, forPort := choose(e.in.Exports[at].Rules.HTTP.Rules, e.port.Port, e.asked)
+		switch {
+		case !forPort:
+		case len(hits) == 0:
+			r.Ingress, denied = "denied (403)", denied+1
+		default:
+			r.Ingress = "allowed by " + hits[0].String()
+		}
+	}
+	if denied > 0 && denied == len(e.Routes) {
+		e.answer(Denied, 403, "the rules of the service's owner deny it, at the ingress gateway of every exporter")
+	}
+}
+
+// objects are those of this cluster by name.
+func (e *explanation) objects() {
+	leg := translate.LegName(e.key.Namespace, e.key.Name, e.port.Port)
+	e.Objects = append(e.Objects,
+		fmt.Sprintf("ServiceImport.%s %s/%s", mcsv1beta1.GroupName, e.key.Namespace, e.key.Name),
+		fmt.Sprintf("Service %s/%s", v1alpha1.Namespace, translate.DerivedServiceName(e.key.Namespace, e.key.Name)),
+		fmt.Sprintf("Gateway.networking.istio.io %s/%s", v1alpha1.Namespace, leg),
+		fmt.Sprintf("VirtualService.networking.istio.io %s/%s", v1alpha1.Namespace, leg))
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// forward says which ways the requests take: each policy's part of each exporter's share.
+func (e *explanation) forward(policies []share, reason string) {
+	clusters := translate.NextShares(e.in.Previous[e.port.Port], translate.Exporters(e.port, e.in.Exports))
+	if len(clusters) == 0 {
+		e.answer(Failed, 503, "no cluster exports the port")
+		return
+	}
+	e.answer(Forwarded, 0, "%s", reason)
+	total := 0.0
+	for _, p := range policies {
+		total += float64(p.weight)
+	}
+	ids := clusters.Clusters()
+	for _, p := range policies {
+		part := 100 * float64(p.weight) / total
+		if p.policy == "" {
+			e.add(Route{Percent: part, Reason: p.lost})
+			continue
+		}
+		for i, id := range ids {
+			key := translate.PathKey{Policy: p.policy, Exporter: id}
+			if len(ids) > 1 {
+				key.Backup = ids[(i+1)%len(ids)]
+			}
+			e.add(Route{
+				Percent: part * float64(clusters[id]) / 100, Policy: p.policy, Cluster: id,
+				Path: translate.PathHost(key), Hops: e.hops(key),
+			})
+		}
+	}
+	for i := range e.Routes {
+		e.Routes[i].Percent = math.Round(e.Routes[i].Percent*100) / 100
+	}
+}
+
+// add adds a way, or to the share of one that is there.
+func (e *explanation) add(r Route) {
+	at := slices.IndexFunc(e.Routes, func(o Route) bool { return o.Path == r.Path && o.Policy == r.Policy })
+	if at >= 0 {
+		e.Routes[at].Percent += r.Percent
+		return
+	}
+	e.Routes = append(e.Routes, r)
+	if r.Path != "" {
+		name := r.Path[:len(r.Path)-len("."+translate.PathDomain)]
+		e.Objects = append(e.Objects,
+			fmt.Sprintf("ServiceEntry.networking.istio.io %s/%s", v1alpha1.Namespace, name),
+			fmt.Sprintf("DestinationRule.networking.istio.io %s/%s", v1alpha1.Namespace, name))
+	}
+}
+
+// connections answers for a TCP port: rules do not apply, and all exporters are on one path.
+func (e *explanation) connections() {
+	e.TCP = true
+	policy := translate.ResolvePolicy(e.in.Merged.WANPolicy, e.in.Policies)
+	if policy == "" {
+		e.answer(Failed, 0, "the exports name no WANPolicy and this cluster has no default: nothing listens")
+		return
+	}
+	e.answer(Forwarded, 0, "port %d is TCP, which no rule is for; the WANPolicy of the export holds, %s", e.port.Port, policy)
+	key := translate.PathKey{Policy: policy, TCP: translate.WireKey{Namespace: e.key.Namespace, Name: e.key.Name, Port: e.port.Port}}
+	e.add(Route{Percent: 100, Policy: policy, Path: translate.PathHost(key), Hops: e.hops(key)})
+}
+
+// hops are those of a path in the order in which they are tried, then those that are not used.
+func (e *explanation) hops(key translate.PathKey) []Hop {
+	in := snapshot.PathInput(e.l, key)
+	var exporters []string
+	if !key.TCP.IsZero() {
+		exporters = translate.NextShares(in.Previous, in.Exporters).Clusters()
+	}
+	var out []Hop
+	used, ranks := map[translate.HopKey]bool{}, []int(nil)
+	add := func(h translate.Hop, rank int) {
+		out = append(out, Hop{
+			Rank: rank, Policy: h.Policy, Tunnel: h.Tunnel, Cluster: h.Cluster, Address: h.Address, Port: h.Port,
+			State: cmp.Or(in.Health[h.HopKey], v1alpha1.HopUnknown),
+		})
+	}
+	for _, h := range translate.Order(in) {
+		if !slices.Contains(ranks, h.Rank) {
+			ranks = append(ranks, h.Rank)
+		}
+		used[h.HopKey] = true
+		add(h, len(ranks))
+	}
+	for _, h := range translate.Rank(key, in.Policies, in.Cards, exporters...) {
+		if !used[h.HopKey] {
+			add(h, 0)
+		}
+	}
+	return out
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Deploy applies files with backends that say in which cluster they run.
+func (c *Cluster) Deploy(ctx context.Context, files ...string) error {
+	return c.applyBackends(ctx, files...)
+}
+
+// WaitReady waits for a ready pod of an app.
+func (c *Cluster) WaitReady(ctx context.Context, namespace, app string) error {
+	return c.waitPods(ctx, namespace, app)
+}
+
+// Scale sets a Deployment's replicas in namespace secure and waits until as many are available and no others are left.
+func (c *Cluster) Scale(ctx context.Context, name string, replicas int) error {
+	return c.scale(ctx, name, replicas)
+}
+
+// Restart replaces a Deployment's pods as `kubectl rollout restart` does, and waits until the new ones are available.
+func (c *Cluster) Restart(ctx context.Context, namespace, name string) error {
+	d := &appsv1.Deployment{}
+	d.Namespace, d.Name = namespace, name
+	stamp := `{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"` + time.Now().Format(time.RFC3339Nano) + `"}}}}}`
+	if err := c.Patch(ctx, d, client.RawPatch("application/merge-patch+json", []byte(stamp))); err != nil {
+		return err
+	}
+	return c.scale(ctx, name, int(*d.Spec.Replicas))
+}
