@@ -72,6 +72,8 @@ type ExporterStatus struct {
 	Draining bool        `json:"draining,omitempty"`
 	// Ready is how many backends are ready, by port; rounded by the exporter, zero is exact.
 	Ready map[string]int32 `json:"ready"`
+	// Endpoints are the names of the ready endpoints of a headless service.
+	Endpoints []string `json:"endpoints,omitempty"`
 }
 
 // HopStatus is one way to an exporter.
@@ -157,9 +159,14 @@ func exporterStatus(f serviceFacts) []ExporterStatus {
 		for _, p := range a.Ports {
 			ready[portName(p)] = p.ReadyBackends
 		}
+		var endpoints []string
+		for _, e := range a.Endpoints {
+			endpoints = append(endpoints, e.Hostname+"."+a.ClusterID+"."+host(f.key))
+		}
 		out = append(out, ExporterStatus{
 			Cluster: a.ClusterID, Own: a.ClusterID == f.own.ClusterID, Policy: a.WANPolicy,
-			Since: a.ExportedAt, Draining: a.Draining, Ready: ready, ByHand: snapshot.IsByHand(f.adverts[i].Labels),
+			Since: a.ExportedAt, Draining: a.Draining, Ready: ready, Endpoints: endpoints,
+			ByHand: snapshot.IsByHand(f.adverts[i].Labels),
 		})
 	}
 	return out

@@ -41,6 +41,7 @@ func printService(w io.Writer, s ServiceStatus) error {
 	}{
 		{"Ports", []string{"NAME", "PORT", "PROTOCOL", "APP PROTOCOL"}, portRows(s.Ports)},
 		{"Exporters", []string{"CLUSTER", "READY BACKENDS", "POLICY", "SINCE", "STATE"}, exporterRows(s.Exporters)},
+		{"Endpoints", []string{"CLUSTER", "NAME"}, endpointRows(s.Exporters)},
 		{"Hops", []string{"CLUSTER", "POLICY", "TUNNEL", "ADDRESS", "PORT", "STATE"}, hopRows(s.Hops)},
 		{"Conditions", []string{"OF", "TYPE", "STATUS", "REASON", "MESSAGE"}, append(conditionRows("export", s.ExportConditions), conditionRows("import", s.ImportConditions)...)},
 	}
@@ -96,6 +97,16 @@ func exporterRows(exporters []ExporterStatus) [][]string {
 			state = "draining"
 		}
 		rows = append(rows, []string{cluster, readyCell(e.Ready), e.Policy, e.Since.UTC().Format(time.RFC3339), state})
+	}
+	return rows
+}
+
+func endpointRows(exporters []ExporterStatus) [][]string {
+	var rows [][]string
+	for _, e := range exporters {
+		for _, name := range e.Endpoints {
+			rows = append(rows, []string{e.Cluster, name})
+		}
 	}
 	return rows
 }

@@ -105,6 +105,7 @@ func (r *importReconciler) provide(ctx context.Context, key types.NamespacedName
 	if err := l.Err(); err != nil {
 		return 0, err
 	}
+	carries := carriesTraffic(in)
 	leg, err := r.addressed(ctx, &in)
 	if err != nil {
 		return 0, err
@@ -112,7 +113,7 @@ func (r *importReconciler) provide(ctx context.Context, key types.NamespacedName
 	if err := r.ensurePaths(ctx, importOwner(key), leg.Paths); err != nil {
 		return 0, err
 	}
-	if carries := len(in.Previous) > 0 || len(in.Endpoints) > 0; carries {
+	if carries {
 		if wait := r.paths.unsettled(leg.Paths, r.opts.PathSettle); wait > 0 {
 			return wait, nil
 		}
@@ -150,6 +151,16 @@ func (r *importReconciler) allocate(ctx context.Context, key types.NamespacedNam
 		return nil
 	}
 	return r.ports.Update(ctx, change)
+}
+
+// carriesTraffic says whether legs of the import may be in use already.
+func carriesTraffic(in translate.LegInput) bool {
+	for _, e := range in.Endpoints {
+		if len(e.VIPs) > 0 {
+			return true
+		}
+	}
+	return len(in.Previous) > 0
 }
 
 // addressed writes the derived Services of an import and puts the addresses that they have got into what the legs are

@@ -36,23 +36,35 @@ func TestRefusedOneByOne(t *testing.T) {
 		w.export("shop/stolen", func(s *v1alpha1.ServiceAdvertisementSpec) { s.ClusterID = "c3" })
 		w.export("shop/future", func(s *v1alpha1.ServiceAdvertisementSpec) { s.MinReader = v1alpha1.ReaderVersion + 1 })
 		w.export("shop/loud", func(s *v1alpha1.ServiceAdvertisementSpec) { s.Ports[0].Port = 70000 })
+		w.export("shop/crowd", func(s *v1alpha1.ServiceAdvertisementSpec) {
+			for i := range v1alpha1.MaxEndpoints + 1 {
+				s.Endpoints = append(s.Endpoints, v1alpha1.AdvertisedEndpoint{Hostname: fmt.Sprintf("db-%d", i)})
+			}
+		})
+		w.export("shop/twins", func(s *v1alpha1.ServiceAdvertisementSpec) {
+			s.Endpoints = []v1alpha1.AdvertisedEndpoint{{Hostname: "db-0"}, {Hostname: "db-0"}}
+		})
+		w.export("shop/dotted", func(s *v1alpha1.ServiceAdvertisementSpec) {
+			s.Endpoints = []v1alpha1.AdvertisedEndpoint{{Hostname: "payment.secure"}}
+		})
 		w.api.put(advertisements, there, "wrong-type", map[string]any{"clusterID": there, "namespace": "shop", "name": "x", "ports": []any{map[string]any{"port": "many"}}})
 		w.api.put(advertisements, there, "overflow", map[string]any{"clusterID": there, "namespace": "shop", "name": "y", "ports": []any{map[string]any{"port": 1, "protocol": "TCP", "readyBackends": uint32(1<<32 - 1)}}})
 		w.api.put(advertisements, there, "no-spec", nil)
 		w.api.put(advertisements, there, "second-payment", advertisement(there, "secure", "payment"))
-		w.card(2, 9)
+		w.card(2, 12)
 		w.start()
 		w.wantNames("secure/payment")
 		w.wantReason(v1alpha1.ReasonSynced, "")
 		want := map[string]string{
 			"kube-system/kube-dns": v1alpha1.RefusedNamespace, "shop/stolen": v1alpha1.RefusedCluster, "shop/future": v1alpha1.RefusedVersion,
+			"shop/crowd": v1alpha1.RefusedBounds, "shop/twins": v1alpha1.RefusedName, "shop/dotted": v1alpha1.RefusedName,
 			"shop/loud": v1alpha1.RefusedPort, "wrong-type": v1alpha1.RefusedUndecodable, "overflow": v1alpha1.RefusedUndecodable,
 			"no-spec": v1alpha1.RefusedUndecodable, "secure/payment": v1alpha1.RefusedDuplicate,
 		}
 		if got := refusalsOf(w); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("refusals %v\nwant %v", got, want)
 		}
-		if c := w.sink.last(there).Counts; c.Accepted != 1 || c.Refused != 8 {
+		if c := w.sink.last(there).Counts; c.Accepted != 1 || c.Refused != 11 {
 			t.Errorf("counts %+v", c)
 		}
 	})

@@ -24,9 +24,7 @@ type ImportState struct {
 	Merged     Merged
 	// IPs are the ClusterSetIPs, empty while the derived Service has none.
 	IPs []string
-	// FamilyUnsupported says that the cluster supports none of the service's IP families.
-	FamilyUnsupported bool
-	// Problem, if set, is why the service cannot be used here (such as v1alpha1.ReasonOutOfPorts); it makes Ready False.
+	// Problem, if set, is why the service cannot be used here (such as v1alpha1.ReasonOutOfPorts, or KEP-1645's IPFamilyNotSupported); it makes Ready False.
 	Problem *Problem
 	// Dummies is what became of the dummy Services; nil where none are wanted.
 	Dummies *Dummies
@@ -81,8 +79,6 @@ func importReady(s ImportState) metav1.Condition {
 		return no(string(mcsv1beta1.ServiceImportReasonPending), "No cluster that can be read exports the service.")
 	case s.Problem != nil:
 		return no(s.Problem.Reason, s.Problem.Message)
-	case s.FamilyUnsupported:
-		return no(string(mcsv1beta1.ServiceImportReasonIPFamilyNotSupported), "This cluster supports none of the service's IP families.")
 	case noneCarried(s.Merged.ServicePorts()):
 		return no(v1alpha1.ReasonUnsupportedProtocol, "No port of the service can be carried: the gateways carry TCP only.")
 	case s.Merged.Type == mcsv1beta1.ClusterSetIP && len(s.IPs) == 0:

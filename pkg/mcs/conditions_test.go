@@ -130,7 +130,6 @@ func TestImportConditions(t *testing.T) {
 		"headless needs no address": {ImportState{Merged: Merge([]export{exportOf("a", 1, func(e *export) { e.Type = "Headless" })})}, []string{"Ready=True/Ready", "mcw.l7mp.io/PortsCarried=True/Carried"}},
 		"some ports only":           {ImportState{Merged: Merge([]export{exportOf("a", 1, ports(tcp("x", 1), dns))}), IPs: []string{"10.0.0.1"}}, []string{"Ready=True/Ready", "mcw.l7mp.io/PortsCarried=False/UnsupportedProtocol"}},
 		"no port":                   {ImportState{Merged: Merge([]export{exportOf("a", 1, ports(dns))})}, []string{"Ready=False/UnsupportedProtocol", "mcw.l7mp.io/PortsCarried=False/UnsupportedProtocol"}},
-		"family":                    {ImportState{Merged: Merge([]export{a}), FamilyUnsupported: true}, []string{"Ready=False/IPFamilyNotSupported", "mcw.l7mp.io/PortsCarried=True/Carried"}},
 		"own problem":               {ImportState{Merged: Merge([]export{a}), Problem: &Problem{v1alpha1.ReasonOutOfPorts, "free some"}}, []string{"Ready=False/OutOfPorts", "mcw.l7mp.io/PortsCarried=True/Carried"}},
 		"nobody exports":            {ImportState{}, []string{"Ready=False/Pending"}},
 	} {

@@ -97,6 +97,7 @@ func ImportInput(l Lister, key types.NamespacedName) translate.LegInput {
 	in.Endpoints = endpointStates(l, in.Merged, exports, key)
 	in.Rules = l.Rules(key.Namespace, key.Name)
 	in.Offered = offered(l, in.Merged).names()
+	in.Gateways = gatewaysOf(Cards(l), in.Merged)
 	in.Dummies = withPorts(Dummies(l, key, in.Merged), l.PortTable(), in.Merged, key)
 	if si := l.Import(key.Namespace, key.Name); si != nil {
 		in.Wanted = slices.Clone(si.Spec.IPs)
@@ -107,6 +108,17 @@ func ImportInput(l Lister, key types.NamespacedName) translate.LegInput {
 		}
 	}
 	return in
+}
+
+// gatewaysOf are the addresses of the exporters' ingress gateways.
+func gatewaysOf(cards []v1alpha1.ClusterAdvertisementSpec, merged mcs.Merged) []string {
+	var out []string
+	for _, c := range cards {
+		if merged.ExportedBy(c.ClusterID) {
+			out = append(out, c.Addresses...)
+		}
+	}
+	return out
 }
 
 // vips are the ClusterIPs of a Service that has some.

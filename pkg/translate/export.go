@@ -54,10 +54,10 @@ func Export(in ExportInput) []Object {
 		for _, p := range e.ports() {
 			wire := e.wire(p.Port, w)
 			if isHTTP(p) {
-				routes = append(routes, e.httpRoute(wire, p, e.destination(p, w)))
+				routes = append(routes, e.httpRoute(wire, p, e.destination(wire.Port, w)))
 			} else {
 				tcp = append(tcp, wire)
-				routes = append(routes, e.tcpRoute(wire, e.destination(p, w)))
+				routes = append(routes, e.tcpRoute(wire, e.destination(wire.Port, w)))
 			}
 		}
 	}
@@ -115,11 +115,11 @@ func (e export) virtualService(wire WireKey, gateways ...string) *networkingv1.V
 }
 
 // destination is the port of the local Service, or of the Service that stands for one endpoint.
-func (e export) destination(port mcsv1beta1.ServicePort, w way) *networkingv1alpha3.Destination {
+func (e export) destination(port int32, w way) *networkingv1alpha3.Destination {
 	if w.service != "" {
-		return destination(LocalHost(w.service, v1alpha1.Namespace), uint32(port.Port))
+		return destination(LocalHost(w.service, v1alpha1.Namespace), uint32(port))
 	}
-	d := destination(LocalHost(e.in.Advertisement.Name, e.in.Advertisement.Namespace), uint32(port.Port))
+	d := destination(LocalHost(e.in.Advertisement.Name, e.in.Advertisement.Namespace), uint32(port))
 	if e.in.Self.FilterRemote {
 		d.Subset = subsetLocal
 	}

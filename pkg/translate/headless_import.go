@@ -86,7 +86,11 @@ func addHeadless(in LegInput, out *LegResult) {
 		out.Objects = append(out.Objects, headlessSlices(in, chosen)...)
 	}
 	out.Import.Status.EndpointSliceObjects = mcsv1beta1.EndpointSliceObjectsPresent
-	out.Problem = problem(*out)
+	var vips []string
+	for _, e := range endpoints {
+		vips = append(vips, e.vips...)
+	}
+	out.Problem = cmp.Or(problem(*out), familyProblem(in, vips))
 }
 
 // headlessEndpoints are the endpoints that have a leg.

@@ -139,3 +139,29 @@ func TestHeadlessRules(t *testing.T) {
 		t.Errorf("what no rule matches is denied, also at an endpoint: %v", routes)
 	}
 }
+
+func TestGatewaysOfAnotherFamily(t *testing.T) {
+	for name, tc := range map[string]struct {
+		vips, gateways []string
+		problem        bool
+	}{
+		"the same":             {[]string{"10.96.0.7"}, []string{"10.2.0.5"}, false},
+		"another":              {[]string{"10.96.0.7"}, []string{"2001:db8::5"}, true},
+		"another, the new one": {[]string{"fd00:96::7"}, []string{"10.2.0.5", "10.2.0.6"}, true},
+		"one of both":          {[]string{"10.96.0.7"}, []string{"2001:db8::5", "10.2.0.5"}, false},
+		"both here":            {[]string{"10.96.0.7", "fd00:96::7"}, []string{"2001:db8::5"}, false},
+		"no gateway known":     {[]string{"10.96.0.7"}, nil, false},
+		"no address yet":       {nil, []string{"2001:db8::5"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			headless, whole := ringImport(nil, map[EndpointKey][]string{{"c2", "ring-0"}: tc.vips}), payment(map[string]int32{"c2": 1})
+			headless.Gateways, whole.Gateways, whole.VIPs = tc.gateways, tc.gateways, tc.vips
+			for _, in := range []LegInput{headless, whole} {
+				got := Leg(in).Problem
+				if (got != nil) != tc.problem || got != nil && got.Reason != "IPFamilyNotSupported" {
+					t.Errorf("%s: %+v", in.Name, got)
+				}
+			}
+		})
+	}
+}

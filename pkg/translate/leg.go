@@ -103,7 +103,7 @@ func Leg(in LegInput) LegResult {
 		out.Objects = append(out.Objects, endpointSlices(in, legs)...)
 		out.Import.Status.EndpointSliceObjects = mcsv1beta1.EndpointSliceObjectsPresent
 	}
-	out.Problem = problem(out)
+	out.Problem = cmp.Or(problem(out), familyProblem(in, in.VIPs))
 	return out
 }
 

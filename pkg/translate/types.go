@@ -170,6 +170,8 @@ type LegInput struct {
 	Previous map[int32]Shares
 	// Rules are the ServiceImport of mc-wan.l7mp.io of this name; nil when there is none: the export's policy holds.
 	Rules *mcwanv1alpha1.ServiceImport
+	// Gateways are the addresses of the exporters' ingress gateways, where known.
+	Gateways []string
 	// Offered are the WAN policies on which at least one exporter receives, by name.
 	Offered []string
 	// Dummies are the dummy Services of the import, by policy.

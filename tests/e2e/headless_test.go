@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,7 +92,15 @@ func (r *ring) must(err error) {
 
 func (r *ring) eventually(within time.Duration, what string, check func(context.Context) error) {
 	r.t.Helper()
-	r.must(story.Eventually(r.t.Context(), within, what, check))
+	r.must(story.Eventually(r.t.Context(), patience(within), what, check))
+}
+
+// patience stretches all bounds on machines that do other things at the same time (MCWAN_TEST_PATIENCE, default 1).
+func patience(bound time.Duration) time.Duration {
+	if factor, err := strconv.Atoi(os.Getenv("MCWAN_TEST_PATIENCE")); err == nil && factor > 0 {
+		return bound * time.Duration(factor)
+	}
+	return bound
 }
 
 // startClients starts the sample's clients in namespaces of this test's own.
