@@ -159,7 +159,7 @@ spec:
         host: payment-high-prio.secure.svc.clusterset.local
 `,
 		// Mechanics.md, where match is not the list that Istio's schema wants.
-		"13-cookie-virtualservice.yaml": `apiVersion: networking.istio.io/v1beta1
+		"20-cookie-virtualservice.yaml": `apiVersion: networking.istio.io/v1beta1
 kind: VirtualService
 metadata:
   name: payment

@@ -15,7 +15,7 @@ import (
 
 // More samples of steering.
 const (
-	sampleV1, sampleV2, sampleCookie = "11-payment-v1.yaml", "12-payment-v2.yaml", "13-cookie-virtualservice.yaml"
+	sampleV1, sampleV2, sampleCookie = "18-payment-v1.yaml", "19-payment-v2.yaml", "20-cookie-virtualservice.yaml"
 	sampleHTTPRoute                  = "14-httproute.yaml"
 	sampleOwner                      = "15-l7-export.yaml"
 	sampleLimits                     = "16-l7-limits.yaml"
