@@ -5,7 +5,7 @@ BIN := $(CURDIR)/bin
 BUILD := $(CURDIR)/build
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
-MODULES := . sandbox sandbox/apps sandbox/containerd sandbox/node tests/xds
+MODULES := . sandbox sandbox/apps sandbox/containerd sandbox/node tests/failover/report tests/xds
 
 # Tools are pinned here and kept out of the product's module graph, see RATIONALE.md.
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
@@ -49,7 +49,8 @@ test: test-unit test-integration test-xds ## Unit, integration and xds tests
 
 .PHONY: test-unit
 test-unit: ## Pure functions, CLI, sandbox: seconds
-	go test ./api/... ./pkg/... ./cmd/... ./manifests/... ./samples/... ./tests/story/...
+	go test ./api/... ./pkg/... ./cmd/... ./manifests/... ./samples/... ./tests/story/... ./tests/failover/...
+	cd tests/failover/report && go test ./...
 	cd sandbox && go test ./...
 	cd sandbox/apps && go test ./...
 
@@ -69,6 +70,16 @@ e2e: sandbox-build ## The story and its failures, on a sandbox of three clusters
 	$(BIN)/mcwan-sandbox up --name e2e --clusters 3
 	@trap '[ -n "$(KEEP)" ] || $(BIN)/mcwan-sandbox down --name e2e' EXIT; \
 	MCWAN_SANDBOX="$(BIN)/mcwan-sandbox --name e2e" go test -tags e2e -count=1 -timeout 40m -v ./tests/e2e/...
+
+FAILOVER_SANDBOX := $(BIN)/mcwan-sandbox --name failover
+FAILOVER_FLAGS ?=
+
+.PHONY: failover-report
+failover-report: sandbox-build ## Play the failure matrix on a sandbox of its own, about 75 minutes, and write docs/failover-report.md
+	$(FAILOVER_SANDBOX) up --clusters 3 --replicas 2
+	go run ./tests/failover/cmd -sandbox '$(FAILOVER_SANDBOX)' -out $(BUILD)/failover/results.json $(FAILOVER_FLAGS)
+	cd tests/failover/report && go run . -in $(BUILD)/failover/results.json -docs $(CURDIR)/docs
+	$(FAILOVER_SANDBOX) down
 
 .PHONY: figures
 figures: ## Measure what docs/figures.md states, on the demo's sandbox

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	networkingv1beta1 "istio.io/client-go/pkg/apis/networking/v1beta1"
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -97,7 +98,7 @@ func (k kind) check(t *testing.T, u *unstructured.Unstructured) {
 func TestSamplesAreValid(t *testing.T) {
 	t.Parallel()
 	builtin := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, networkingv1beta1.AddToScheme, gatewayv1.Install, gatewayv1beta1.Install} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, networkingv1beta1.AddToScheme, gatewayv1.Install, gatewayv1beta1.Install, securityv1.AddToScheme} {
 		if err := add(builtin); err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +159,7 @@ spec:
         host: payment-high-prio.secure.svc.clusterset.local
 `,
 		// Mechanics.md, where match is not the list that Istio's schema wants.
-		"13-cookie-virtualservice.yaml": `apiVersion: networking.istio.io/v1beta1
+		"20-cookie-virtualservice.yaml": `apiVersion: networking.istio.io/v1beta1
 kind: VirtualService
 metadata:
   name: payment
@@ -208,7 +209,7 @@ func TestDocumentationQuotesSamples(t *testing.T) {
 	for _, file := range sampleFiles(t) {
 		samples.Write(read(t, file))
 	}
-	pages := []string{"getting-started.md", "concepts.md", "security.md", "uninstall.md", "chart.md", "steering.md", "headless.md"}
+	pages := []string{"getting-started.md", "concepts.md", "security.md", "uninstall.md", "chart.md", "steering.md", "headless.md", "import-by-hand.md"}
 	perKind, err := filepath.Glob("../docs/kinds/*.md")
 	if err != nil || len(perKind) == 0 {
 		t.Fatalf("no pages of kinds: %v", err)

@@ -104,6 +104,10 @@ func validity(in Input) metav1.Condition {
 		return condition(string(mcsv1beta1.ServiceExportConditionValid), metav1.ConditionFalse, reason, message, in.Export.Generation)
 	}
 	name := in.Export.Namespace + "/" + in.Export.Name
+	if mcs.ProtectedNamespace(in.Export.Namespace) {
+		return no(v1alpha1.RefusedNamespace,
+			fmt.Sprintf("Namespace %s is protected: no cluster imports services of kube-*, istio-system or %s; export a Service of another namespace.", in.Export.Namespace, v1alpha1.Namespace))
+	}
 	if in.Service == nil {
 		return no(string(mcsv1beta1.ServiceExportReasonNoService),
 			fmt.Sprintf("There is no Service %s in this cluster; create it, or delete the ServiceExport.", name))

@@ -142,6 +142,7 @@ func TestValidity(t *testing.T) {
 		"ExternalName":  {serviceType(corev1.ServiceTypeExternalName), "False/InvalidServiceType -"},
 		"future types":  {serviceType("Satellite"), "False/InvalidServiceType -"},
 		"no Service":    {func(in *Input) { in.Service = nil }, "False/NoService -"},
+		"protected":     {func(in *Input) { in.Export.Namespace = "kube-system" }, "False/NamespaceNotAllowed -"},
 		"without ports": {func(in *Input) { in.Service.Spec.ClusterIP, in.Service.Spec.Ports = corev1.ClusterIPNone, nil }, "True/Valid Headless"},
 		"300 ports": {func(in *Input) {
 			for i := range int32(300) {

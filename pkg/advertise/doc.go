@@ -6,6 +6,7 @@
 // What becomes of an export:
 //
 //	Service                   Valid                      advertised
+//	in a protected namespace  False/NamespaceNotAllowed  no
 //	missing                   False/NoService            no
 //	ExternalName              False/InvalidServiceType   no
 //	more than 250 ports       False/TooManyPorts         no

@@ -238,13 +238,17 @@ func clusterIPs(change apply.Change) ([]string, error) {
 // reverse, what is no longer wanted.
 func (r *importReconciler) serve(ctx context.Context, key types.NamespacedName, in translate.LegInput, leg translate.LegResult) error {
 	owner := importOwner(key)
+	if err := r.write(ctx, leg.Objects...); err != nil {
+		return err
+	}
+	written, err := r.writeOne(ctx, leg.Import)
+	if err != nil {
+		return err
+	}
+	if err := r.report(ctx, in, leg, written); err != nil {
+		return err
+	}
 	keep := append(slices.Clone(leg.Objects), leg.Import)
-	if err := r.write(ctx, keep...); err != nil {
-		return err
-	}
-	if err := r.report(ctx, in, leg); err != nil {
-		return err
-	}
 	if err := r.write(ctx, leg.DummyObjects...); err != nil {
 		return err
 	}
@@ -261,11 +265,14 @@ func (r *importReconciler) serve(ctx context.Context, key types.NamespacedName, 
 	return r.releasePaths(ctx, owner, leg.Paths)
 }
 
-// report tells in the ServiceImport what became of it.
-func (r *importReconciler) report(ctx context.Context, in translate.LegInput, leg translate.LegResult) error {
+// report tells in the ServiceImport, as it was just written, what became of it. The cache may not have that yet, and it
+// is the new generation that the conditions are about.
+func (r *importReconciler) report(ctx context.Context, in translate.LegInput, leg translate.LegResult, written apply.Change) error {
 	told := leg.Import.DeepCopy()
 	l := r.lister(ctx)
-	if live := l.Import(in.Namespace, in.Name); live != nil {
+	if written.Result != nil {
+		told.Generation, told.UID = written.Result.GetGeneration(), written.Result.GetUID()
+	} else if live := l.Import(in.Namespace, in.Name); live != nil {
 		told.Generation, told.UID = live.Generation, live.UID
 	}
 	if err := l.Err(); err != nil {

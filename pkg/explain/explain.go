@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -61,7 +62,7 @@ func (e *explanation) choosePort(number int32) error {
 	case !m.Exported():
 		return fmt.Errorf("no cluster exports a service %s/%s to this one", e.key.Name, e.key.Namespace)
 	case m.Type == mcsv1beta1.Headless:
-		return fmt.Errorf("%s/%s is headless: clients reach its pods themselves, no gateway routes", e.key.Name, e.key.Namespace)
+		return fmt.Errorf("%s/%s is headless: each of its endpoints has legs of its own, which explain does not follow; its rules are read as for others", e.key.Name, e.key.Namespace)
 	}
 	var known []string
 	for _, p := range m.Ports {
@@ -214,25 +215,46 @@ func (e *explanation) atIngress() {
 	if e.Verdict != Forwarded {
 		return
 	}
-	denied := 0
+	status := map[int]int{}
 	for i := range e.Routes {
 		r := &e.Routes[i]
-		at := slices.IndexFunc(e.in.Exports, func(x v1alpha1.ServiceAdvertisementSpec) bool { return x.ClusterID == r.Cluster })
-		if at < 0 || e.in.Exports[at].Rules == nil {
-			continue
-		}
-		hits, _, forPort := choose(e.in.Exports[at].Rules.HTTP.Rules, e.port.Port, e.asked)
-		switch {
-		case !forPort:
-		case len(hits) == 0:
-			r.Ingress, denied = "denied (403)", denied+1
-		default:
-			r.Ingress = "allowed by " + hits[0].String()
+		code := 0
+		if r.Ingress, code = e.ingressOf(r.Cluster); code != 0 {
+			status[code]++
 		}
 	}
-	if denied > 0 && denied == len(e.Routes) {
+	switch n := len(e.Routes); {
+	case status[403] == n:
 		e.answer(Denied, 403, "the rules of the service's owner deny it, at the ingress gateway of every exporter")
+	case status[500] == n:
+		e.answer(Failed, 500, "a rule of the service's owner cannot be carried out, at the ingress gateway of every exporter")
 	}
+}
+
+// ingressOf is what the owner's rules say at the ingress gateway of a cluster, with the status that it answers itself.
+func (e *explanation) ingressOf(cluster string) (string, int) {
+	at := slices.IndexFunc(e.in.Exports, func(x v1alpha1.ServiceAdvertisementSpec) bool { return x.ClusterID == cluster })
+	if at < 0 || e.in.Exports[at].Rules == nil {
+		return "", 0
+	}
+	owner := e.in.Exports[at].Rules
+	hits, _, forPort := choose(owner.HTTP.Rules, e.port.Port, e.asked)
+	switch {
+	case !forPort:
+		return "", 0
+	case len(hits) == 0:
+		return "denied (403)", 403
+	}
+	theirs := e.in
+	theirs.Rules, theirs.Merged.Rules = nil, owner
+	if _, refused := translate.RefusedRules(theirs)[hits[0].rule]; refused {
+		return fmt.Sprintf("fails by %s (500)", hits[0]), 500
+	}
+	redirects := func(f gatewayv1.HTTPRouteFilter) bool { return f.RequestRedirect != nil }
+	if slices.ContainsFunc(owner.HTTP.Rules[hits[0].rule].Filters, redirects) {
+		return fmt.Sprintf("denied by %s, which redirects (403)", hits[0]), 403
+	}
+	return "allowed by " + hits[0].String(), 0
 }
 
 // objects are those of this cluster by name.

@@ -33,7 +33,7 @@ func (e *explanation) forward(policies []share, reason string) {
 			continue
 		}
 		for i, id := range ids {
-			key := translate.PathKey{Policy: p.policy, Exporter: id}
+			key := translate.PathKey{Policy: p.policy, Exporter: id, Failover: e.failover(p.policy)}
 			if len(ids) > 1 {
 				key.Backup = ids[(i+1)%len(ids)]
 			}
@@ -73,8 +73,15 @@ func (e *explanation) connections() {
 		return
 	}
 	e.answer(Forwarded, 0, "port %d is TCP, which no rule is for; the WANPolicy of the export holds, %s", e.port.Port, policy)
-	key := translate.PathKey{Policy: policy, TCP: translate.WireKey{Namespace: e.key.Namespace, Name: e.key.Name, Port: e.port.Port}}
+	key := translate.PathKey{
+		Policy: policy, TCP: translate.WireKey{Namespace: e.key.Namespace, Name: e.key.Name, Port: e.port.Port}, Failover: e.failover(policy),
+	}
 	e.add(Route{Percent: 100, Policy: policy, Path: translate.PathHost(key), Hops: e.hops(key)})
+}
+
+// failover is what the exports say in place of a policy's own.
+func (e *explanation) failover(policy string) string {
+	return translate.PathFailover(policy, e.in.Merged.Failover, e.in.Policies)
 }
 
 // hops are those of a path in the order in which they are tried, then those that are not used.

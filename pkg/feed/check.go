@@ -19,15 +19,12 @@ import (
 // Bounds on one advertisement. The schema of the CRD has the same ones where it has any: what passes here must not be
 // turned away by the own API server.
 const (
-	maxPorts            = 250
-	maxReadyBackends    = 1000000
-	maxExportedKeys     = 64
-	maxExportedBytes    = 16 << 10
-	maxAffinitySeconds  = 86400 // Service.spec.sessionAffinityConfig.clientIP.timeoutSeconds
-	minYear             = 1970
-	maxYear             = 9999 // encoding/json writes no later one
-	maxQuoted           = 64   // characters of a peer's string in a message
-	protectedNamePrefix = "kube-"
+	maxPorts           = 250
+	maxReadyBackends   = 1000000
+	maxAffinitySeconds = 86400 // Service.spec.sessionAffinityConfig.clientIP.timeoutSeconds
+	minYear            = 1970
+	maxYear            = 9999 // encoding/json writes no later one
+	maxQuoted          = 64   // characters of a peer's string in a message
 )
 
 // Rules is what one peer's advertisements and card are judged by.
@@ -121,7 +118,7 @@ func advertisedName(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 // that run the cluster or the mesh, whatever the Peer says.
 func advertisedNamespace(r Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	ns := adv.Namespace
-	protected := strings.HasPrefix(ns, protectedNamePrefix) || ns == "istio-system" || ns == v1alpha1.Namespace || slices.Contains(r.Protected, ns)
+	protected := mcs.ProtectedNamespace(ns) || slices.Contains(r.Protected, ns)
 	switch {
 	case protected:
 		return refuse(v1alpha1.RefusedNamespace, "namespace %s is protected: no peer may import into it", quote(ns))
@@ -249,11 +246,10 @@ func advertisedTraffic(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict 
 }
 
 func advertisedExtras(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
-	if len(adv.ExportedLabels) > maxExportedKeys || len(adv.ExportedAnnotations) > maxExportedKeys {
-		return refuse(v1alpha1.RefusedBounds, "at most %d exported labels and as many annotations are taken", maxExportedKeys)
-	}
-	if n := mapBytes(adv.ExportedLabels) + mapBytes(adv.ExportedAnnotations); n > maxExportedBytes {
-		return refuse(v1alpha1.RefusedBounds, "exported labels and annotations hold %d bytes, at most %d are taken", n, maxExportedBytes)
+	for _, exported := range []map[string]string{adv.ExportedLabels, adv.ExportedAnnotations} {
+		if len(exported) > mcs.MaxExportedKeys || mapBytes(exported) > mcs.MaxExportedBytes {
+			return refuse(v1alpha1.RefusedBounds, "at most %d exported labels of %d bytes in all are taken, and as many annotations", mcs.MaxExportedKeys, mcs.MaxExportedBytes)
+		}
 	}
 	// Sorted, so that of several bad ones always the same is named.
 	for _, key := range slices.Sorted(maps.Keys(adv.ExportedLabels)) {

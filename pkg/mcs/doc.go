@@ -21,6 +21,7 @@
 //	IP families             mergeFamilies       L488-496     IPFamilyConflict only where traffic could depend on the family
 //	conflicts               ExportConditions    L1048-1052   on all constituent exports, all reasons joined by commas
 //	exporting clusters      mergeClusters       L531-535     status.clusters, ordered by id
+//	L7 rules                mergeRules          none         own rule: those of the oldest export that has some; told by its own condition
 //	WAN policy              mergePolicy         none         own rule: oldest wins; told by WANPolicyResolved, not by Conflict
 //
 // An export that Validate refuses is treated as absent. A draining export counts like any other until its exporter takes

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -21,6 +20,12 @@ import (
 
 // maxAffinitySeconds bounds sessionAffinityConfig.clientIP.timeoutSeconds as the API server does for Services.
 const maxAffinitySeconds = 86400
+
+// Bounds on the labels, and on the annotations, that one export may put into ServiceImports.
+const (
+	MaxExportedKeys  = 64
+	MaxExportedBytes = 8 << 10
+)
 
 // Validate says whether an export can be merged; an error names the field. What it refuses is treated as absent. It is
 // what the schema of ServiceAdvertisement says and what a Service guarantees, so that values which came another way than
@@ -34,7 +39,8 @@ func Validate(e v1alpha1.ServiceAdvertisementSpec) error {
 		validateAffinity(e),
 		validateFamilies(e.IPFamilies),
 		validateInternal(e.InternalTrafficPolicy),
-		validateAnnotationsSize(e.ExportedAnnotations),
+		validateExported("exportedLabels", e.ExportedLabels),
+		validateExported("exportedAnnotations", e.ExportedAnnotations),
 	)
 }
 
@@ -134,11 +140,25 @@ func validateInternal(p *corev1.ServiceInternalTrafficPolicy) error {
 	return fmt.Errorf("internalTrafficPolicy: %q is neither Cluster nor Local", *p)
 }
 
-func validateAnnotationsSize(annotations map[string]string) error {
-	if err := validation.ValidateAnnotationsSize(annotations); err != nil {
-		return fmt.Errorf("exportedAnnotations: %w", err)
+// validateExported bounds what one export puts into the metadata of imports in every cluster.
+func validateExported(field string, in map[string]string) error {
+	if len(in) > MaxExportedKeys {
+		return fmt.Errorf("%s: %d keys, at most %d can be exported", field, len(in), MaxExportedKeys)
+	}
+	size := 0
+	for key, value := range in {
+		size += len(key) + len(value)
+	}
+	if size > MaxExportedBytes {
+		return fmt.Errorf("%s: %d bytes, at most %d can be exported", field, size, MaxExportedBytes)
 	}
 	return nil
+}
+
+// ProtectedNamespace says of a namespace that it runs the cluster, the mesh or mc-wan itself: nothing is exported from it
+// or imported into it (KEP-1645 L505-512 asks for care with such namespaces).
+func ProtectedNamespace(namespace string) bool {
+	return strings.HasPrefix(namespace, "kube-") || namespace == "istio-system" || namespace == v1alpha1.Namespace
 }
 
 // ExportableLabels are those of the exported labels that can stand in the metadata of a ServiceImport, and the keys of the

@@ -3,6 +3,11 @@
 package mcs
 
 import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -35,6 +40,8 @@ func TestValidate(t *testing.T) {
 		"family twice":           {func(e *export) { e.IPFamilies = []corev1.IPFamily{"IPv4", "IPv4"} }, "ipFamilies[1]"},
 		"internal":               {func(e *export) { e.InternalTrafficPolicy = ptr(corev1.ServiceInternalTrafficPolicy("Far")) }, "internalTrafficPolicy"},
 		"too many annotations":   {func(e *export) { e.ExportedAnnotations = map[string]string{"a": strings.Repeat("x", 1<<19)} }, "exportedAnnotations"},
+		"too many labels":        {func(e *export) { e.ExportedLabels = manyLabels(MaxExportedKeys + 1) }, "exportedLabels"},
+		"many labels":            {func(e *export) { e.ExportedLabels = manyLabels(MaxExportedKeys) }, ""},
 		"two things are told":    {func(e *export) { e.Type, e.IPFamilies = "", []corev1.IPFamily{"IPX"} }, "type"},
 		"an unusable label":      {func(e *export) { e.ExportedLabels = map[string]string{"a b": ""} }, ""},
 		"as many ports as it is": {func(e *export) { e.Ports = nil }, ""},
@@ -45,6 +52,43 @@ func TestValidate(t *testing.T) {
 				t.Errorf("Validate = %v, want an error about %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func manyLabels(n int) map[string]string {
+	out := map[string]string{}
+	for i := range n {
+		out[fmt.Sprint("label-", i)] = ""
+	}
+	return out
+}
+
+// The table in the package comment names functions of this package, and every rule is in it.
+func TestTableOfRulesIsTrue(t *testing.T) {
+	files, err := parser.ParseDir(token.NewFileSet(), ".", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions, table := map[string]bool{}, ""
+	for name, file := range files["mcs"].Files {
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && !strings.HasSuffix(name, "_test.go") {
+				functions[f.Name.Name] = true
+			}
+		}
+		if name == "doc.go" {
+			table = file.Doc.Text()
+		}
+	}
+	for _, word := range regexp.MustCompile(`\b(merge[A-Z]\w+|byPrecedence|exposes|ExportConditions)\b`).FindAllString(table, -1) {
+		if !functions[word] {
+			t.Errorf("the table names %s, which is no function", word)
+		}
+	}
+	for name := range functions {
+		if strings.HasPrefix(name, "merge") && name != "mergedPort" && !strings.Contains(table, name) {
+			t.Errorf("the rule %s is not in the table", name)
+		}
 	}
 }
 

@@ -3,12 +3,16 @@
 package snapshot
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/translate"
@@ -68,6 +72,61 @@ func BenchmarkRender(b *testing.B) {
 			}
 			b.ReportMetric(float64(objects), "objects")
 		})
+	}
+}
+
+// manifest is the fleet as kubectl prints it: a List in JSON, or in YAML documents.
+func (f *Files) manifest(b *testing.B, asJSON bool) []byte {
+	var docs [][]byte
+	add := func(kind string, obj any) {
+		raw, err := json.Marshal(obj)
+		if err != nil {
+			b.Fatal(err)
+		}
+		raw = append([]byte(`{"apiVersion":"mcw.l7mp.io/v1alpha1","kind":"`+kind+`",`), raw[1:]...)
+		if !asJSON {
+			if raw, err = yaml.JSONToYAML(raw); err != nil {
+				b.Fatal(err)
+			}
+		}
+		docs = append(docs, raw)
+	}
+	for i := range f.policies {
+		add("WANPolicy", &f.policies[i])
+	}
+	for i := range f.peers {
+		add("Peer", &f.peers[i])
+	}
+	for _, k := range f.serviceNames() {
+		for i := range f.advertisements[k] {
+			add("ServiceAdvertisement", &f.advertisements[k][i])
+		}
+	}
+	if !asJSON {
+		return bytes.Join(docs, []byte("---\n"))
+	}
+	return slices.Concat([]byte(`{"apiVersion":"v1","kind":"List","items":[`), bytes.Join(docs, []byte(",")), []byte(`]}`))
+}
+
+// BenchmarkRenderFiles is what `mcwanctl render` does: from bytes to bytes.
+func BenchmarkRenderFiles(b *testing.B) {
+	for _, size := range []struct{ clusters, exports int }{{10, 100}, {30, 300}, {100, 1000}} {
+		for _, form := range []string{"json", "yaml"} {
+			b.Run(fmt.Sprintf("%dclusters_%dexports_%s", size.clusters, size.exports, form), func(b *testing.B) {
+				data := fleet(size.clusters, size.exports, size.clusters).manifest(b, form == "json")
+				b.ReportAllocs()
+				for b.Loop() {
+					f, err := Read(Options{ClusterID: "own", DummyServices: true}, File{Name: "fleet", Data: data})
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, err := Marshal(Render(f)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(len(data))/(1<<20), "MiB-read")
+			})
+		}
 	}
 }
 

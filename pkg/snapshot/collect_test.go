@@ -55,7 +55,7 @@ func TestExportsThatCount(t *testing.T) {
 	}{
 		{"own and peers'", advertised("c1", from("c1"), "") + joined("c2", "") + advertised("c2", from("c2"), ""), "c1 c2"},
 		{"of nobody that is joined", advertised("c3", from("c3"), ""), ""},
-		{"that lies about its source", joined("c2", "") + advertised("c1", from("c2"), "") + advertised("c2", "x: y", ""), ""},
+		{"that lies about its source", joined("c2", "") + advertised("c1", from("c2"), "") + advertised("c2", "x: z", ""), ""},
 		{"of a peer that is refused", strings.Replace(joined("c2", ""), "10.2.0.1", "127.0.0.1", 1) + advertised("c2", from("c2"), ""), ""},
 		{"of a peer that may not import here", joined("c2", "  namespaces: [public]") + advertised("c2", from("c2"), ""), ""},
 		{"of a peer that may import nowhere", joined("c2", "  namespaces: []") + advertised("c2", from("c2"), ""), ""},

@@ -9,10 +9,10 @@ import (
 	"maps"
 	"slices"
 
+	"go.yaml.in/yaml/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/yaml"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
@@ -127,6 +127,7 @@ func Marshal(objects []translate.Object) ([]byte, error) {
 			return nil, fmt.Errorf("%s %s: %w", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)
 		}
 		clean(fields)
+		// Not sigs.k8s.io/yaml, which writes JSON and parses that first: the fields are plain values already.
 		text, err := yaml.Marshal(fields)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)

@@ -5,12 +5,12 @@ package snapshot
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -64,7 +64,8 @@ func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisement
 			continue
 		}
 		peer, joined := peers[id]
-		if id == self.ID || (joined && MayImport(peer.Spec.Namespaces, key.Namespace)) {
+		own := id == self.ID && MayImport(nil, key.Namespace)
+		if own || (joined && MayImport(peer.Spec.Namespaces, key.Namespace)) {
 			spec := *a.Spec.DeepCopy()
 			spec.Draining = spec.Draining || withdrawn(peer)
 			out = append(out, spec)
@@ -83,7 +84,7 @@ func withdrawn(peer v1alpha1.Peer) bool {
 // MayImport says whether a peer with the given spec.namespaces may import into a namespace. Namespaces that run the
 // cluster, the mesh or us are closed to all. A list that was never set allows the rest, like the CRD's default.
 func MayImport(allowed []string, namespace string) bool {
-	if strings.HasPrefix(namespace, "kube-") || namespace == "istio-system" || namespace == v1alpha1.Namespace {
+	if mcs.ProtectedNamespace(namespace) {
 		return false
 	}
 	return allowed == nil || slices.Contains(allowed, "*") || slices.Contains(allowed, namespace)

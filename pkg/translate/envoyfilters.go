@@ -3,6 +3,8 @@
 package translate
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/types/known/structpb"
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
@@ -31,9 +33,9 @@ const (
 )
 
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
-func envoyFilters() []Object {
+func envoyFilters(policies []v1alpha1.WANPolicy) []Object {
 	return []Object{
-		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), unacknowledged(), limitsAreOurs(), noBackendIsRetryable(), limitsAreKept(),
+		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), unacknowledged(policies), limitsAreOurs(), noBackendIsRetryable(), limitsAreKept(),
 		longLived(v1alpha1.GatewayEgress), longLived(v1alpha1.GatewayIngress), feedSaysWhy(),
 	}
 }
@@ -42,15 +44,21 @@ func envoyFilters() []Object {
 const (
 	ipProtoTCP     = 6
 	tcpUserTimeout = 18
-	// unacknowledgedFor is how many milliseconds a connection may wait for an acknowledgement after the kernel has first
-	// sent something again, which it does after one to two round trips and 0.2 s (RFC 6298, RFC 8985).
-	unacknowledgedFor = 400
+	// minUnacknowledged is the least time that a connection may wait for an acknowledgement after the kernel has first
+	// sent something again, which it does after a round trip and 0.2 s (RFC 6298).
+	minUnacknowledged = 300 * time.Millisecond
 )
 
 // unacknowledged ends connections into a black hole by the kernel's knowledge: what is sent is not acknowledged. It is
 // quicker than HTTP/2 pings wherever something is sent, does not mind a bulk transfer that delays pings, since what moves
-// is acknowledged, and is the only thing that frees a TCP leg's connections: keepalives wait while data is under way.
-func unacknowledged() Object {
+// is acknowledged, and is the only thing that frees a TCP leg's connections: keepalives wait while data is under way. What
+// was sent again must have the time to be acknowledged over the slowest tunnel. One filter for all paths: a hop that is used
+// may be any tunnel's.
+func unacknowledged(policies []v1alpha1.WANPolicy) Object {
+	most := minUnacknowledged
+	for i := range policies {
+		most = max(most, roundTrip(&policies[i]))
+	}
 	return envoyFilter("unacknowledged", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
 		ApplyTo: networkingv1alpha3.EnvoyFilter_CLUSTER,
 		Match:   &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{Context: networkingv1alpha3.EnvoyFilter_GATEWAY},
@@ -59,7 +67,7 @@ func unacknowledged() Object {
 				"description": text("TCP_USER_TIMEOUT"),
 				"level":       number(ipProtoTCP),
 				"name":        number(tcpUserTimeout),
-				"int_value":   number(unacknowledgedFor),
+				"int_value":   number(float64(most.Milliseconds())),
 				"state":       text("STATE_PREBIND"),
 			})),
 		})}),

@@ -29,7 +29,7 @@ func Fleet(in FleetInput) FleetResult {
 	}
 	policies, peers := UsablePolicies(in.Policies), AcceptedPeers(in.Self, in.Peers)
 	out.Objects = append(out.Objects, admission(in.Self, peers)...)
-	out.Objects = append(out.Objects, envoyFilters()...)
+	out.Objects = append(out.Objects, envoyFilters(in.Policies)...)
 	for _, p := range policies {
 		out.Objects = append(out.Objects, policyGateway(p))
 	}

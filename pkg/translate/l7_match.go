@@ -18,8 +18,10 @@ const anyText = ".*"
 
 // matcher is one match of a rule.
 type matcher struct {
-	kind    gatewayv1.PathMatchType
-	path    string
+	kind gatewayv1.PathMatchType
+	path string
+	// length is that of the path as it is written, also where it cannot be read.
+	length  int
 	method  string
 	headers map[string]*networkingv1alpha3.StringMatch
 	params  map[string]*networkingv1alpha3.StringMatch
@@ -31,6 +33,7 @@ func matcherOf(in gatewayv1.HTTPRouteMatch) (m matcher, wrong []string) {
 	if in.Path != nil {
 		m.kind, m.path = deref(in.Path.Type, m.kind), deref(in.Path.Value, m.path)
 	}
+	m.length = len(m.path)
 	if m.kind == gatewayv1.PathMatchRegularExpression {
 		if err := checkRegexp(m.path); err != nil {
 			wrong = append(wrong, fmt.Sprintf("path.value: %s", err))
@@ -112,7 +115,7 @@ func compareMatchers(a, b matcher) int {
 	has := func(m matcher) int { return min(len(m.method), 1) }
 	return cmp.Or(
 		cmp.Compare(rank(a), rank(b)),
-		cmp.Compare(len(b.path), len(a.path)),
+		cmp.Compare(b.length, a.length),
 		cmp.Compare(has(b), has(a)),
 		cmp.Compare(len(b.headers), len(a.headers)),
 		cmp.Compare(len(b.params), len(a.params)),

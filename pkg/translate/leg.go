@@ -186,11 +186,13 @@ func (l leg) paths(policy string) []weightedPath {
 	return out
 }
 
-// override is the failover of the leg's paths where it differs from that of their policy: paths that do the same are the
-// same.
-func (l leg) override(policy string) string {
-	own := failoverOf(policy, l.policies)
-	if text := advertise.FailoverText(l.failover); text != advertise.FailoverText(&own) {
+func (l leg) override(policy string) string { return PathFailover(policy, l.failover, l.policies) }
+
+// PathFailover is PathKey.Failover of a service's path: what the exports say, where it differs from the failover of the
+// path's policy. Paths that do the same are the same.
+func PathFailover(policy string, exports *v1alpha1.Failover, policies []v1alpha1.WANPolicy) string {
+	own := failoverOf(policy, policies)
+	if text := advertise.FailoverText(exports); text != advertise.FailoverText(&own) {
 		return text
 	}
 	return ""

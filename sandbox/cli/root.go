@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
 	"github.com/l7mp/mc-wan/sandbox/artifacts"
@@ -41,17 +39,12 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// firstInherited is the first file that a caller may have left open beside the three standard ones.
-const firstInherited = 3
-
 // Main runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	keepFilesFromDaemons()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// What outlives this command must not keep its caller's files open, such as the lock of a flock(1) around it.
-	_ = unix.CloseRange(firstInherited, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) // kernels before 5.11 do without
-	klog.SetLogger(logr.Discard())                                               // what clients of Kubernetes log beside returning it as an error
+	klog.SetLogger(logr.Discard()) // what clients of Kubernetes log beside returning it as an error
 	cmd := newRoot(version)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)

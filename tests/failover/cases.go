@@ -134,3 +134,13 @@ func flapping(ctx context.Context, b *Bench) error {
 	}()
 	return nil
 }
+
+// CaseNamed finds a case; one that does not exist is a mistake of the caller.
+func CaseNamed(name string) Case {
+	for _, c := range Cases() {
+		if c.Name == name {
+			return c
+		}
+	}
+	panic("no case " + name)
+}

@@ -71,6 +71,9 @@ func (b *Bench) send(ctx context.Context, p Protocol, host string, rate int, len
 	return parse(out, start)
 }
 
+// columns are those of the load generator's report.
+var columns = [...]string{"sent", "took", "cluster", "port", "error"}
+
 // parse reads what the load generator writes.
 func parse(text string, start time.Time) ([]Request, error) {
 	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
@@ -79,9 +82,12 @@ func parse(text string, start time.Time) ([]Request, error) {
 	}
 	out := make([]Request, 0, len(lines))
 	for _, l := range lines {
+		if len(l) != len(columns) {
+			return nil, fmt.Errorf("the load generator's report: %q, want %v", l, columns)
+		}
 		sent, sentErr := strconv.ParseInt(l[0], 10, 64)
 		took, tookErr := strconv.ParseInt(l[1], 10, 64)
-		if err := errors.Join(sentErr, tookErr); err != nil || len(l) != 5 {
+		if err := errors.Join(sentErr, tookErr); err != nil {
 			return nil, fmt.Errorf("the load generator's report: %q: %w", l, err)
 		}
 		out = append(out, Request{

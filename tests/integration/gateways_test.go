@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ const (
 	turnedAway fault = "turned away"
 	// otherIdentity: what answers there is not the pinned identity.
 	otherIdentity fault = "other identity"
+	// halfway: every answer ends in the middle. What is being watched is listed anew.
+	halfway fault = "halfway"
 	// garbled: something answers, but not in our language.
 	garbled fault = "garbled"
 )
@@ -34,15 +37,30 @@ type gateways struct {
 	feeds   map[string]string
 	callers map[string]string
 	faults  map[[2]string]fault
+	// liars change what a peer answers, lists and single objects but not watches; nil leaves it as it is.
+	liars map[[2]string]liar
+	// expired are the kinds whose watches were ended as too old since the last lie began, so that they are listed anew.
+	expired map[[2]string]map[string]bool
 	open    map[*passage]bool
 	calls   map[[2]string]int
 }
 
 func newGateways() *gateways {
 	return &gateways{
-		feeds: map[string]string{}, callers: map[string]string{}, faults: map[[2]string]fault{},
+		feeds: map[string]string{}, callers: map[string]string{}, faults: map[[2]string]fault{}, liars: map[[2]string]liar{}, expired: map[[2]string]map[string]bool{},
 		open: map[*passage]bool{}, calls: map[[2]string]int{},
 	}
+}
+
+// liar makes another answer out of the answer to a request.
+type liar func(path string, answer []byte) []byte
+
+// lie has answers on the way from one cluster to another changed, or left alone again. What is being watched is listed anew.
+func (g *gateways) lie(from, to string, l liar) {
+	g.mu.Lock()
+	g.liars[[2]string{from, to}], g.expired[[2]string{from, to}] = l, map[string]bool{}
+	g.mu.Unlock()
+	g.set(from, to, works) // calls under way end
 }
 
 // passage is a call under way.
@@ -64,6 +82,9 @@ func (g *gateways) set(from, to string, f fault) {
 	defer g.mu.Unlock()
 	way := [2]string{from, to}
 	g.faults[way] = f
+	if f == halfway {
+		g.expired[way] = map[string]bool{}
+	}
 	for p := range g.open {
 		if p.way == way {
 			p.cancel()
@@ -98,9 +119,14 @@ func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	p := &passage{way: [2]string{from, to}, cancel: cancel}
 	g.mu.Lock()
-	f, feed, caller := g.faults[p.way], g.feeds[to], g.callers[from]
+	f, feed, caller, liar := g.faults[p.way], g.feeds[to], g.callers[from], g.liars[p.way]
 	g.open[p] = true
 	g.calls[p.way]++
+	kind := path[strings.LastIndex(path, "/")+1:]
+	expire := false
+	if told := g.expired[p.way]; told != nil && r.URL.Query().Get("watch") != "" && !told[kind] {
+		told[kind], expire = true, true
+	}
 	g.mu.Unlock()
 	end := func() {
 		cancel()
@@ -109,8 +135,20 @@ func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
 		g.mu.Unlock()
 	}
 	switch {
-	case f == works && feed != "":
-		return g.forward(r.Clone(ctx), feed, "/"+path, caller, end)
+	case expire:
+		end()
+		resp := answer(r, http.StatusGone, `{"apiVersion":"v1","kind":"Status","status":"Failure","reason":"Expired","code":410,"message":"too old resource version"}`)
+		resp.Header.Set("Content-Type", "application/json")
+		return resp, nil
+	case (f == works || f == halfway) && feed != "":
+		if f == halfway {
+			liar = func(_ string, answer []byte) []byte { return answer[:len(answer)/2] }
+		}
+		resp, err := g.forward(r.Clone(ctx), feed, "/"+path, caller, end)
+		if err == nil && liar != nil && r.Method == http.MethodGet && r.URL.Query().Get("watch") == "" {
+			return tell(resp, path, liar)
+		}
+		return resp, err
 	case f == works:
 		end()
 		return answer(r, http.StatusNotFound, "no route"), nil
@@ -130,6 +168,19 @@ func (g *gateways) forward(r *http.Request, feed, path, caller string, end func(
 		return answer(r, http.StatusServiceUnavailable, fmt.Sprintf("upstream connect error: %v", err)), nil
 	}
 	resp.Body = &body{ReadCloser: resp.Body, end: end}
+	return resp, nil
+}
+
+// tell is a response as a liar has it.
+func tell(resp *http.Response, path string, l liar) (*http.Response, error) {
+	raw, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	raw = l(path, raw)
+	resp.Header.Del("Content-Length")
+	resp.ContentLength, resp.Body = int64(len(raw)), io.NopCloser(bytes.NewReader(raw))
 	return resp, nil
 }
 

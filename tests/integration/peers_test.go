@@ -28,6 +28,7 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 		{turnedAway, v1alpha1.ReasonRefused, metav1.ConditionFalse},
 		{otherIdentity, v1alpha1.ReasonIdentityMismatch, metav1.ConditionFalse},
 		{garbled, v1alpha1.ReasonUnreadable, metav1.ConditionFalse},
+		{halfway, v1alpha1.ReasonUnreadable, metav1.ConditionFalse},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
 			f := joined(t, 2)
@@ -53,6 +54,44 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 		})
 	}
+}
+
+// A peer is down when this cluster's controller starts: what was known of it stays known and in use, and what is new of
+// others comes.
+func TestRestartWithAPeerDownLosesNothing(t *testing.T) {
+	f := joined(t, 3)
+	one, two, three := f.members[0], f.members[1], f.members[2]
+	for _, m := range []*member{two, three} {
+		m.service("payment", 1)
+		m.export("payment", "high")
+	}
+	two.service("only-here", 1)
+	two.export("only-here", "")
+	one.imported("payment", two.id, three.id)
+	one.imported("only-here", two.id)
+
+	two.down()
+	for _, f := range []fault{cut, halfway} {
+		one.down()
+		before := one.versions()
+		one.fleet.gateways.set(one.id, two.id, f)
+		one.up()
+		one.readsPeers(1)
+		one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable)
+		one.always(2*time.Second, "nothing is deleted", func() error {
+			for name, clusters := range map[string][]string{"payment": {two.id, three.id}, "only-here": {two.id}} {
+				if err := one.isImported(&mcsv1beta1.ServiceImport{}, name, clusters...); err != nil {
+					return err
+				}
+			}
+			return sameObjects(before, one.versions())
+		})
+	}
+	three.service("ledger", 1)
+	three.export("ledger", "")
+	one.eventually(soon, "what is new comes all the same", func() error {
+		return one.isImported(&mcsv1beta1.ServiceImport{}, "ledger", three.id)
+	})
 }
 
 // sameObjects compares which objects there are.

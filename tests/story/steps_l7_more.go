@@ -15,7 +15,7 @@ import (
 
 // More samples of steering.
 const (
-	sampleV1, sampleV2, sampleCookie = "11-payment-v1.yaml", "12-payment-v2.yaml", "13-cookie-virtualservice.yaml"
+	sampleV1, sampleV2, sampleCookie = "18-payment-v1.yaml", "19-payment-v2.yaml", "20-cookie-virtualservice.yaml"
 	sampleHTTPRoute                  = "14-httproute.yaml"
 	sampleOwner                      = "15-l7-export.yaml"
 	sampleLimits                     = "16-l7-limits.yaml"
@@ -158,10 +158,10 @@ func proveOwner(ctx context.Context, e *Env) error {
 }
 
 func proveOwnerTunnels(ctx context.Context, e *Env) error {
-	if err := e.provesTunnel(ctx, NamespacePlain, tunnelHigh, "GET", PaymentURL+"payment"); err != nil {
+	if err := e.soonProvesTunnel(ctx, tunnelHigh, PaymentURL+"payment"); err != nil {
 		return err
 	}
-	return e.provesTunnel(ctx, NamespacePlain, tunnelLow, "GET", PaymentURL+"stats")
+	return e.soonProvesTunnel(ctx, tunnelLow, PaymentURL+"stats")
 }
 
 // ask is a request and the status that it has to be answered with.
@@ -227,9 +227,7 @@ func proveConsumer(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	if e.WAN != nil {
-		if err := Eventually(ctx, 30*time.Second, "the consumer's tunnel", func(ctx context.Context) error {
-			return e.provesTunnel(ctx, NamespacePlain, tunnelLow, "GET", PaymentURL+"payment")
-		}); err != nil {
+		if err := e.soonProvesTunnel(ctx, tunnelLow, PaymentURL+"payment"); err != nil {
 			return err
 		}
 	}
@@ -284,7 +282,7 @@ func proveLimits(ctx context.Context, e *Env) error {
 	}
 	e.Say("20 requests that would take 5 s are answered with 504")
 	if e.WAN != nil {
-		if err := e.provesTunnel(ctx, NamespacePlain, tunnelHigh, "GET", PaymentURL+"delay/1ms"); err != nil {
+		if err := e.soonProvesTunnel(ctx, tunnelHigh, PaymentURL+"delay/1ms"); err != nil {
 			return err
 		}
 	}
@@ -409,8 +407,15 @@ func ProveHTTPRoute(ctx context.Context, e *Env) (err error) {
 	if e.WAN == nil {
 		return nil
 	}
-	if err := e.provesTunnel(ctx, NamespacePlain, tunnelHigh, "GET", httpRouteURL+"payment"); err != nil {
+	if err := e.soonProvesTunnel(ctx, tunnelHigh, httpRouteURL+"payment"); err != nil {
 		return err
 	}
-	return e.provesTunnel(ctx, NamespacePlain, tunnelLow, "GET", httpRouteURL+"stats")
+	return e.soonProvesTunnel(ctx, tunnelLow, httpRouteURL+"stats")
+}
+
+// soonProvesTunnel waits as long as a tunnel may take to come back: earlier steps broke some, and a busy machine may.
+func (e *Env) soonProvesTunnel(ctx context.Context, tunnel, url string) error {
+	return Eventually(ctx, 2*time.Minute, "requests on tunnel "+tunnel, func(ctx context.Context) error {
+		return e.provesTunnel(ctx, NamespacePlain, tunnel, "GET", url)
+	})
 }

@@ -11,7 +11,9 @@ import (
 )
 
 // Deploy applies files with backends that say in which cluster they run.
-func (c *Cluster) Deploy(ctx context.Context, files ...string) error { return c.applyBackends(ctx, files...) }
+func (c *Cluster) Deploy(ctx context.Context, files ...string) error {
+	return c.applyBackends(ctx, files...)
+}
 
 // WaitReady waits for a ready pod of an app.
 func (c *Cluster) WaitReady(ctx context.Context, namespace, app string) error {
@@ -33,3 +35,16 @@ func (c *Cluster) Restart(ctx context.Context, namespace, name string) error {
 	}
 	return c.scale(ctx, name, int(*d.Spec.Replicas))
 }
+
+// ClientPods are the ready client pods of a namespace.
+func (c *Cluster) ClientPods(ctx context.Context, namespace string) ([]*Client, error) {
+	pods, err := c.ReadyPods(ctx, namespace, client.MatchingLabels{"app": "client"})
+	var out []*Client
+	for _, p := range pods {
+		out = append(out, &Client{cluster: c, pod: p})
+	}
+	return out, err
+}
+
+// Name is the client's pod.
+func (c *Client) Name() string { return c.pod.Namespace + "/" + c.pod.Name }

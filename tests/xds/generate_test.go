@@ -19,7 +19,7 @@ func (g generator) sometimes(percent int) bool { return g.IntN(100) < percent }
 
 type fields = map[string]any
 
-// name is NAME of the i-th service; every fourth is the own cluster's, so that its ingress side is rendered too.
+// serviceName is NAME of the i-th service; every second is the own cluster's, so that its ingress side is rendered too.
 func serviceName(i int) string { return fmt.Sprintf("svc-%d", i) }
 
 func (g generator) questions() []asked {
@@ -61,10 +61,10 @@ func (g generator) fleet() string {
 		kind := g.IntN(4)
 		var owner fields
 		if kind != 0 {
-			owner = fields{"consumerRules": pick(g, "Allowed", "Refused"), "http": fields{"rules": g.rules(name)}}
+			owner = fields{"consumerRules": pick(g, "Allowed", "Allowed", "Allowed", "Refused"), "http": fields{"rules": g.rules(name)}}
 		}
-		if i%4 == 0 {
-			docs = append(docs, g.own(name, owner)...)
+		if i%2 == 0 {
+			docs = append(docs, own(name, i, owner)...)
 		} else {
 			docs = append(docs, advertised(name, "cluster-2", 1, owner))
 			if g.sometimes(30) {
@@ -79,10 +79,10 @@ func (g generator) fleet() string {
 }
 
 // own are a Service of cluster-1 and its export.
-func (g generator) own(name string, owner fields) []string {
+func own(name string, i int, owner fields) []string {
 	ports := []fields{{"name": "http", "port": 8080}}
 	out := []string{
-		object("v1", "Service", "agree", name, nil, fields{"clusterIP": fmt.Sprintf("10.96.9.%d", len(name)+g.IntN(200)), "selector": fields{"app": name}, "ports": ports}),
+		object("v1", "Service", "agree", name, nil, fields{"clusterIP": fmt.Sprintf("10.96.9.%d", 1+i), "selector": fields{"app": name}, "ports": ports}),
 		object("multicluster.x-k8s.io/v1beta1", "ServiceExport", "agree", name, nil, nil),
 	}
 	if owner != nil {

@@ -110,6 +110,27 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// With -while it holds until a file that it makes is taken away.
+func TestHoldWhile(t *testing.T) {
+	b := startEcho(t)
+	file := filepath.Join(t.TempDir(), "held")
+	gone := make(chan error, 1)
+	go func() {
+		for {
+			if err := os.Remove(file); err == nil || t.Context().Err() != nil {
+				gone <- err
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	begin := time.Now()
+	h := try(t, "hold -connections 2 -for 1m -while "+file+" "+b.http).Held
+	if err := <-gone; err != nil || h.Opened != 2 || h.Answers["p-1"] < 2 || time.Since(begin) > 30*time.Second {
+		t.Errorf("%v, %+v after %v", err, h, time.Since(begin))
+	}
+}
+
 func TestCallsFail(t *testing.T) {
 	nobody := free(t)
 	for _, args := range []string{
@@ -140,7 +161,7 @@ func try(t *testing.T, args string) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), o.timeout)
+	ctx, cancel := context.WithTimeout(t.Context(), o.timeout+o.length)
 	defer cancel()
 	out := result{}
 	if err := calls()[fields[0]](ctx, o, &out); err != nil {

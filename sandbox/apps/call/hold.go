@@ -5,9 +5,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
@@ -23,6 +26,8 @@ type held struct {
 	Refused map[string]int `json:"refused,omitempty"`
 
 	mu sync.Mutex
+	// answered counts connections on which somebody has answered.
+	answered int
 }
 
 func (h *held) note(do func()) {
@@ -33,7 +38,7 @@ func (h *held) note(do func()) {
 
 // hold keeps connections open to the address that the target has now, and goes on asking on them, whatever becomes of the
 // name: to see who answers on a connection whose service is gone. A connection that ends is over, with -redial another one
-// is opened to the same address.
+// is opened to the same address. With -while it says by a file that it holds, and holds as long as the file is there.
 func hold(ctx context.Context, o options, out *result) error {
 	address, err := net.ResolveTCPAddr("tcp", o.target)
 	if err != nil {
@@ -58,12 +63,54 @@ func hold(ctx context.Context, o options, out *result) error {
 			}
 		})
 	}
+	var ends error
+	if o.file != "" {
+		ends = holdWhile(ctx, o, h)
+		cancel()
+	}
 	all.Wait()
+	if ends != nil {
+		return ends
+	}
 	out.Held = h
 	for _, n := range h.Answers {
 		out.Echoed += n
 	}
 	return nil
+}
+
+// holdWhile makes the file when every connection has been answered, and returns when it is gone or ctx ends.
+func holdWhile(ctx context.Context, o options, h *held) error {
+	answered := func() (yes bool) {
+		h.note(func() { yes = h.answered >= o.connections })
+		return yes
+	}
+	for !answered() {
+		if pause(ctx, o.every); ctx.Err() != nil {
+			return fmt.Errorf("not every connection was answered: %w", ctx.Err())
+		}
+	}
+	if err := os.WriteFile(o.file, nil, 0o600); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		if _, err := os.Stat(o.file); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		pause(ctx, o.every)
+	}
+	return nil
+}
+
+// answer counts what pod said on a connection, first on the connection's first.
+func (h *held) answer(pod string, first *bool) {
+	h.note(func() {
+		h.Answers[pod]++
+		if !*first {
+			*first = true
+			h.answered++
+		}
+	})
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -98,7 +145,7 @@ func holdHTTP(ctx context.Context, o options, address string, h *held) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	reader := bufio.NewReader(conn)
+	reader, first := bufio.NewReader(conn), false
 	for ctx.Err() == nil {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.target+"/", nil)
 		if err != nil || req.Write(conn) != nil {
@@ -108,14 +155,11 @@ func holdHTTP(ctx context.Context, o options, address string, h *held) {
 		if err != nil {
 			break
 		}
-		a, err := decode(res)
-		h.note(func() {
-			if err != nil {
-				h.Refused[err.Error()]++
-			} else {
-				h.Answers[a.Pod]++
-			}
-		})
+		if a, err := decode(res); err != nil {
+			h.note(func() { h.Refused[err.Error()]++ })
+		} else {
+			h.answer(a.Pod, &first)
+		}
 		if res.Close {
 			break
 		}
@@ -132,7 +176,7 @@ func holdTCP(ctx context.Context, o options, address string, h *held) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	lines := bufio.NewReader(conn)
+	lines, first := bufio.NewReader(conn), false
 	pod, _, err := banner(lines)
 	for i := 0; err == nil && ctx.Err() == nil; i++ {
 		text, back := fmt.Sprintf("line %d of %s", i, pod), ""
@@ -141,7 +185,7 @@ func holdTCP(ctx context.Context, o options, address string, h *held) {
 			h.note(func() { h.Refused[err.Error()]++ })
 		}
 		if err == nil {
-			h.note(func() { h.Answers[pod]++ })
+			h.answer(pod, &first)
 			pause(ctx, o.every)
 		}
 	}

@@ -54,6 +54,7 @@ type options struct {
 	connections int
 	tcp         bool
 	redial      bool
+	file        string
 }
 
 type call func(ctx context.Context, o options, out *result) error
@@ -103,10 +104,11 @@ func parse(name string, args []string) (options, error) {
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long everything may take besides -idle and -for")
 	flags.BoolVar(&o.h2, "h2", false, "http: HTTP/2 by prior knowledge")
 	flags.DurationVar(&o.every, "every", 20*time.Millisecond, "hold: the pause between messages")
-	flags.DurationVar(&o.length, "for", 0, "hold: how long")
+	flags.DurationVar(&o.length, "for", 0, "hold: how long at most")
 	flags.IntVar(&o.connections, "connections", 4, "hold: how many connections")
 	flags.BoolVar(&o.tcp, "tcp", false, "hold: TCP with a banner instead of HTTP")
 	flags.BoolVar(&o.redial, "redial", false, "hold: when a connection ends, open another one to the same address")
+	flags.StringVar(&o.file, "while", "", "hold: a FILE to make when every connection has been answered; holding ends when it is gone")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

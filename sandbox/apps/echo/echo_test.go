@@ -269,3 +269,16 @@ func readLine(t *testing.T, r *bufio.Reader) string {
 	}
 	return line
 }
+
+func TestResetBreaksAnAnswerThatHasBegun(t *testing.T) {
+	srv := httptest.NewServer(newHTTP(identity{}).server.Handler)
+	defer srv.Close()
+	resp, err := http.Get(srv.URL + "/reset")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK || err == nil {
+		t.Errorf("status %d, body ended with %v, want a broken connection", resp.StatusCode, err)
+	}
+}

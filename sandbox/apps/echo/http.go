@@ -41,6 +41,7 @@ func newHTTP(id identity) *httpEcho {
 	mux.HandleFunc("/status/{code}", e.status)
 	mux.HandleFunc("/delay/{duration}", e.delay)
 	mux.HandleFunc("/ws", e.webSocket)
+	mux.HandleFunc("/reset", e.reset)
 	mux.HandleFunc("/healthz", e.healthz)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -80,6 +81,15 @@ func (e *httpEcho) delay(w http.ResponseWriter, r *http.Request) {
 		e.echo(w, r, http.StatusOK)
 	case <-r.Context().Done():
 	}
+}
+
+// reset begins to answer and breaks the connection.
+func (e *httpEcho) reset(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusOK)
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		slog.Debug("answer not begun", "error", err)
+	}
+	panic(http.ErrAbortHandler) // how net/http is told to break a connection
 }
 
 func (e *httpEcho) echo(w http.ResponseWriter, r *http.Request, code int) {

@@ -23,16 +23,16 @@ import (
 // message is what every request carries.
 const message = "how is the weather"
 
-func callerOf(o options) (caller, error) {
+func callerOf(o options, target string) (caller, error) {
 	switch o.protocol {
 	case "get":
-		return overHTTP(o.target, http.MethodGet, "", o), nil
+		return overHTTP(target, http.MethodGet, "", o), nil
 	case "post":
-		return overHTTP(o.target, http.MethodPost, message, o), nil
+		return overHTTP(target, http.MethodPost, message, o), nil
 	case "grpc":
-		return overGRPC(o.target)
+		return overGRPC(target)
 	case "tcp":
-		return overTCP(o.target), nil
+		return overTCP(target), nil
 	}
 	return nil, fmt.Errorf("unknown protocol %q; there are get, post, grpc, tcp", o.protocol)
 }

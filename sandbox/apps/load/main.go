@@ -3,9 +3,9 @@
 // Command load sends requests to command echo at a fixed rate and writes down what became of each: what a failure test
 // needs to know is the one request that was slow, not the average.
 //
-//	load -protocol get|post|grpc|tcp [-rate 50] [-duration 10s] [-timeout 10s] TARGET
+//	load -protocol get|post|grpc|tcp [-rate 50] [-duration 10s] [-timeout 10s] TARGET...
 //
-// TARGET is a URL for get and post, HOST:PORT for grpc and tcp. A request is a GET, a POST of a short body, a unary call,
+// TARGET is a URL for get and post, HOST:PORT for grpc and tcp; several take turns. A request is a GET, a POST of a short body, a unary call,
 // or a connection on which the server's banner is waited for and a line goes to and fro. They are sent when they are due,
 // whether earlier ones have been answered or not. SIGINT ends it early.
 //
@@ -48,7 +48,7 @@ type record struct {
 
 type options struct {
 	protocol string
-	target   string
+	targets  []string
 	rate     int
 	duration time.Duration
 	timeout  time.Duration
@@ -69,13 +69,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	call, err := callerOf(o)
-	if err != nil {
-		return err
+	var calls []caller
+	for _, target := range o.targets {
+		call, err := callerOf(o, target)
+		if err != nil {
+			return err
+		}
+		calls = append(calls, call)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.duration)
 	defer cancel()
-	return write(out, attack(ctx, o, call))
+	return write(out, attack(ctx, o, calls))
 }
 
 func parse(args []string) (options, error) {
@@ -88,8 +92,8 @@ func parse(args []string) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.target = flags.Arg(0); flags.NArg() != 1 || o.target == "" {
-		return o, errors.New("name one TARGET")
+	if o.targets = flags.Args(); len(o.targets) == 0 {
+		return o, errors.New("name a TARGET")
 	}
 	if o.rate < 1 || o.duration <= 0 || o.timeout <= 0 {
 		return o, errors.New("rate, duration and timeout must be more than 0")
@@ -98,7 +102,7 @@ func parse(args []string) (options, error) {
 }
 
 // attack sends until ctx ends, and waits for what is under way.
-func attack(ctx context.Context, o options, call caller) []record {
+func attack(ctx context.Context, o options, calls []caller) []record {
 	var all []*record
 	var wg sync.WaitGroup
 	pause := time.Second / time.Duration(o.rate)
@@ -116,7 +120,7 @@ func attack(ctx context.Context, o options, call caller) []record {
 			return out
 		case <-timer.C:
 		}
-		r := &record{}
+		r, call := &record{}, calls[len(all)%len(calls)]
 		all = append(all, r)
 		wg.Go(func() {
 			one, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.timeout)

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/tests/story"
+)
+
+// badName is the service that behaves badly, healthyName the good ones by number. All have the same backends, so that
+// nothing but what is between client and backend can be shared to anybody's harm.
+const badName = "bad"
+
+func healthyName(i int) string { return fmt.Sprintf("good-%03d", i) }
+
+// neighbour is a Service of the bench's backends and its export over the first policy.
+const neighbour = `apiVersion: v1
+kind: Service
+metadata: {name: %[1]s, namespace: failover}
+spec:
+  selector: {app: target}
+  ports: [{name: http, port: 8080}]
+---
+apiVersion: multicluster.x-k8s.io/v1beta1
+kind: ServiceExport
+metadata:
+  name: %[1]s
+  namespace: failover
+  annotations: {mcw.l7mp.io/mc-wan-policy: failover-first}
+`
+
+// Badness is one way to be a bad neighbour: what the client of the bad service does for a time.
+type Badness struct {
+	Name string
+	// Rate limits the tunnel meanwhile; empty for none.
+	Rate string
+	// command is run in the client's pod and ends by itself; what it reports is its own business.
+	command func(host string, length time.Duration) []string
+}
+
+// Badnesses are the ways that are played.
+func Badnesses() []Badness {
+	load := func(path string, rate int, timeout time.Duration) func(string, time.Duration) []string {
+		return func(host string, length time.Duration) []string {
+			return []string{"load", "-rate", fmt.Sprint(rate), "-duration", length.String(), "-timeout", timeout.String(), "http://" + host + ":8080" + path}
+		}
+	}
+	return []Badness{
+		{Name: "slow under a timeout", command: load("/delay/5s", 20, 300*time.Millisecond)},
+		{Name: "resets", command: load("/reset", 20, requestTimeout)},
+		{Name: "uploads at the tunnel's rate", Rate: "20mbit", command: func(host string, length time.Duration) []string {
+			return []string{"sh", "-c", fmt.Sprintf(
+				"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c 8000000 /dev/zero | curl -sS --max-time 20 -o /dev/null -T - -X PUT http://%s:8080/; done; true",
+				int(length.Seconds()), host)}
+		}},
+		{Name: "1000 requests a second", command: load("/", 1000, requestTimeout)},
+	}
+}
+
+// Neighbours makes n good services and a bad one at the first exporter and waits until the consumer can call them.
+func (b *Bench) Neighbours(ctx context.Context, n int) error {
+	names := []string{badName}
+	for i := range n {
+		names = append(names, healthyName(i))
+	}
+	for _, name := range names {
+		if err := apply(ctx, b.victim(), fmt.Sprintf(neighbour, name)); err != nil {
+			return err
+		}
+	}
+	return story.Eventually(ctx, readyWithin, "all neighbours imported", func(ctx context.Context) error {
+		var list mcs.ServiceImportList
+		if err := b.Consumer.List(ctx, &list, client.InNamespace(Namespace)); err != nil {
+			return err
+		}
+		ready := 0
+		for _, i := range list.Items {
+			if meta.IsStatusConditionTrue(i.Status.Conditions, string(mcs.ServiceImportConditionReady)) {
+				ready++
+			}
+		}
+		if ready < len(names) {
+			return fmt.Errorf("%d of %d", ready, len(names))
+		}
+		return nil
+	})
+}
+
+// Beside sends GETs to the n good services in turn, while one is bad, and returns what became of theirs.
+func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length time.Duration) (requests []Request, err error) {
+	if bad.Rate != "" {
+		if err := b.WAN.Set(ctx, tunnelFirst, "--rate="+bad.Rate); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, b.calm(context.WithoutCancel(ctx))) }()
+	}
+	pods, err := b.Consumer.ReadyPods(ctx, Namespace, client.MatchingLabels{"app": clientName})
+	if err != nil || len(pods) == 0 {
+		return nil, fmt.Errorf("no client is ready: %w", err)
+	}
+	var wg sync.WaitGroup
+	var badErr error
+	wg.Go(func() {
+		_, badErr = b.Consumer.Exec(ctx, &pods[0], "client", bad.command(hostOf(badName), length)...)
+	})
+	start := time.Now()
+	args := []string{"load", "-rate", fmt.Sprint(rate), "-duration", length.String()}
+	for i := range n {
+		args = append(args, "http://"+hostOf(healthyName(i))+":8080/")
+	}
+	out, err := b.Consumer.Exec(ctx, &pods[0], "client", args...)
+	wg.Wait()
+	if err := errors.Join(err, badErr); err != nil {
+		return nil, err
+	}
+	return parse(out, start)
+}
+
+func hostOf(name string) string { return name + "." + Namespace + ".svc.clusterset.local" }
+
+// Ejections counts the hops that Envoy itself has left out so far, over the consumer's egress gateways.
+func (b *Bench) Ejections(ctx context.Context) (int, error) {
+	pods, err := b.Consumer.ReadyPods(ctx, "mc-wan", client.MatchingLabels{"mcw.l7mp.io/gateway": "egress"})
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	for i := range pods {
+		out, err := b.Consumer.Exec(ctx, &pods[i], "istio-proxy", "pilot-agent", "request", "GET", "stats?filter=outlier_detection.ejections_enforced_total")
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(out) {
+			_, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			n := 0
+			if _, err := fmt.Sscan(value, &n); err == nil {
+				total += n
+			}
+		}
+	}
+	return total, nil
+}
+
+// Healthy tells whether every hop to the exporters is.
+func (b *Bench) Healthy(ctx context.Context) error {
+	for _, c := range b.Exporters {
+		if err := b.hopsHealthy(ctx, c.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+const head = `# Failover report
+
+What became of every request while something broke: played and written by ` + "`make failover-report`" + `, on the sandbox. What
+the words mean and what is done about each failure is in [failover](failover.md).
+
+Each case goes with all protocols at once. *plain* is the same load at the same time over an egress gateway without
+mc-wan: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with maxEjectionPercent
+100, because the default tenth of a few endpoints is none) and default retries, no prober, and mc-wan's hops as they were
+before the case began. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and *after* are the
+tunnel and the cluster of most requests before it broke, in the last third of the time that it was broken, and in the last
+third of the time after it healed. Requests wait for an answer for 10 s.
+
+`
+
+// page is the whole report.
+func page(r results) []byte {
+	var out bytes.Buffer
+	out.WriteString(head)
+	fmt.Fprintf(&out, "Measured %s with %d clusters and %d pods of each gateway on %d cores; load averages of the machine (1, 5, 15 min) %s before and %s after.\n",
+		r.When.Format("2006-01-02 15:04 MST"), r.Clusters, r.Gateways, r.CPUs, r.Load[0], r.Load[1])
+	out.WriteString("Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms.\n\n## All cases\n\n")
+	out.WriteString("Failed of sent, and the slowest that did not fail.\n\n| case | " + strings.Join(eachProtocol(r, func(p string) string { return p }), " | ") + " |\n|---|" +
+		strings.Repeat("---|", len(eachProtocol(r, func(p string) string { return p }))) + "\n")
+	for _, p := range r.Cases {
+		fmt.Fprintf(&out, "| [%s](#%s) |", p.Name, p.Name)
+		for _, c := range p.Ours {
+			fmt.Fprintf(&out, " %d of %d, %s |", c.Failed, c.Sent, ms(c.Slowest))
+		}
+		out.WriteString("\n")
+	}
+	for _, p := range r.Cases {
+		section(&out, p)
+	}
+	return out.Bytes()
+}
+
+func eachProtocol(r results, f func(string) string) []string {
+	var out []string
+	if len(r.Cases) > 0 {
+		for _, c := range r.Cases[0].Ours {
+			out = append(out, f(c.Protocol))
+		}
+	}
+	return out
+}
+
+func section(out *bytes.Buffer, p played) {
+	fmt.Fprintf(out, "\n## %s\n\n%s, from %s to %s.\n\n", p.Name, p.Title, p.Broke.Round(time.Second), p.Healed.Round(time.Second))
+	out.WriteString("| protocol | sent | failed | slowest | before | during | after | plain: failed | plain: slowest |\n|---|---|---|---|---|---|---|---|---|\n")
+	for i, c := range p.Ours {
+		plain := []string{"", ""}
+		if i < len(p.Plain) {
+			plain = []string{fmt.Sprintf("%d of %d", p.Plain[i].Failed, p.Plain[i].Sent), ms(p.Plain[i].Slowest)}
+		}
+		fmt.Fprintf(out, "| %s | %d | %d | %s | %s | %s | %s | %s |\n", c.Protocol, c.Sent, c.Failed, ms(c.Slowest),
+			c.Before, c.During, c.After, strings.Join(plain, " | "))
+	}
+	for _, c := range p.Ours {
+		if c.Failed > 0 {
+			fmt.Fprintf(out, "\n%s failed with: %s.\n", c.Protocol, commonErrors(c.Errors))
+		}
+	}
+	fmt.Fprintf(out, "\n![latency of each request over time](images/failover/%s.png)\n", p.Name)
+}
+
+func (w way) String() string { return w.Tunnel + " " + w.Cluster }
+
+// commonErrors are the three most frequent ones.
+func commonErrors(errors map[string]int) string {
+	texts := slices.SortedFunc(maps.Keys(errors), func(a, b string) int {
+		return cmp.Or(cmp.Compare(errors[b], errors[a]), cmp.Compare(a, b))
+	})
+	var out []string
+	for _, t := range texts[:min(3, len(texts))] {
+		out = append(out, fmt.Sprintf("%d x `%.120s`", errors[t], strings.ReplaceAll(t, "`", "'")))
+	}
+	return strings.Join(out, "; ")
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A case as the runner writes it: the first tunnel breaks at 5 s, the plain way loses a second of requests.
+func blackhole() results {
+	p := played{Name: "blackhole", Title: "The tunnel swallows every packet", Broke: 5 * time.Second, Healed: 20 * time.Second, End: 30 * time.Second}
+	for _, protocol := range []string{"get", "post", "grpc", "tcp"} {
+		ours := cell{Protocol: protocol, Before: way{"business", "cluster-2"}, During: way{"default", "cluster-2"}, After: way{"business", "cluster-2"}}
+		plain := ours
+		for at := time.Duration(0); at < p.End; at += 20 * time.Millisecond {
+			r := request{Sent: at, Took: 45 * time.Millisecond, Cluster: "cluster-2", Tunnel: "business"}
+			if at > p.Broke && at < p.Healed {
+				r.Took, r.Tunnel = 65*time.Millisecond, "default"
+			}
+			ours.Requests = append(ours.Requests, r)
+			if at > p.Broke && at < p.Broke+time.Second {
+				r.Err, r.Took = "status 503: upstream connect error", 10*time.Second
+				plain.Failed++
+			}
+			plain.Requests = append(plain.Requests, r)
+		}
+		ours.Sent, plain.Sent, ours.Slowest, plain.Slowest = len(ours.Requests), len(plain.Requests), 65*time.Millisecond, 65*time.Millisecond
+		p.Ours, p.Plain = append(p.Ours, ours), append(p.Plain, plain)
+	}
+	return results{When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Clusters: 3, Gateways: 2, CPUs: 2, Load: [2]string{"0.1", "1.2"}, Cases: []played{p}}
+}
+
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	text, err := json.Marshal(blackhole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := filepath.Join(dir, "results.json")
+	if err := os.WriteFile(in, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(in, dir); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "failover-report.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| [blackhole](#blackhole) | 0 of 1500, 65 ms |",
+		"| get | 1500 | 0 | 65 ms | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
+		"(images/failover/blackhole.png)",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page lacks %s:\n%s", want, page)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(dir, "images/failover/blackhole.png")); err != nil || info.Size() < 1000 {
+		t.Errorf("no picture: %v", err)
+	}
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCellSumsUp(t *testing.T) {
+	start := time.UnixMicro(1_000_000)
+	requests, err := parse(strings.Join([]string{
+		"1000000,20000,cluster-2,31131,", "2000000,21000,cluster-2,31131,",
+		"3000000,900000,cluster-2,31132,", "4000000,30000,cluster-2,31132,", "5900000,10000000,,,\"Get \"\"http://x\"\": timeout\"",
+		"7000000,22000,cluster-3,31131,", "9000000,23000,cluster-3,31131,", "9500000,23000,cluster-3,31110,",
+	}, "\n"), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := &Played{Broke: 1500 * time.Millisecond, Healed: 5 * time.Second, End: 9 * time.Second}
+	c := cellOf(GET, requests, played)
+	if c.Sent != 8 || c.Failed != 1 || c.Slowest != 900*time.Millisecond || c.Errors[`Get "http://x": timeout`] != 1 {
+		t.Errorf("cell %+v", c)
+	}
+	if (c.Before != Way{"business", "cluster-2"}) || (c.During != Way{"none", "none"}) || (c.After != Way{"business", "cluster-3"}) {
+		t.Errorf("before %v, during %v, after %v", c.Before, c.During, c.After)
+	}
+	if got := c.SlowestBetween(3*time.Second, 5*time.Second); got != 30*time.Millisecond {
+		t.Errorf("slowest of a part: %s", got)
+	}
+}
+
+func TestReportsThatAreNone(t *testing.T) {
+	for _, text := range []string{"x,1,,,", "1,2,3", "1,y,,,"} {
+		if _, err := parse(text, time.Now()); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+}
+
+func TestCasesHaveNames(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range Cases() {
+		if seen[c.Name] || c.Name == "" || c.Title == "" || c.Break == nil || c.Heal == nil {
+			t.Errorf("case %+v", c)
+		}
+		seen[c.Name] = true
+	}
+	if len(seen) != 20 {
+		t.Errorf("%d cases; docs speak of 20", len(seen))
+	}
+}
+
+func TestCertificatesTTL(t *testing.T) {
+	const config = "proxyMetadata:\n  EXIT: \"true\"\n"
+	with := withTTL(config, "60s")
+	if with != "proxyMetadata:\n  SECRET_TTL: 60s\n  EXIT: \"true\"\n" || withTTL(with, "") != config || withTTL(with, "60s") != with {
+		t.Errorf("%q", with)
+	}
+}

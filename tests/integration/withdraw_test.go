@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/controller"
+	"github.com/l7mp/mc-wan/pkg/probe"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// TestPeerOutOfReachIsWithdrawn: feed loss alone moves nothing; with all hops dead as well the peer's exports are used
+// only where no other cluster serves, until a hop answers.
+func TestPeerOutOfReachIsWithdrawn(t *testing.T) {
+	f := joined(t, 3, func(o *controller.Options) { o.WithdrawAfter = 3 * time.Second })
+	one, two, three := f.members[0], f.members[1], f.members[2]
+	for _, m := range f.members[1:] {
+		m.service("payment", 1)
+		m.export("payment", "high")
+	}
+	one.imported("payment", two.id, three.id)
+	both, other := fmt.Sprintf("%s=50,%s=50", two.id, three.id), three.id+"=100"
+	one.eventually(soon, "both clusters share", func() error { return one.sharesAre("payment", 8080, both) })
+
+	two.down()
+	one.eventually(time.Minute, "the feed is lost", func() error {
+		p := &v1alpha1.Peer{}
+		if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: two.id}, p); err != nil {
+			return err
+		}
+		return hasCondition(p.Status.Conditions, p.Generation, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable)
+	})
+	one.always(4*time.Second, "nothing moves", func() error { return one.sharesAre("payment", 8080, both) })
+
+	for _, policy := range []string{"high", "default"} {
+		f.tunnels.set(policy, two.id, probe.Refused, 0)
+	}
+	one.peerIs(two.id, v1alpha1.ConditionReachable, metav1.ConditionFalse, v1alpha1.ReasonWithdrawn)
+	one.eventsOn(two.id, v1alpha1.ReasonWithdrawn)
+	one.eventually(soon, "the other cluster has it all", func() error { return one.sharesAre("payment", 8080, other) })
+	one.imported("payment", two.id, three.id) // it is out of reach, not gone
+
+	f.tunnels.set("default", two.id, probe.Answered, 0)
+	one.peerIs(two.id, v1alpha1.ConditionReachable, metav1.ConditionTrue, v1alpha1.ReasonReachable)
+	one.eventually(soon, "both clusters share again", func() error { return one.sharesAre("payment", 8080, both) })
+}
+
+// TestDrainedTunnelLeavesTheOrder: by policy, and by peer; the last way stays, and the status says what is asked for.
+func TestDrainedTunnelLeavesTheOrder(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	two.service("payment", 1)
+	two.export("payment", "high")
+	one.imported("payment", two.id)
+	const high, other = 31111, 31110
+	one.ordered(two.id, high, other)
+	rule := one.pathRule(two.id)
+	change(one, policy("high", "", 0, false), func(p *v1alpha1.WANPolicy) { p.Spec.Drain = true })
+	one.ordered(two.id, other)
+	one.eventually(soon, "the Peer says so", func() error {
+		if h := one.hopIs(two.id, "high", v1alpha1.HopHealthy); !h.Drained {
+			return fmt.Errorf("%+v", h)
+		}
+		return nil
+	})
+	peer := one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionTrue, v1alpha1.ReasonAllHealthy)
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Drain = []string{"*"} })
+	one.ordered(two.id, high, other)
+	change(one, policy("high", "", 0, false), func(p *v1alpha1.WANPolicy) { p.Spec.Drain = false })
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Drain = []string{"default"} })
+	one.ordered(two.id, high)
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Drain = nil })
+	one.ordered(two.id, high, other)
+	if after := one.pathRule(two.id); after != rule {
+		t.Errorf("the DestinationRule was written: %s, before %s", after, rule)
+	}
+}
+
+// TestStrictExportStaysOnItsTunnel: the export's own failover travels to the consumer and makes a path of its own.
+func TestStrictExportStaysOnItsTunnel(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	two.service("payment", 1)
+	export := two.export("payment", "high")
+	one.imported("payment", two.id)
+	change(two, export, func(e *mcsv1beta1.ServiceExport) {
+		metav1.SetMetaDataAnnotation(&e.ObjectMeta, v1alpha1.AnnotationFailover, "Strict")
+	})
+	name := translate.PathName(translate.PathKey{Policy: "high", Exporter: two.id, Failover: "Strict"})
+	one.eventually(soon, "the leg leads to a path with one tunnel", func() error {
+		path := &networkingv1.ServiceEntry{}
+		if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, path); err != nil {
+			return err
+		}
+		var ports []uint32
+		for _, e := range path.Spec.Endpoints {
+			for _, port := range e.Ports {
+				ports = append(ports, port)
+			}
+		}
+		if !slices.Equal(ports, []uint32{31111}) {
+			return fmt.Errorf("ports %v", ports)
+		}
+		leg := &networkingv1.VirtualService{}
+		if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.LegName(f.namespace, "payment", 8080)}, leg); err != nil {
+			return err
+		}
+		for _, r := range leg.Spec.Http {
+			if host := r.Route[0].Destination.Host; host != name+"."+translate.PathDomain {
+				return fmt.Errorf("to %s", host)
+			}
+		}
+		return nil
+	})
+	change(two, export, func(e *mcsv1beta1.ServiceExport) { e.Annotations[v1alpha1.AnnotationFailover] = "Strictly" })
+	two.exportIs("payment", v1alpha1.ConditionWANPolicy, metav1.ConditionFalse, v1alpha1.ReasonInvalidFailover)
+}
