@@ -158,6 +158,23 @@ func inheritCPUSet(parent, dir string) error {
 	return nil
 }
 
+// Favor gives a group the largest weight among its siblings (cgroups(7): cpu.shares, cpu.weight): what runs in it gets the
+// processor before they do.
+func (t *Tree) Favor(path string) error {
+	file, weight := "cpu.shares", "262144"
+	if t.Unified {
+		file, weight = "cpu.weight", "10000"
+	}
+	dir, err := t.with(path, file)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(weight), 0o644); err != nil {
+		return fmt.Errorf("weight of control group %s: %w", path, err)
+	}
+	return nil
+}
+
 // ProcsFiles are the files that a process joins a group by, by writing "0" to each.
 func (t *Tree) ProcsFiles(path string) []string {
 	files := make([]string, 0, len(t.roots))

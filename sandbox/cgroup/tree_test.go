@@ -149,3 +149,21 @@ func TestMembersOfGroupsBelow(t *testing.T) {
 		t.Errorf("members of a group that is gone: %v, %v", pids, err)
 	}
 }
+
+func TestFavorGivesTheLargestWeight(t *testing.T) {
+	v1, v2 := t.TempDir(), t.TempDir()
+	write(t, "1024", v1, "cpu", "a", "wan", "cpu.shares")
+	write(t, "100", v2, "a", "wan", "cpu.weight")
+	for file, tree := range map[string]*Tree{
+		filepath.Join(v1, "cpu", "a", "wan", "cpu.shares"): {roots: []string{filepath.Join(v1, "cpu")}},
+		filepath.Join(v2, "a", "wan", "cpu.weight"):        {Unified: true, roots: []string{v2}},
+	} {
+		before := read(t, file)
+		if err := tree.Favor("a/wan"); err != nil {
+			t.Fatal(err)
+		}
+		if after := read(t, file); after <= before && len(after) <= len(before) {
+			t.Errorf("%s: %s, was %s", file, after, before)
+		}
+	}
+}

@@ -58,6 +58,10 @@ func (s *SDWAN) spawn() error {
 	if err := s.Groups.Create(s.Group); err != nil {
 		return err
 	}
+	// Packets that wait for the processor would be jitter that nobody has set.
+	if err := s.Groups.Favor(s.Group); err != nil {
+		return err
+	}
 	out, err := os.OpenFile(s.Log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
