@@ -36,7 +36,7 @@ It writes spec.drain of the Peer, or of the WANPolicy, and waits until nobody us
 
   # Before maintenance of a tunnel, to all peers.
   mcwanctl --context cluster-1 drain --wan-policy=high`,
-		Args:              atMost(1),
+		Args:              atMostOne,
 		ValidArgsFunction: a.completePeers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.drain(cmd.Context(), strings.Join(args, ""), policy, timeout)
@@ -58,7 +58,7 @@ a tunnel to all peers is one of its own.`,
 		Example: `  mcwanctl --context cluster-1 undrain cluster-2
 
   mcwanctl --context cluster-1 undrain --wan-policy=high`,
-		Args:              atMost(1),
+		Args:              atMostOne,
 		ValidArgsFunction: a.completePeers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.undrain(cmd.Context(), strings.Join(args, ""), policy)

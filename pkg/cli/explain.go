@@ -46,7 +46,7 @@ is not imported; a request that is denied is an answer.`,
 
   # Many requests at once, from a list of {service, port, method, path, headers}.
   mcwanctl explain --requests=requests.yaml -o json`,
-		Args:              atMost(1),
+		Args:              atMostOne,
 		ValidArgsFunction: a.completeImports,
 	}
 	f.output = a.addFormat(cmd, formatTable, formatJSON, formatYAML)

@@ -56,7 +56,7 @@ Joining again is harmless: it renews the card.`,
 			if (len(args) == 1) == (o.file != "") {
 				return usagef("name either the other cluster's CONTEXT or its card by -f")
 			}
-			return atMost(1)(nil, args)
+			return atMostOne(nil, args)
 		},
 		ValidArgsFunction: a.completeContexts,
 		RunE: func(cmd *cobra.Command, args []string) error {

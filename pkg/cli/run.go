@@ -143,14 +143,12 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// atMost wants no more than n positional arguments.
-func atMost(n int) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) > n {
-			return usagef("unexpected argument %q", args[n])
-		}
-		return nil
+// atMostOne wants no more than one positional argument.
+func atMostOne(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usagef("unexpected argument %q", args[1])
 	}
+	return nil
 }
 
 // say tells the person something; data goes to Out.

@@ -33,7 +33,7 @@ peer, a policy or a service is not ready.`,
 
   # For a program.
   mcwanctl status payment/secure -o json`,
-		Args:              atMost(1),
+		Args:              atMostOne,
 		ValidArgsFunction: a.completeImports,
 	}
 	output := a.addFormat(cmd, formatTable, formatJSON, formatYAML)

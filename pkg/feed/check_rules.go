@@ -5,6 +5,7 @@ package feed
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -93,35 +94,27 @@ func checkMatch(m gatewayv1.HTTPRouteMatch) error {
 		return fmt.Errorf("method must be a method of HTTP")
 	}
 	for i, h := range m.Headers {
-		if !token(string(h.Name)) || len(h.Value) > maxValue || !inOneLine(h.Value) {
+		if !pair(string(h.Name), h.Value) {
 			return fmt.Errorf("headers[%d] must be the name and the value of a header", i)
 		}
 	}
 	for i, q := range m.QueryParams {
-		if !token(string(q.Name)) || len(q.Value) > maxValue || !inOneLine(q.Value) {
+		if !pair(string(q.Name), q.Value) {
 			return fmt.Errorf("queryParams[%d] must be the name and the value of a parameter", i)
 		}
 	}
 	return nil
 }
 
+// pair says whether a name and a value can be those of a header or a query parameter.
+func pair(name, value string) bool {
+	return token(name) && len(value) <= maxValue && inOneLine(value)
+}
+
 func checkFilter(f gatewayv1.HTTPRouteFilter) error {
 	for _, headers := range []*gatewayv1.HTTPHeaderFilter{f.RequestHeaderModifier, f.ResponseHeaderModifier} {
-		if headers == nil {
-			continue
-		}
-		if len(headers.Set) > maxRules || len(headers.Add) > maxRules || len(headers.Remove) > maxRules {
-			return fmt.Errorf("set, add, remove: at most %d of each are taken", maxRules)
-		}
-		for _, h := range append(append([]gatewayv1.HTTPHeader(nil), headers.Set...), headers.Add...) {
-			if !token(string(h.Name)) || len(h.Value) > maxValue || !inOneLine(h.Value) {
-				return fmt.Errorf("set, add: %s must be the name of a header, with a value", quote(string(h.Name)))
-			}
-		}
-		for _, name := range headers.Remove {
-			if !token(name) {
-				return fmt.Errorf("remove: %s must be the name of a header", quote(name))
-			}
+		if err := checkHeaders(headers); err != nil {
+			return err
 		}
 	}
 	if r := f.RequestRedirect; r != nil {
@@ -135,6 +128,26 @@ func checkFilter(f gatewayv1.HTTPRouteFilter) error {
 	}
 	if f.URLRewrite != nil {
 		return checkModifier("urlRewrite", f.URLRewrite.Path)
+	}
+	return nil
+}
+
+func checkHeaders(headers *gatewayv1.HTTPHeaderFilter) error {
+	if headers == nil {
+		return nil
+	}
+	if len(headers.Set) > maxRules || len(headers.Add) > maxRules || len(headers.Remove) > maxRules {
+		return fmt.Errorf("set, add, remove: at most %d of each are taken", maxRules)
+	}
+	for _, h := range slices.Concat(headers.Set, headers.Add) {
+		if !pair(string(h.Name), h.Value) {
+			return fmt.Errorf("set, add: %s must be the name of a header, with a value", quote(string(h.Name)))
+		}
+	}
+	for _, name := range headers.Remove {
+		if !token(name) {
+			return fmt.Errorf("remove: %s must be the name of a header", quote(name))
+		}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,12 +66,16 @@ func manyLabels(n int) map[string]string {
 
 // The table in the package comment names functions of this package, and every rule is in it.
 func TestTableOfRulesIsTrue(t *testing.T) {
-	files, err := parser.ParseDir(token.NewFileSet(), ".", nil, parser.ParseComments)
+	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	functions, table := map[string]bool{}, ""
-	for name, file := range files["mcs"].Files {
+	for _, name := range names {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && !strings.HasSuffix(name, "_test.go") {
 				functions[f.Name.Name] = true

@@ -54,7 +54,8 @@ func TestServed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Served(tc.server)
-			if got != tc.want || !errors.Is(err, tc.err) || (err != nil && tc.err != ErrNotServed && errors.Is(err, ErrNotServed)) {
+			absent := errors.Is(tc.err, ErrNotServed)
+			if got != tc.want || !errors.Is(err, tc.err) || errors.Is(err, ErrNotServed) != absent {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
