@@ -40,20 +40,38 @@ func startEcho(t *testing.T) backend {
 		_ = cmd.Wait()
 	})
 	for _, address := range []string{b.http, b.tls, b.grpc, b.tcp} {
-		until := time.Now().Add(10 * time.Second)
-		for {
+		if err := eventually(t, func() error {
 			conn, err := net.Dial("tcp", address)
 			if err == nil {
-				_ = conn.Close()
-				break
+				err = conn.Close()
 			}
-			if time.Now().After(until) {
-				t.Fatal(err)
-			}
-			time.Sleep(10 * time.Millisecond)
+			return err
+		}); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return b
+}
+
+// eventually asks until there is no error, for ten seconds at most, and returns the last one.
+func eventually(t *testing.T, ask func() error) error {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	over := time.After(10 * time.Second)
+	for {
+		err := ask()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-over:
+			return err
+		case <-t.Context().Done():
+			return err
+		case <-tick.C:
+		}
+	}
 }
 
 func free(t *testing.T) string {
@@ -115,15 +133,7 @@ func TestHoldWhile(t *testing.T) {
 	b := startEcho(t)
 	file := filepath.Join(t.TempDir(), "held")
 	gone := make(chan error, 1)
-	go func() {
-		for {
-			if err := os.Remove(file); err == nil || t.Context().Err() != nil {
-				gone <- err
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}()
+	go func() { gone <- eventually(t, func() error { return os.Remove(file) }) }()
 	begin := time.Now()
 	h := try(t, "hold -connections 2 -for 1m -while "+file+" "+b.http).Held
 	if err := <-gone; err != nil || h.Opened != 2 || h.Answers["p-1"] < 2 || time.Since(begin) > 30*time.Second {

@@ -142,7 +142,7 @@ func holdHTTP(ctx context.Context, o options, address string, h *held) {
 	if conn == nil {
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing is read from it any more
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	reader, first := bufio.NewReader(conn), false
@@ -173,7 +173,7 @@ func holdTCP(ctx context.Context, o options, address string, h *held) {
 	if conn == nil {
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing is read from it any more
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	lines, first := bufio.NewReader(conn), false

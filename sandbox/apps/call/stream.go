@@ -74,7 +74,7 @@ func callWebSocket(ctx context.Context, o options, out *result) error {
 		}
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing is read from it any more
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	_, first, err := conn.ReadMessage()
@@ -99,7 +99,7 @@ func callTCP(ctx context.Context, o options, out *result) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing is read from it any more
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	lines := bufio.NewReader(conn)

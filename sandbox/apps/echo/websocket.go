@@ -19,7 +19,7 @@ func (e *httpEcho) webSocket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Upgrade has answered
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing is read from it any more
 	if err := conn.WriteJSON(wire.Greeting{Pod: e.id.Pod, Cluster: e.id.Cluster}); err != nil {
 		return
 	}
