@@ -56,7 +56,7 @@ test-unit: ## Pure functions, CLI, sandbox: seconds
 
 .PHONY: test-integration
 test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
-	KUBEBUILDER_ASSETS=$(BIN) go test ./tests/integration/...
+	KUBEBUILDER_ASSETS=$(BIN) go test -timeout 25m ./tests/integration/...
 
 .PHONY: test-xds
 test-xds: ## Generated objects through Istio's own validation, analyzers and xDS generation

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -173,7 +174,9 @@ func portsOfSeveral(t *testing.T, f *fleet) {
 		one.eventually(soon, fmt.Sprintf("port %d goes to %s", number, want), func() error { return one.sharesAre("ports", number, want) })
 	}
 	vip := si.Spec.IPs[0]
-	one.sourcesAre("ports", map[string]string{two.id: vip + ":80,81,82", three.id: vip + ":80,84"})
+	one.sourcesAre("ports", map[string]string{
+		source(two.id, discoveryv1.AddressTypeIPv4): vip + ":80,81,82", source(three.id, discoveryv1.AddressTypeIPv4): vip + ":80,84",
+	})
 	three.remove(second)
 	two.exportIs("ports", "Conflict", metav1.ConditionFalse, "NoConflicts")
 	one.eventually(soon, "the leg of the port that is gone is gone", func() error {

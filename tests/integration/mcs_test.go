@@ -171,7 +171,8 @@ func protectedNamespaces(t *testing.T, f *fleet) {
 	}
 }
 
-// sources are the MCS EndpointSlices of a service by source cluster: their endpoints and ports.
+// sources are the MCS EndpointSlices of a service: the endpoints and ports of each source cluster and family, which has one
+// slice.
 func (m *member) sources(name string) (map[string]string, error) {
 	var list discoveryv1.EndpointSliceList
 	if err := m.List(m.fleet.t.Context(), &list, client.InNamespace(m.fleet.namespace), client.MatchingLabels{mcsv1beta1.LabelServiceName: name}); err != nil {
@@ -182,9 +183,9 @@ func (m *member) sources(name string) (map[string]string, error) {
 		if by := s.Labels[discoveryv1.LabelManagedBy]; by != v1alpha1.ValueManagedBy {
 			return nil, fmt.Errorf("slice %s is managed by %q", s.Name, by)
 		}
-		key := s.Labels[mcsv1beta1.LabelSourceCluster]
+		key := source(s.Labels[mcsv1beta1.LabelSourceCluster], s.AddressType)
 		if _, twice := out[key]; twice {
-			return nil, fmt.Errorf("two slices of cluster %q for %s", key, s.AddressType)
+			return nil, fmt.Errorf("two slices of %s", key)
 		}
 		var ports []string
 		for _, p := range s.Ports {
@@ -196,6 +197,25 @@ func (m *member) sources(name string) (map[string]string, error) {
 		out[key] += ":" + strings.Join(ports, ",")
 	}
 	return out, nil
+}
+
+func source(cluster string, family discoveryv1.AddressType) string {
+	return cluster + " " + string(family)
+}
+
+// sourcesOf are the slices that an import has to have: its own addresses, one of each family, for every cluster.
+func sourcesOf(si *mcsv1beta1.ServiceImport, ports string, clusters ...string) map[string]string {
+	out := map[string]string{}
+	for _, ip := range si.Spec.IPs {
+		family := discoveryv1.AddressTypeIPv4
+		if strings.Contains(ip, ":") {
+			family = discoveryv1.AddressTypeIPv6
+		}
+		for _, c := range clusters {
+			out[source(c, family)] = ip + ":" + ports
+		}
+	}
+	return out
 }
 
 func (m *member) sourcesAre(name string, want map[string]string) {
@@ -221,12 +241,10 @@ func statusAndSlices(t *testing.T, f *fleet) {
 		if si.Status.EndpointSliceObjects != mcsv1beta1.EndpointSliceObjectsPresent {
 			t.Errorf("%s: endpointSliceObjects is %q", m.id, si.Status.EndpointSliceObjects)
 		}
-		at := si.Spec.IPs[0] + ":8080"
-		m.sourcesAre("sliced", map[string]string{two.id: at, three.id: at})
+		m.sourcesAre("sliced", sourcesOf(si, "8080", two.id, three.id))
 	}
 	three.remove(exports[1])
-	at := one.imported("sliced", two.id).Spec.IPs[0] + ":8080"
-	one.sourcesAre("sliced", map[string]string{two.id: at})
+	one.sourcesAre("sliced", sourcesOf(one.imported("sliced", two.id), "8080", two.id))
 	two.remove(exports[0])
 	one.nothingLeft(2*soon, "sliced")
 	one.sourcesAre("sliced", map[string]string{})
@@ -295,7 +313,7 @@ func importsArePutRight(t *testing.T, f *fleet) {
 		t.Fatalf("%d slices: %v", len(list.Items), err)
 	}
 	one.remove(&list.Items[0])
-	one.sourcesAre("tended", map[string]string{two.id: vip + ":8080"})
+	one.sourcesAre("tended", map[string]string{source(two.id, discoveryv1.AddressTypeIPv4): vip + ":8080"})
 }
 
 func exportsComeAgain(_ *testing.T, f *fleet) {

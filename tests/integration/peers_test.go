@@ -69,6 +69,7 @@ func TestRestartWithAPeerDownLosesNothing(t *testing.T) {
 	two.export("only-here", "")
 	one.imported("payment", two.id, three.id)
 	one.imported("only-here", two.id)
+	one.settled() // paths that were used on the way there have gone
 
 	two.down()
 	for _, f := range []fault{cut, halfway} {
