@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -18,12 +19,18 @@ const (
 
 // Steering is the second user story: which tunnel a request takes depends on the request.
 func Steering() []Step {
+	return slices.Concat(Rules(), []Step{
+		{Name: "dummy", Title: "A tunnel by name: any client calls the dummy Service of the low-priority policy", NeedsWAN: true, Run: proveDummy},
+		{Name: "virtualservice", Title: "The same by a VirtualService of a client with a sidecar, between two exports of payment", NeedsWAN: true, Run: proveVirtualService},
+	})
+}
+
+// Rules is the part of it that asks for nothing but a ServiceImport.mc-wan.l7mp.io.
+func Rules() []Step {
 	return []Step{
 		{Name: "rules", Title: "A consumer says: GET /payment over the high-priority tunnel, /stats over the low-priority one, nothing else", Run: applyRules},
 		{Name: "rules-tunnels", Title: "Which tunnel carried what? Ask the SD-WAN's counters", NeedsWAN: true, Run: proveRules},
-		{Name: "dummy", Title: "A tunnel by name: any client calls the dummy Service of the low-priority policy", NeedsWAN: true, Run: proveDummy},
 		{Name: "rules-removed", Title: "Without the rules the export's own policy holds again", Run: removeRules},
-		{Name: "virtualservice", Title: "The same by a VirtualService of a client with a sidecar, between two exports of payment", NeedsWAN: true, Run: proveVirtualService},
 	}
 }
 
