@@ -13,7 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/yaml"
 
 	"github.com/l7mp/mc-wan/sandbox/artifacts"
@@ -129,6 +131,22 @@ func chartKinds(chart string) ([]byte, error) {
 		docs = append(docs, data)
 	}
 	return bytes.Join(docs, []byte("\n---\n")), nil
+}
+
+// cardTime bounds how long a controller that is ready takes to publish its cluster's card.
+const cardTime = 30 * time.Second
+
+// WaitCard waits until a cluster has published its card, which it is joined by.
+func WaitCard(ctx context.Context, log io.Writer, mcwanctl, kubeconfig, cluster string) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, cardTime, true, func(ctx context.Context) (bool, error) {
+		last = tool.Run(ctx, log, mcwanctl, "--kubeconfig", kubeconfig, "--context", cluster, "card")
+		return last == nil, nil
+	})
+	if err != nil && last != nil {
+		return last
+	}
+	return err
 }
 
 // Join makes two clusters peers of each other.

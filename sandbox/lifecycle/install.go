@@ -52,6 +52,11 @@ func (m *Manager) join(ctx context.Context, s *Sandbox) error {
 	what := fmt.Sprintf("%d clusters joined", len(s.Clusters))
 	return m.do(ctx, installTimeout, progress.Step{Subject: s.Record.Name, What: what, Log: first.Log(ToolsLog)}, func(ctx context.Context) error {
 		return withLog(first.Log(ToolsLog), func(log io.Writer) error {
+			for _, c := range s.Clusters {
+				if err := addon.WaitCard(ctx, log, mcwanctl(c.Artifacts), s.Kubeconfig(), c.Name); err != nil {
+					return err
+				}
+			}
 			for i, c := range s.Clusters {
 				for _, peer := range s.Clusters[i+1:] {
 					if err := addon.Join(ctx, log, mcwanctl(c.Artifacts), s.Kubeconfig(), c.Name, peer.Name); err != nil {

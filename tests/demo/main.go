@@ -49,7 +49,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	start := time.Now()
-	if err := env.Play(ctx, slices.Concat(story.Basic(), story.Rules(), story.Sharing(), story.Failover())); err != nil {
+	if err := env.Play(ctx, slices.Concat(story.Basic(), story.Sharing(), story.Failover())); err != nil {
 		return err
 	}
 	fmt.Printf("\nThe story took %s. Everything is left running; try next:\n", time.Since(start).Round(time.Second))

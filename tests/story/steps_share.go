@@ -42,6 +42,15 @@ func share(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
+	if err := Eventually(ctx, time.Minute, "answers by "+e.Consumer.Name, func(ctx context.Context) error {
+		got, err := c.Count(ctx, PaymentURL, 10)
+		if err == nil && got[e.Consumer.Name] == 0 {
+			err = fmt.Errorf("answers by cluster: %v", got)
+		}
+		return err
+	}); err != nil {
+		return err
+	}
 	want := map[string]float64{e.Exporter.Name: 2.0 / 3, e.Consumer.Name: 1.0 / 3}
 	return Eventually(ctx, time.Minute, "shares 2:1", func(ctx context.Context) error {
 		got, err := c.Count(ctx, PaymentURL, shareRequests)
