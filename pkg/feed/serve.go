@@ -29,8 +29,6 @@ type fault struct {
 	retry   int // seconds; 0: no hint
 }
 
-func (f *fault) Error() string { return f.message }
-
 func faultf(code int, reason metav1.StatusReason, format string, args ...any) *fault {
 	return &fault{code: code, reason: reason, message: fmt.Sprintf(format, args...)}
 }

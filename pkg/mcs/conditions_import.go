@@ -11,12 +11,6 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
-// ImportConditionTypes are the condition types that we own on a ServiceImport. One that ImportConditions does not return
-// has to be removed.
-func ImportConditionTypes() []string {
-	return []string{string(mcsv1beta1.ServiceImportConditionReady), v1alpha1.ConditionPortsCarried, v1alpha1.ConditionDummyServices}
-}
-
 // ImportState is what is known of one ServiceImport.
 type ImportState struct {
 	// Generation is the ServiceImport's metadata.generation, for observedGeneration.

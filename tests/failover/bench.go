@@ -10,7 +10,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -60,18 +59,6 @@ func (b *Bench) calm(ctx context.Context) error {
 			"--state=up", "--loss=0%", "--jitter=0s", "--rate=unlimited", "--latency="+latency))
 	}
 	return errors.Join(errs...)
-}
-
-// pause lets a stated time of a case pass.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Connect opens a sandbox: its first cluster calls, the others answer.

@@ -5,6 +5,8 @@ package failover
 import (
 	"context"
 	"time"
+
+	"github.com/l7mp/mc-wan/tests/story"
 )
 
 // action changes something of the bench.
@@ -87,7 +89,7 @@ func ownCases() []Case {
 				if err := kill(ctx, b.Consumer, "mc-wan", "mcw-controller"); err != nil {
 					return err
 				}
-				if err := pause(ctx, 5*time.Second); err != nil {
+				if err := story.Pause(ctx, 5*time.Second); err != nil {
 					return err
 				}
 				return b.WAN.Set(ctx, tunnelFirst, "--state=refused")
@@ -126,8 +128,8 @@ func flapping(ctx context.Context, b *Bench) error {
 	go func() {
 		for ctx.Err() == nil {
 			// The first that fails is the end of the case's time.
-			if b.WAN.SetState(ctx, tunnelFirst, "blackhole") != nil || pause(ctx, 3*time.Second) != nil ||
-				b.WAN.SetState(ctx, tunnelFirst, "up") != nil || pause(ctx, 7*time.Second) != nil {
+			if b.WAN.SetState(ctx, tunnelFirst, "blackhole") != nil || story.Pause(ctx, 3*time.Second) != nil ||
+				b.WAN.SetState(ctx, tunnelFirst, "up") != nil || story.Pause(ctx, 7*time.Second) != nil {
 				return
 			}
 		}

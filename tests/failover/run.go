@@ -72,7 +72,7 @@ func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []Protocol
 
 // breakAndHeal follows the case's times. Whatever happens, it heals.
 func (b *Bench) breakAndHeal(ctx context.Context, c Case, t Timing, played *Played, start time.Time) error {
-	if err := pause(ctx, t.Calm); err != nil {
+	if err := story.Pause(ctx, t.Calm); err != nil {
 		return err
 	}
 	while, cancel := context.WithTimeout(ctx, t.Broken)
@@ -143,7 +143,7 @@ func (b *Bench) watchTCP(ctx context.Context, start time.Time) func() timeline {
 	go func() {
 		defer close(done)
 		var before story.Counters
-		for pause(ctx, 500*time.Millisecond) == nil {
+		for story.Pause(ctx, 500*time.Millisecond) == nil {
 			sources, err := b.Consumer.GatewayAddresses(ctx, "egress")
 			now, countErr := b.WAN.Counters(ctx)
 			if err != nil || countErr != nil {

@@ -84,3 +84,15 @@ func Eventually(ctx context.Context, within time.Duration, what string, check fu
 
 // oneLine folds text for a message.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// Pause lets a stated time pass.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

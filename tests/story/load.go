@@ -5,6 +5,7 @@ package story
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -38,6 +39,20 @@ func (c *Client) StartLoad(ctx context.Context, url string, rate int) *Load {
 		l.done <- err
 	}()
 	return l
+}
+
+// underLoad runs do while GETs are sent at the rate, and asks that none of them fails.
+func (c *Client) underLoad(ctx context.Context, url string, rate int, do func(context.Context) error) (*LoadReport, error) {
+	load := c.StartLoad(ctx, url, rate)
+	err := do(ctx)
+	report, stopErr := load.Stop(context.WithoutCancel(ctx))
+	if err := errors.Join(err, stopErr); err != nil {
+		return nil, err
+	}
+	if report.Failed > 0 {
+		return nil, fmt.Errorf("%d of %d GETs failed: %v %v", report.Failed, report.Requests, report.Codes, report.Errors)
+	}
+	return report, nil
 }
 
 // Stop ends the load and reports on all of its requests.

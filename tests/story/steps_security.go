@@ -163,8 +163,7 @@ func otherIdentity(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	const id = "impostor"
-	other := &mcw.Peer{TypeMeta: metav1.TypeMeta{APIVersion: mcw.GroupVersion().String(), Kind: "Peer"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: peer.Namespace, Name: id}, Spec: *peer.Spec.DeepCopy()}
+	other := cardOf(peer, id)
 	other.Spec.ClusterID, other.Spec.ClusterUID = id, ""
 	other.Spec.Identities = mcw.Identities{
 		Egress:  "spiffe://" + id + "/ns/mc-wan/sa/mcw-egress",
@@ -188,6 +187,14 @@ func otherIdentity(ctx context.Context, e *Env) (err error) {
 	return nil
 }
 
+// cardOf is what a person applies to have a Peer like that one.
+func cardOf(peer *mcw.Peer, name string) *mcw.Peer {
+	return &mcw.Peer{
+		TypeMeta:   metav1.TypeMeta{APIVersion: mcw.GroupVersion().String(), Kind: "Peer"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: peer.Namespace, Name: name}, Spec: *peer.Spec.DeepCopy(),
+	}
+}
+
 // leaveAndRejoin takes the consumer's Peer away from the exporter, sees it turned away, and applies its card again.
 func leaveAndRejoin(ctx context.Context, e *Env) error {
 	peer := &mcw.Peer{}
@@ -195,8 +202,7 @@ func leaveAndRejoin(ctx context.Context, e *Env) error {
 	if err := e.Exporter.Get(ctx, key, peer); err != nil {
 		return err
 	}
-	card := &mcw.Peer{TypeMeta: metav1.TypeMeta{APIVersion: mcw.GroupVersion().String(), Kind: "Peer"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: peer.Namespace, Name: peer.Name}, Spec: peer.Spec}
+	card := cardOf(peer, peer.Name)
 	if err := e.Exporter.Delete(ctx, peer); err != nil {
 		return err
 	}

@@ -142,20 +142,12 @@ func breakTunnel(state string) func(context.Context, *Env) error {
 		if err != nil {
 			return err
 		}
-		load := c.StartLoad(ctx, PaymentURL, 100)
 		defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
-		if err := e.breakAndHeal(ctx, state); err != nil {
-			_, stopErr := load.Stop(context.WithoutCancel(ctx))
-			return errors.Join(err, stopErr)
-		}
-		report, err := load.Stop(ctx)
+		report, err := c.underLoad(ctx, PaymentURL, 100, func(ctx context.Context) error { return e.breakAndHeal(ctx, state) })
 		if err != nil {
 			return err
 		}
 		e.Say("GET: %s", report)
-		if report.Failed > 0 {
-			return fmt.Errorf("%d of %d GETs failed: %v %v", report.Failed, report.Requests, report.Codes, report.Errors)
-		}
 		return nil
 	}
 }
