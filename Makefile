@@ -79,7 +79,7 @@ FAILOVER_SANDBOX := $(BIN)/mcwan-sandbox --name failover
 FAILOVER_FLAGS ?=
 
 .PHONY: failover-report
-failover-report: sandbox-build ## Play the failure matrix on a sandbox of its own, about 75 minutes, and write docs/failover-report.md
+failover-report: sandbox-build ## Play the failure matrix on a sandbox of its own and write docs/failover-report.md
 	$(FAILOVER_SANDBOX) up --clusters 3 --replicas 2
 	go run ./tests/failover/cmd -sandbox '$(FAILOVER_SANDBOX)' -out $(BUILD)/failover/results.json $(FAILOVER_FLAGS)
 	cd tests/failover/report && go run . -in $(BUILD)/failover/results.json -docs $(CURDIR)/docs

@@ -27,8 +27,8 @@ type bar struct {
 	elsewhere bool
 }
 
-// bars are the cases of the matrix that are played here: those that move traffic in different ways. All of them together
-// take six minutes on a machine that has nothing else to do; `make failover-report` plays the rest.
+// bars are the cases of the matrix that are played here: those that move traffic in different ways; `make failover-report`
+// plays the rest.
 func bars() []bar {
 	return []bar{
 		{name: "refused", slowest: 250 * time.Millisecond, settled: 250 * time.Millisecond, during: "default"},
