@@ -68,6 +68,7 @@ func sliceKinds() []schema.GroupVersionKind {
 
 func pathKinds() []schema.GroupVersionKind {
 	return []schema.GroupVersionKind{
+		networkingv1.SchemeGroupVersion.WithKind("VirtualService"),
 		networkingv1.SchemeGroupVersion.WithKind("ServiceEntry"),
 		networkingv1.SchemeGroupVersion.WithKind("DestinationRule"),
 	}

@@ -38,6 +38,7 @@ func (c *core) pathSources(cc cache.Cache) []source.Source {
 		}, changed(waysChanged)),
 		c.watchWritten(cc, &networkingv1.ServiceEntry{}, "path"),
 		c.watchWritten(cc, &networkingv1.DestinationRule{}, "path"),
+		c.watchWritten(cc, &networkingv1.VirtualService{}, "path"),
 	}
 }
 

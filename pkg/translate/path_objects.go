@@ -53,17 +53,21 @@ const (
 	tcpKeepaliveInterval = 5 * time.Second
 	tcpKeepaliveProbes   = 3
 
+	// sidecars is what Istio calls them where gateways are listed.
+	sidecars = "mesh"
+
 	// weightOfPercent is the endpoint weight of one percent: divisible by every likely number of gateway pods.
 	weightOfPercent = 60
 )
 
-// Path is the ServiceEntry and the DestinationRule of a path: one Envoy cluster of the egress gateway. Both are always
-// there, even when no hop is known yet, so that no route points at nothing.
+// Path is the ServiceEntry, the DestinationRule and the mention of a path: one Envoy cluster of the egress gateway. They
+// are always there, even when no hop is known yet, so that no route points at nothing.
 func Path(in PathInput) []Object {
 	ranks, shares := layout(in)
 	return []Object{
 		pathServiceEntry(in, ranks, shares),
 		pathDestinationRule(in, ranks),
+		pathMention(in.Key),
 	}
 }
 
@@ -114,6 +118,27 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 			Resolution: networkingv1alpha3.ServiceEntry_STATIC,
 			Ports:      []*networkingv1alpha3.ServicePort{{Name: name, Number: number, Protocol: protocol}},
 			Endpoints:  endpoints(in.inUse(ranks, shares), len(ranks), name, shares),
+		},
+	}
+}
+
+// pathMention routes nothing. With PILOT_FILTER_GATEWAY_CLUSTER_CONFIG a gateway holds the Envoy clusters that a
+// VirtualService names as a destination, and istiod sends clusters before routes: without a mention of its own a path
+// would go before the last route to it, and come in the same moment as the first. The match is for sidecars, which the
+// VirtualService is not for, so istiod makes no route of it.
+func pathMention(key PathKey) *networkingv1.VirtualService {
+	_, port, _ := pathPortOf(key)
+	return &networkingv1.VirtualService{
+		TypeMeta:   typeNetworking("VirtualService"),
+		ObjectMeta: pathMeta(key),
+		Spec: networkingv1alpha3.VirtualService{
+			Hosts:    []string{PathHost(key)},
+			Gateways: []string{inNamespace(feedLegName)},
+			ExportTo: onlyHere(),
+			Http: []*networkingv1alpha3.HTTPRoute{{
+				Match: []*networkingv1alpha3.HTTPMatchRequest{{Gateways: []string{sidecars}}},
+				Route: []*networkingv1alpha3.HTTPRouteDestination{{Destination: destination(PathHost(key), port)}},
+			}},
 		},
 	}
 }

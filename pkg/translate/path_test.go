@@ -162,8 +162,9 @@ func pathOf(t *testing.T, in PathInput) (*networkingv1.ServiceEntry, *networking
 	objects := Path(in)
 	se, ok1 := objects[0].(*networkingv1.ServiceEntry)
 	dr, ok2 := objects[1].(*networkingv1.DestinationRule)
-	if len(objects) != 2 || !ok1 || !ok2 {
-		t.Fatalf("a path is a ServiceEntry and a DestinationRule, got %v", objects)
+	_, ok3 := objects[2].(*networkingv1.VirtualService)
+	if len(objects) != 3 || !ok1 || !ok2 || !ok3 {
+		t.Fatalf("a path is a ServiceEntry, a DestinationRule and its mention, got %v", objects)
 	}
 	return se, dr
 }

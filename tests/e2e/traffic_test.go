@@ -208,7 +208,8 @@ func call(ctx context.Context, c *story.Client, args ...string) (callResult, err
 // loaded runs do while a client sends 200 requests a second, and wants every one answered.
 func (w *traffic) loaded(c *story.Client, url string, do func()) {
 	w.t.Helper()
-	load := c.StartLoad(w.ctx, url, 200)
+	load, err := c.StartLoad(w.ctx, url, 200)
+	w.ok(err)
 	stopped := false
 	stop := func() *story.LoadReport {
 		stopped = true

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// loadTime is how long the first request of a load may take: a client gives up after 10 s.
+const loadTime = 20 * time.Second
+
 // Load is a stream of requests at a fixed rate from a client pod.
 type Load struct {
 	client *Client
@@ -30,21 +33,35 @@ func (r LoadReport) String() string {
 	return fmt.Sprintf("%d requests, %d failed, slowest %s", r.Requests, r.Failed, r.Slowest.Round(time.Millisecond))
 }
 
-// StartLoad sends GETs at the rate (requests per second) until Stop.
-func (c *Client) StartLoad(ctx context.Context, url string, rate int) *Load {
+// StartLoad sends GETs at the rate (requests per second) until Stop. It returns when the first has been answered or has failed.
+func (c *Client) StartLoad(ctx context.Context, url string, rate int) (*Load, error) {
+	if _, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(`rm -f /tmp/load.bin; echo "GET %s" > /tmp/targets`, url)); err != nil {
+		return nil, err
+	}
 	l := &Load{client: c, done: make(chan error, 1)}
 	go func() {
 		_, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(
-			`echo "GET %s" > /tmp/targets; echo $$ > /tmp/load.pid; exec vegeta attack -targets=/tmp/targets -rate=%d/1s -duration=0 -timeout=10s -output=/tmp/load.bin`, url, rate))
+			`echo $$ > /tmp/load.pid; exec vegeta attack -targets=/tmp/targets -rate=%d/1s -duration=0 -timeout=10s -output=/tmp/load.bin`, rate))
 		l.done <- err
 	}()
-	return l
+	err := Eventually(ctx, loadTime, "the first request of a load", func(ctx context.Context) error {
+		_, err := c.Run(ctx, "test", "-s", "/tmp/load.bin")
+		return err
+	})
+	if err != nil {
+		_, stopErr := l.Stop(context.WithoutCancel(ctx))
+		return nil, errors.Join(err, stopErr)
+	}
+	return l, nil
 }
 
 // underLoad runs do while GETs are sent at the rate, and asks that none of them fails.
 func (c *Client) underLoad(ctx context.Context, url string, rate int, do func(context.Context) error) (*LoadReport, error) {
-	load := c.StartLoad(ctx, url, rate)
-	err := do(ctx)
+	load, err := c.StartLoad(ctx, url, rate)
+	if err != nil {
+		return nil, err
+	}
+	err = do(ctx)
 	report, stopErr := load.Stop(context.WithoutCancel(ctx))
 	if err := errors.Join(err, stopErr); err != nil {
 		return nil, err

@@ -74,8 +74,11 @@ func answers(c *Client, url string, want bool) func(context.Context) error {
 
 // loadReturns waits until the policy's own tunnel is in use again.
 func (e *Env) loadReturns(ctx context.Context, c *Client) error {
-	load := c.StartLoad(ctx, PaymentURL, 50)
-	err := e.loadIsOn(ctx, tunnelHigh)
+	load, err := c.StartLoad(ctx, PaymentURL, 50)
+	if err != nil {
+		return err
+	}
+	err = e.loadIsOn(ctx, tunnelHigh)
 	_, stopErr := load.Stop(context.WithoutCancel(ctx))
 	return errors.Join(err, stopErr)
 }

@@ -103,8 +103,9 @@ func (c *Cluster) scale(ctx context.Context, name string, replicas int) error {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
 			return err
 		}
-		if d.Status.ObservedGeneration < d.Generation || int(d.Status.AvailableReplicas) != replicas || int(d.Status.Replicas) != replicas {
-			return fmt.Errorf("%d of %d are available", d.Status.AvailableReplicas, d.Status.Replicas)
+		s := d.Status
+		if s.ObservedGeneration < d.Generation || int(s.UpdatedReplicas) != replicas || int(s.AvailableReplicas) != replicas || int(s.Replicas) != replicas {
+			return fmt.Errorf("%d of %d are available, %d are up to date", s.AvailableReplicas, s.Replicas, s.UpdatedReplicas)
 		}
 		return nil
 	})
