@@ -20,6 +20,10 @@ import (
 // lookEvery is how often hops that came or went, and figures that moved, are noticed. Changes of state are at once.
 const lookEvery = time.Second
 
+// verdictsTogether is how long paths wait for what else a dying tunnel takes along: its hops to other clusters and other
+// gateways fall within the same moments, and a path would be written for each. Envoy does without the dead hop meanwhile.
+const verdictsTogether = 150 * time.Millisecond
+
 // hopWatch measures the hops of accepted peers while this replica leads, and has paths and Peers follow the verdicts.
 type hopWatch struct {
 	*core
@@ -77,7 +81,7 @@ func (w *hopWatch) look(ctx context.Context) {
 	reports := w.prober.Reports()
 	news := w.hops.update(w.now(), reports, probe.Judge(reports, w.peerBook.synced))
 	for _, cluster := range news.reorder {
-		w.pathKeys.ask(w.pathsOf(cluster)...)
+		w.pathKeys.askAfter(verdictsTogether, w.pathsOf(cluster)...)
 	}
 	for _, m := range news.moves {
 		w.tellMove(peers, m)

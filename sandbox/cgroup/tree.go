@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -158,18 +159,26 @@ func inheritCPUSet(parent, dir string) error {
 	return nil
 }
 
-// Favor gives a group the largest weight among its siblings (cgroups(7): cpu.shares, cpu.weight): what runs in it gets the
-// processor before they do.
-func (t *Tree) Favor(path string) error {
-	file, weight := "cpu.shares", "262144"
+// Weights of groups among their siblings, in shares: a group that says nothing has 1024 of them (cgroups(7)).
+const (
+	// Foremost is the most there is: what runs in the group gets the processor before its siblings do.
+	Foremost = 262144
+	// Background is for what may wait when its siblings are busy.
+	Background = 256
+)
+
+// Weigh sets a group's share of the processor where it is scarce.
+func (t *Tree) Weigh(path string, shares uint64) error {
+	file, weight := "cpu.shares", shares
 	if t.Unified {
-		file, weight = "cpu.weight", "10000"
+		// as the kubelet does for its groups: 2 to 262144 shares are weights of 1 to 10000
+		file, weight = "cpu.weight", 1+((shares-2)*9999)/262142
 	}
 	dir, err := t.with(path, file)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, file), []byte(weight), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, file), strconv.AppendUint(nil, weight, 10), 0o644); err != nil {
 		return fmt.Errorf("weight of control group %s: %w", path, err)
 	}
 	return nil

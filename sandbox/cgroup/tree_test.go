@@ -150,20 +150,27 @@ func TestMembersOfGroupsBelow(t *testing.T) {
 	}
 }
 
-func TestFavorGivesTheLargestWeight(t *testing.T) {
+func TestWeigh(t *testing.T) {
 	v1, v2 := t.TempDir(), t.TempDir()
 	write(t, "1024", v1, "cpu", "a", "wan", "cpu.shares")
 	write(t, "100", v2, "a", "wan", "cpu.weight")
-	for file, tree := range map[string]*Tree{
-		filepath.Join(v1, "cpu", "a", "wan", "cpu.shares"): {roots: []string{filepath.Join(v1, "cpu")}},
-		filepath.Join(v2, "a", "wan", "cpu.weight"):        {Unified: true, roots: []string{v2}},
+	split, unified := &Tree{roots: []string{filepath.Join(v1, "cpu")}}, &Tree{Unified: true, roots: []string{v2}}
+	for _, tc := range []struct {
+		tree   *Tree
+		file   string
+		shares uint64
+		want   string
+	}{
+		{split, filepath.Join(v1, "cpu", "a", "wan", "cpu.shares"), Foremost, "262144"},
+		{split, filepath.Join(v1, "cpu", "a", "wan", "cpu.shares"), Background, "256"},
+		{unified, filepath.Join(v2, "a", "wan", "cpu.weight"), Foremost, "10000"},
+		{unified, filepath.Join(v2, "a", "wan", "cpu.weight"), Background, "10"},
 	} {
-		before := read(t, file)
-		if err := tree.Favor("a/wan"); err != nil {
+		if err := tc.tree.Weigh("a/wan", tc.shares); err != nil {
 			t.Fatal(err)
 		}
-		if after := read(t, file); after <= before && len(after) <= len(before) {
-			t.Errorf("%s: %s, was %s", file, after, before)
+		if got := read(t, tc.file); got != tc.want {
+			t.Errorf("%d shares: %s is %s, want %s", tc.shares, filepath.Base(tc.file), got, tc.want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"github.com/l7mp/mc-wan/sandbox/cgroup"
 	"github.com/l7mp/mc-wan/sandbox/network"
 	"github.com/l7mp/mc-wan/sandbox/process"
 	"github.com/l7mp/mc-wan/sandbox/state"
@@ -35,6 +36,11 @@ func (c *Cluster) readProcess() (process.ID, error) {
 // start runs process 1. The channel is closed when it ends.
 func (c *Cluster) start() (<-chan struct{}, error) {
 	if err := c.Groups.Create(c.systemGroup()); err != nil {
+		return nil, err
+	}
+	// An API server is busy in bursts, and what pods answer each other must not wait for it: on machines of their own
+	// clusters do not share processors.
+	if err := c.Groups.Weigh(c.systemGroup(), cgroup.Background); err != nil {
 		return nil, err
 	}
 	if err := c.rotateLogs(); err != nil {

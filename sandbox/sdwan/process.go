@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/l7mp/mc-wan/sandbox/cgroup"
 	"github.com/l7mp/mc-wan/sandbox/process"
 	"github.com/l7mp/mc-wan/sandbox/state"
 	"github.com/l7mp/mc-wan/sandbox/wan"
@@ -59,7 +60,7 @@ func (s *SDWAN) spawn() error {
 		return err
 	}
 	// Packets that wait for the processor would be jitter that nobody has set.
-	if err := s.Groups.Favor(s.Group); err != nil {
+	if err := s.Groups.Weigh(s.Group, cgroup.Foremost); err != nil {
 		return err
 	}
 	out, err := os.OpenFile(s.Log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

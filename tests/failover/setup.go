@@ -48,6 +48,9 @@ func (b *Bench) Up(ctx context.Context) error {
 		return err
 	}
 	for _, c := range b.clusters() {
+		if err := goneBefore(ctx, c); err != nil {
+			return err
+		}
 		if err := apply(ctx, c, policies, namespace); err != nil {
 			return err
 		}
@@ -72,6 +75,18 @@ func (b *Bench) Up(ctx context.Context) error {
 		return err
 	}
 	return b.ready(ctx)
+}
+
+// goneBefore waits until the namespace of an earlier bench has gone, if it is on its way.
+func goneBefore(ctx context.Context, c *story.Cluster) error {
+	return story.Eventually(ctx, readyWithin, "end of namespace "+Namespace+" in "+c.Name, func(ctx context.Context) error {
+		var ns corev1.Namespace
+		err := c.Get(ctx, client.ObjectKey{Name: Namespace}, &ns)
+		if err == nil && ns.DeletionTimestamp != nil {
+			return errors.New("it is being deleted")
+		}
+		return gone(err)
+	})
 }
 
 // Down removes it, and leaves the tunnels as they were at start.
