@@ -175,6 +175,9 @@ func (e *Env) breakAndHeal(ctx context.Context, state string) error {
 	return nil
 }
 
+// moveTime is how long traffic may take to move: a tunnel that died several times in a row is let back after a minute.
+const moveTime = 90 * time.Second
+
 // loadIsOn waits until a tunnel carries the load from now on.
 func (e *Env) loadIsOn(ctx context.Context, tunnel string) error {
 	sources, err := e.Consumer.GatewayAddresses(ctx, "egress")
@@ -185,7 +188,7 @@ func (e *Env) loadIsOn(ctx context.Context, tunnel string) error {
 	if err != nil {
 		return err
 	}
-	return Eventually(ctx, time.Minute, "traffic on tunnel "+tunnel, func(ctx context.Context) error {
+	return Eventually(ctx, moveTime, "traffic on tunnel "+tunnel, func(ctx context.Context) error {
 		now, err := e.WAN.Counters(ctx)
 		if err != nil {
 			return err
