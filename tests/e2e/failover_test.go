@@ -43,7 +43,7 @@ func bars() []bar {
 // TestFailover plays a part of the failure matrix for a short time.
 func TestFailover(t *testing.T) {
 	bench := failoverBench(t)
-	timing := failover.Timing{Calm: 4 * time.Second, Broken: 20 * time.Second, After: 6 * time.Second, Rate: 20, GETRate: 200}
+	timing := failover.Timing{Calm: 4 * time.Second, Broken: 20 * time.Second, After: 6 * time.Second, Rate: 5, GETRate: 100}
 	for _, b := range bars() {
 		t.Run(b.name, func(t *testing.T) {
 			c := failover.CaseNamed(b.name)

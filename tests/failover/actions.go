@@ -98,14 +98,45 @@ func rollGateways(ctx context.Context, b *Bench) error {
 		cluster *story.Cluster
 		name    string
 	}{{b.victim(), "mcw-ingress"}, {b.Consumer, "mcw-egress"}} {
-		if err := annotatePods(ctx, g.cluster, "mc-wan", g.name, "kubectl.kubernetes.io/restartedAt", time.Now().Format(time.RFC3339)); err != nil {
-			return err
-		}
-		if err := rolledOut(ctx, g.cluster, "mc-wan", g.name); err != nil {
+		if err := restart(ctx, g.cluster, g.name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// restart replaces the pods of a Deployment of ours as `kubectl rollout restart` does, and waits for the new ones.
+func restart(ctx context.Context, c *story.Cluster, name string) error {
+	if err := annotatePods(ctx, c, "mc-wan", name, "kubectl.kubernetes.io/restartedAt", time.Now().Format(time.RFC3339)); err != nil {
+		return err
+	}
+	return rolledOut(ctx, c, "mc-wan", name)
+}
+
+// leave has the consumer forget the victim, as `mcwanctl leave` does.
+func leave(ctx context.Context, b *Bench) error {
+	peer := &mcw.Peer{}
+	if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: "mc-wan", Name: b.victim().Name}, peer); err != nil {
+		return err
+	}
+	b.left = story.CardOf(peer, peer.Name)
+	return b.Consumer.Delete(ctx, peer)
+}
+
+// joinAgain gives the consumer the card back.
+func joinAgain(ctx context.Context, b *Bench) error { return b.Consumer.Create(ctx, b.left) }
+
+// failsOver sets where the consumer's traffic of the first policy goes when its tunnel fails.
+func failsOver(to mcw.Failover) action {
+	return func(ctx context.Context, b *Bench) error {
+		policy := &mcw.WANPolicy{}
+		if err := b.Consumer.Get(ctx, client.ObjectKey{Name: policyFirst}, policy); err != nil {
+			return err
+		}
+		before := policy.DeepCopy()
+		policy.Spec.Failover = &to
+		return b.Consumer.Patch(ctx, policy, client.MergeFrom(before))
+	}
 }
 
 func annotatePods(ctx context.Context, c *story.Cluster, namespace, name, key, value string) error {

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -32,6 +33,9 @@ type Bench struct {
 	// StateDir is the sandbox's folder, by which its API servers are found; empty leaves out cases that need them.
 	StateDir string
 	Out      io.Writer
+
+	// left is the Peer of a cluster that was left.
+	left *mcw.Peer
 }
 
 // Say tells what happens.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -110,6 +111,12 @@ func ownCases() []Case {
 			Name: "unexport", Title: "An exporting cluster takes its export back", Clusters: 2,
 			Break: func(ctx context.Context, b *Bench) error { return b.unexport(ctx, b.victim()) },
 			Heal:  func(ctx context.Context, b *Bench) error { return b.export(ctx, b.victim()) },
+		},
+		{Name: "leave", Title: "The consumer leaves an exporting cluster, and joins it again", Clusters: 2, Break: leave, Heal: joinAgain},
+		{
+			Name: "order", Title: "The policy's order of tunnels is changed",
+			Break: failsOver(mcw.Failover{Mode: mcw.FailoverOrdered, To: []string{policySecond}}),
+			Heal:  failsOver(mcw.Failover{Mode: mcw.FailoverAutomatic}),
 		},
 		{Name: "port", Title: "The policy's port is changed at the exporter", Break: movePort(portFirst + portStep), Heal: movePort(portFirst)},
 	}

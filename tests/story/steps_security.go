@@ -163,7 +163,7 @@ func otherIdentity(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	const id = "impostor"
-	other := cardOf(peer, id)
+	other := CardOf(peer, id)
 	other.Spec.ClusterID, other.Spec.ClusterUID = id, ""
 	other.Spec.Identities = mcw.Identities{
 		Egress:  "spiffe://" + id + "/ns/mc-wan/sa/mcw-egress",
@@ -187,8 +187,8 @@ func otherIdentity(ctx context.Context, e *Env) (err error) {
 	return nil
 }
 
-// cardOf is what a person applies to have a Peer like that one.
-func cardOf(peer *mcw.Peer, name string) *mcw.Peer {
+// CardOf is what a person applies to have a Peer like that one.
+func CardOf(peer *mcw.Peer, name string) *mcw.Peer {
 	return &mcw.Peer{
 		TypeMeta:   metav1.TypeMeta{APIVersion: mcw.GroupVersion().String(), Kind: "Peer"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: peer.Namespace, Name: name}, Spec: *peer.Spec.DeepCopy(),
@@ -202,7 +202,7 @@ func leaveAndRejoin(ctx context.Context, e *Env) error {
 	if err := e.Exporter.Get(ctx, key, peer); err != nil {
 		return err
 	}
-	card := cardOf(peer, peer.Name)
+	card := CardOf(peer, peer.Name)
 	if err := e.Exporter.Delete(ctx, peer); err != nil {
 		return err
 	}
