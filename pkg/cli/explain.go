@@ -34,7 +34,7 @@ func newExplainCmd(a *app) *cobra.Command {
 		Long: `explain says what becomes of a request to an imported service in this cluster: which rule it matches and which it does
 not, which WAN policy follows, over which hops in which order with what health and share, which objects carry it, or why it
 is denied. Nothing is sent: it reads what the controller reads. With -f it reads files in place of a cluster, as render
-does. See docs/steering.md.
+does. A dummy Service is asked about by its own name, as payment-secure-sd-wan-priority-high/mc-wan. See docs/steering.md.
 
 Matches are looked at with what the client sends; paths as they are, without decoding. It fails (exit code 1) if the service
 is not imported; a request that is denied is an answer.`,
@@ -107,6 +107,7 @@ func (a *app) explainState(ctx context.Context, f *explainFlags) (*snapshot.File
 			}
 			files = append(files, more...)
 		}
+		f.options.DummyServices = true // whether the controller makes them is not in files; asking for one asks of what it would do
 		state, err := snapshot.Read(f.options, files...)
 		if err != nil {
 			return nil, "", err

@@ -6,9 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"strings"
 
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/l7mp/mc-wan/pkg/explain"
 )
@@ -29,8 +27,7 @@ func printAnswers(w io.Writer, answers []explain.Answer) error {
 }
 
 func printAnswer(w io.Writer, a explain.Answer) error {
-	name, namespace, _ := strings.Cut(a.Service, "/")
-	at := fmt.Sprintf("%s:%d", host(types.NamespacedName{Namespace: namespace, Name: name}), a.Port)
+	at := fmt.Sprintf("%s:%d", a.Host, a.Port)
 	request := fmt.Sprintf("%s http://%s%s", a.Method, at, a.Path)
 	if a.TCP {
 		request = "a connection to " + at

@@ -36,6 +36,8 @@ const (
 // Answer is what becomes of a request.
 type Answer struct {
 	Question
+	// Host is the name by which the service is called.
+	Host string `json:"host"`
 	// TCP says that the port's connections are routed, not its requests.
 	TCP     bool    `json:"tcp,omitempty"`
 	Verdict Verdict `json:"verdict"`

@@ -25,6 +25,8 @@ type explanation struct {
 	key  types.NamespacedName
 	in   translate.LegInput
 	port mcs.MergedPort
+	// dummy is the dummy Service that is asked about; nil for the import itself.
+	dummy *translate.Dummy
 	asked
 	Answer
 }
@@ -40,6 +42,11 @@ func Explain(l snapshot.Lister, q Question) (Answer, error) {
 		return Answer{}, fmt.Errorf("path: %q does not begin with a slash", q.Path)
 	}
 	e := &explanation{l: l, key: types.NamespacedName{Namespace: namespace, Name: name}}
+	if namespace == v1alpha1.Namespace {
+		if key, dummy := dummyNamed(l, name); dummy != nil {
+			e.key, e.dummy = key, dummy
+		}
+	}
 	e.in = snapshot.ImportInput(l, e.key)
 	if err := e.choosePort(q.Port); err != nil {
 		return Answer{}, err
@@ -64,6 +71,9 @@ func (e *explanation) choosePort(number int32) error {
 	case m.Type == mcsv1beta1.Headless:
 		return fmt.Errorf("%s/%s is headless: each of its endpoints has legs of its own, which explain does not follow; its rules are read as for others", e.key.Name, e.key.Namespace)
 	}
+	if e.dummy != nil && e.dummy.Port == number {
+		number = 0 // the policy's own port, which leads to the first HTTP port
+	}
 	var known []string
 	for _, p := range m.Ports {
 		if !mcs.Carried(p.Protocol) {
@@ -83,6 +93,10 @@ func (e *explanation) choosePort(number int32) error {
 
 // requests answers for a port whose requests are routed one by one.
 func (e *explanation) requests() {
+	if e.dummy != nil {
+		e.byExport()
+		return
+	}
 	rules, whose := e.rulesInForce()
 	hits, misses, forPort := choose(rules, e.port.Port, e.asked)
 	if !forPort {
@@ -122,18 +136,18 @@ func (e *explanation) rulesInForce() ([]mcwanv1alpha1.HTTPRule, string) {
 	return nil, ""
 }
 
-// byExport: no rule is for the port, so the WAN policy of the export holds.
+// byExport: no rule is for the port, so the WAN policy of the export holds, or that of the dummy Service.
 func (e *explanation) byExport() {
-	policy := translate.ResolvePolicy(e.in.Merged.WANPolicy, e.in.Policies)
+	reason := "no rule is for port %d; the WANPolicy of the export holds"
+	if e.in.Merged.WANPolicy == "" {
+		reason = "no rule is for port %d and the export names no WANPolicy; the default holds"
+	}
+	policy, reason := e.over(fmt.Sprintf(reason, e.port.Port))
 	if policy == "" {
 		e.answer(Failed, 503, "the exports name no WANPolicy and this cluster has no default")
 		return
 	}
-	reason := "no rule is for port %d; the WANPolicy of the export holds, %s"
-	if e.in.Merged.WANPolicy == "" {
-		reason = "no rule is for port %d and the export names no WANPolicy; the default holds, %s"
-	}
-	e.forward([]share{{policy: policy, weight: 1}}, fmt.Sprintf(reason, e.port.Port, policy))
+	e.forward([]share{{policy: policy, weight: 1}}, reason+", "+policy)
 	e.atIngress()
 }
 
@@ -257,12 +271,17 @@ func (e *explanation) ingressOf(cluster string) (string, int) {
 	return "allowed by " + hits[0].String(), 0
 }
 
-// objects are those of this cluster by name.
+// objects are those of this cluster by name, and the name by which clients know them.
 func (e *explanation) objects() {
-	leg := translate.LegName(e.key.Namespace, e.key.Name, e.port.Port)
+	e.Host = translate.ClusterSetHost(e.key.Name, e.key.Namespace)
+	leg, service := translate.LegName(e.key.Namespace, e.key.Name, e.port.Port), translate.DerivedServiceName(e.key.Namespace, e.key.Name)
+	if e.dummy != nil {
+		leg, service = translate.DummyLegName(e.key.Namespace, e.key.Name, e.port.Port, e.dummy.Policy), e.dummyName()
+		e.Host = translate.LocalHost(service, v1alpha1.Namespace)
+	}
 	e.Objects = append(e.Objects,
 		fmt.Sprintf("ServiceImport.%s %s/%s", mcsv1beta1.GroupName, e.key.Namespace, e.key.Name),
-		fmt.Sprintf("Service %s/%s", v1alpha1.Namespace, translate.DerivedServiceName(e.key.Namespace, e.key.Name)),
+		fmt.Sprintf("Service %s/%s", v1alpha1.Namespace, service),
 		fmt.Sprintf("Gateway.networking.istio.io %s/%s", v1alpha1.Namespace, leg),
 		fmt.Sprintf("VirtualService.networking.istio.io %s/%s", v1alpha1.Namespace, leg))
 }

@@ -67,12 +67,12 @@ func (e *explanation) add(r Route) {
 // connections answers for a TCP port: rules do not apply, and all exporters are on one path.
 func (e *explanation) connections() {
 	e.TCP = true
-	policy := translate.ResolvePolicy(e.in.Merged.WANPolicy, e.in.Policies)
+	policy, reason := e.over(fmt.Sprintf("port %d is TCP, which no rule is for; the WANPolicy of the export holds", e.port.Port))
 	if policy == "" {
 		e.answer(Failed, 0, "the exports name no WANPolicy and this cluster has no default: nothing listens")
 		return
 	}
-	e.answer(Forwarded, 0, "port %d is TCP, which no rule is for; the WANPolicy of the export holds, %s", e.port.Port, policy)
+	e.answer(Forwarded, 0, "%s, %s", reason, policy)
 	key := translate.PathKey{
 		Policy: policy, TCP: translate.WireKey{Namespace: e.key.Namespace, Name: e.key.Name, Port: e.port.Port}, Failover: e.failover(policy),
 	}
