@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// loadTime is how long the first request of a load may take: a client gives up after 10 s.
-const loadTime = 20 * time.Second
+// loadTime is how long the first request of a load may take: vegeta gives up after 30 s.
+const loadTime = 40 * time.Second
 
 // Load is a stream of requests at a fixed rate from a client pod.
 type Load struct {
@@ -41,7 +41,7 @@ func (c *Client) StartLoad(ctx context.Context, url string, rate int) (*Load, er
 	l := &Load{client: c, done: make(chan error, 1)}
 	go func() {
 		_, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(
-			`echo $$ > /tmp/load.pid; exec vegeta attack -targets=/tmp/targets -rate=%d/1s -duration=0 -timeout=10s -output=/tmp/load.bin`, rate))
+			`echo $$ > /tmp/load.pid; exec vegeta attack -targets=/tmp/targets -rate=%d/1s -duration=0 -timeout=30s -output=/tmp/load.bin`, rate))
 		l.done <- err
 	}()
 	err := Eventually(ctx, loadTime, "the first request of a load", func(ctx context.Context) error {
