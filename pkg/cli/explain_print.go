@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-
 	"github.com/l7mp/mc-wan/pkg/explain"
 )
 

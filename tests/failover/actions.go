@@ -123,8 +123,15 @@ func leave(ctx context.Context, b *Bench) error {
 	return b.Consumer.Delete(ctx, peer)
 }
 
-// joinAgain gives the consumer the card back.
-func joinAgain(ctx context.Context, b *Bench) error { return b.Consumer.Create(ctx, b.left) }
+// joinAgain gives the consumer the card back, with the addresses that the victim's gateways have by now.
+func joinAgain(ctx context.Context, b *Bench) error {
+	addresses, err := b.victim().GatewayAddresses(ctx, "ingress")
+	if err != nil {
+		return err
+	}
+	b.left.Spec.Bootstrap.Addresses = addresses
+	return b.Consumer.Create(ctx, b.left)
+}
 
 // failsOver sets where the consumer's traffic of the first policy goes when its tunnel fails.
 func failsOver(to mcw.Failover) action {
