@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -208,10 +210,16 @@ func (r *importReconciler) address(ctx context.Context, service *corev1.Service,
 }
 
 // writeService asks for the addresses that the import had when its derived Service has to be made anew. Where someone
-// else has them by now, others will do.
-func (r *importReconciler) writeService(ctx context.Context, service *corev1.Service) (apply.Change, error) {
-	change, err := r.writeOne(ctx, service)
-	if err == nil || service.Spec.ClusterIP == "" || !apierrors.IsInvalid(err) {
+// else has them by now, others will do. An API server gives the addresses of a Service back only after it has told of
+// the deletion, so a refusal is final only after a second.
+func (r *importReconciler) writeService(ctx context.Context, service *corev1.Service) (change apply.Change, err error) {
+	release := wait.Backoff{Duration: 20 * time.Millisecond, Factor: 2, Steps: 7}
+	refused := func(err error) bool { return service.Spec.ClusterIP != "" && apierrors.IsInvalid(err) }
+	err = retry.OnError(release, refused, func() error {
+		change, err = r.writeOne(ctx, service)
+		return err
+	})
+	if !refused(err) {
 		return change, err
 	}
 	other := service.DeepCopy()

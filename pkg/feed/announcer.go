@@ -19,8 +19,8 @@ import (
 // Announcer tells peers of a changed card at once, so that new gateway addresses reach them while one of those they
 // know still works. It is a Runnable of controller-runtime that needs to lead.
 //
-// A peer that turns a card away (4xx) is not asked again with the same card: it reads the card from the feed, or its
-// operator has something to do first.
+// It goes on to tell the card, at a slow pace, to peers that have it or turn it away (4xx): a peer may since have gone
+// back to an older card, whose addresses lead nowhere, or have been told by its operator to accept this one.
 type Announcer struct {
 	opts AnnouncerOptions
 
@@ -60,8 +60,8 @@ func (a *Announcer) SetPeers(clusterIDs []string) {
 	}
 }
 
-// Announce tells every peer of the card, in the background and with retries; a later card takes its place. A card
-// that has not changed is not told again.
+// Announce tells every peer of the card, in the background and with retries; a later card takes its place. To announce
+// a card that has not changed changes nothing.
 func (a *Announcer) Announce(card v1alpha1.ClusterAdvertisementSpec) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,27 +119,44 @@ func (t *telling) end() {
 	}
 }
 
-// deliver tries until the peer has answered.
+// deliver tells one card until ctx ends: with growing pauses until the peer has answered, then at a slow pace.
 func (a *Announcer) deliver(ctx context.Context, clusterID string, body []byte) {
 	log := a.opts.Log.WithValues("peer", clusterID)
 	pause := backoff{least: a.opts.MinBackoff, most: a.opts.MaxBackoff}
+	turnedAway := 0
 	for {
-		code, err := a.post(ctx, clusterID, body)
-		switch {
+		wait := a.opts.Repeat
+		switch code, err := a.post(ctx, clusterID, body); {
 		case ctx.Err() != nil:
 			return
-		case err == nil && code == http.StatusOK:
-			log.V(1).Info("The peer has taken the own card")
-			return
-		case err == nil && code >= 400 && code < 500 && code != http.StatusTooManyRequests && code != http.StatusNotFound && code != http.StatusRequestTimeout:
-			log.Info("The peer does not take the own card", "status", code)
-			return
+		case err != nil || !answered(code):
+			log.V(1).Info("The own card did not reach the peer", "status", code, "err", fmt.Sprint(err))
+			wait = min(wait, pause.next())
+		case code == http.StatusOK:
+			log.V(1).Info("The peer has the own card")
+			turnedAway = 0
+			pause.reset()
+		default:
+			if code != turnedAway {
+				log.Info("The peer does not take the own card", "status", code)
+			}
+			turnedAway = code
+			pause.reset()
 		}
-		log.V(1).Info("The own card did not reach the peer", "status", code, "err", fmt.Sprint(err))
-		if !sleep(ctx, pause.next()) {
+		if !sleep(ctx, wait) {
 			return
 		}
 	}
+}
+
+// answered tells whether a status is the peer's own word on a card, and not that of something between that may say
+// otherwise in a moment.
+func answered(code int) bool {
+	switch code {
+	case http.StatusTooManyRequests, http.StatusNotFound, http.StatusRequestTimeout:
+		return false
+	}
+	return code == http.StatusOK || code >= 400 && code < 500
 }
 
 func (a *Announcer) post(ctx context.Context, clusterID string, body []byte) (int, error) {

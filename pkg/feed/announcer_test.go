@@ -64,7 +64,7 @@ func TestAnnouncer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &office{codes: map[string]int{"c2": 200, "c3": 503, "c4": 403}}
 		a, err := feed.NewAnnouncer(feed.AnnouncerOptions{
-			BaseURL: func(id string) string { return "http://egress/peers/" + id }, Transport: o, Log: testLog(t),
+			BaseURL: func(id string) string { return "http://egress/peers/" + id }, Transport: o, Repeat: time.Hour, Log: testLog(t),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -98,6 +98,16 @@ func TestAnnouncer(t *testing.T) {
 		synctest.Wait()
 		if o.count("c5:2=200") != 1 || o.count("c2:2=200") != 1 {
 			t.Errorf("got %v: a new peer is told, an old one not again", o.got)
+		}
+		o.set("c2", 403)
+		after(time.Hour)
+		if o.count("c5:2=200") != 2 || o.count("c2:2=403") != 1 {
+			t.Errorf("got %v: a card is told again after a while", o.got)
+		}
+		o.set("c2", 200)
+		after(time.Hour)
+		if o.count("c2:2=200") != 2 {
+			t.Errorf("got %v: a peer that has turned the card away is asked again", o.got)
 		}
 		o.set("c5", 0)
 		a.Announce(cardSpec(here, 3, 0))

@@ -177,7 +177,9 @@ type AnnouncerOptions struct {
 	// MinBackoff and MaxBackoff bound the pause between two attempts; 0 takes 100 ms and 30 s.
 	MinBackoff time.Duration
 	MaxBackoff time.Duration
-	Log        logr.Logger
+	// Repeat is how long after a peer's answer it is told the same card again; 0 takes 30 s.
+	Repeat time.Duration
+	Log    logr.Logger
 }
 
 func (o *ReaderOptions) complete() error {
@@ -228,6 +230,7 @@ func (o *AnnouncerOptions) complete() {
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	o.MinBackoff = cmp.Or(o.MinBackoff, 100*time.Millisecond)
 	o.MaxBackoff = cmp.Or(o.MaxBackoff, 30*time.Second)
+	o.Repeat = cmp.Or(o.Repeat, 30*time.Second)
 }
 
 // BaseURL is a peer's feed as the own egress gateway offers it to the controller.
