@@ -65,9 +65,9 @@ test-xds: ## Generated objects through Istio's own validation, analyzers and xDS
 $(BIN)/kube-apiserver:
 	$(MAKE) sandbox-build
 
-# What `make e2e` plays; E2E=. plays all. TestExporters, TestByHand and the failure matrix are left to it: they ask for a
-# machine that has nothing else to do.
-E2E ?= ^Test(Story|DNS|Headless|Protocols|LegPorts|L7)$$
+# What `make e2e` plays; E2E=. plays all. The failure matrix is left to it: it asks for a machine that has nothing else
+# to do.
+E2E ?= ^Test(Story|DNS|Headless|Protocols|LegPorts|L7|Exporters|ByHand)$$
 
 .PHONY: e2e
 e2e: sandbox-build ## The story and its failures, on a sandbox of three clusters (KEEP=1 leaves it running)
