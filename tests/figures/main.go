@@ -16,11 +16,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -73,55 +68,6 @@ func environment(ctx context.Context, sandbox []string, samples string) (*story.
 	}
 	env.Exporter, err = story.Connect(kubeconfig, "cluster-2")
 	return env, err
-}
-
-// exports exports payment and takes it away again, and measures from the export to the import and to the first answer.
-func exports(ctx context.Context, env *story.Env, runs int) (imported, answered []time.Duration, err error) {
-	curl, err := env.Consumer.ClientPod(ctx, story.NamespacePlain)
-	if err != nil {
-		return nil, nil, err
-	}
-	export := env.Samples + "/03-export-payment.yaml"
-	for range runs {
-		if err := env.Exporter.DeleteFile(ctx, export); err != nil {
-			return nil, nil, err
-		}
-		if err := waitGone(ctx, env.Consumer); err != nil {
-			return nil, nil, err
-		}
-		start := time.Now()
-		if err := env.Exporter.ApplyFile(ctx, export); err != nil {
-			return nil, nil, err
-		}
-		if err := waitImported(ctx, env.Consumer); err != nil {
-			return nil, nil, err
-		}
-		imported = append(imported, time.Since(start))
-		if _, err := curl.Run(ctx, "sh", "-c", "for i in $(seq 600); do curl -sS -o /dev/null --fail --max-time 2 "+story.PaymentURL+" 2>/dev/null && exit 0; done; exit 1"); err != nil {
-			return nil, nil, fmt.Errorf("no answer: %w", err)
-		}
-		answered = append(answered, time.Since(start))
-	}
-	return imported, answered, nil
-}
-
-func waitImported(ctx context.Context, c *story.Cluster) error {
-	return poll(ctx, func(ctx context.Context) (bool, error) {
-		imp := &mcs.ServiceImport{}
-		err := c.Get(ctx, client.ObjectKey{Namespace: "secure", Name: "payment"}, imp)
-		return err == nil && len(imp.Spec.IPs) > 0, client.IgnoreNotFound(err)
-	})
-}
-
-func waitGone(ctx context.Context, c *story.Cluster) error {
-	return poll(ctx, func(ctx context.Context) (bool, error) {
-		err := c.Get(ctx, client.ObjectKey{Namespace: "secure", Name: "payment"}, &mcs.ServiceImport{})
-		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
-	})
-}
-
-func poll(ctx context.Context, done func(context.Context) (bool, error)) error {
-	return wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, time.Minute, true, done)
 }
 
 // percentile is the nearest-rank percentile.
