@@ -273,9 +273,8 @@ func exportedKey(key string) verdict {
 	if len(validation.IsQualifiedName(strings.ToLower(key))) != 0 {
 		return refuse(v1alpha1.RefusedBounds, "the exported key %s is not a qualified name", quote(key))
 	}
-	prefix, _, _ := strings.Cut(strings.ToLower(key), "/")
-	if prefix == "l7mp.io" || strings.HasSuffix(prefix, ".l7mp.io") {
-		return refuse(v1alpha1.RefusedBounds, "the exported key %s is of l7mp.io, which is the controller's own", quote(key))
+	if mcs.ReservedKey(key) {
+		return refuse(v1alpha1.RefusedBounds, "the exported key %s is one by which the controller knows its own objects", quote(key))
 	}
 	return accept()
 }
