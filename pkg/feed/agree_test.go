@@ -11,9 +11,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/feed"
 	"github.com/l7mp/mc-wan/pkg/mcs"
@@ -43,8 +45,23 @@ func anExport(r *rand.Rand) advertise.Input {
 	if r.IntN(3) == 0 {
 		in.DrainDeadline = ptr(metav1.NewTime(time.Unix(1_800_000_000, 0)))
 	}
+	if r.IntN(2) == 0 {
+		in.Rules = &mcwanv1alpha1.ServiceExport{Spec: someRules(r)}
+	}
 	in.Slices = []discoveryv1.EndpointSlice{someEndpoints(r)}
 	return in
+}
+
+// someRules are rules as the schema of ServiceExport.mc-wan.l7mp.io takes them: it says little about names and values.
+func someRules(r *rand.Rand) mcwanv1alpha1.ServiceExportSpec {
+	rule := mcwanv1alpha1.HTTPRule{
+		Matches: []gatewayv1.HTTPRouteMatch{{Headers: []gatewayv1.HTTPHeaderMatch{{Name: "x-tier", Value: oneOf(r, "gold", "a\tb")}}}},
+		Filters: []gatewayv1.HTTPRouteFilter{{
+			Type: gatewayv1.HTTPRouteFilterRequestHeaderModifier, RequestHeaderModifier: &gatewayv1.HTTPHeaderFilter{Remove: []string{oneOf(r, "x-a", ":path")}},
+		}},
+		BackendRefs: []mcwanv1alpha1.BackendRef{{Name: gatewayv1.ObjectName(oneOf(r, "payment-secure-high", "Payment_High"))}},
+	}
+	return mcwanv1alpha1.ServiceExportSpec{HTTP: mcwanv1alpha1.HTTPRules{Rules: []mcwanv1alpha1.HTTPRule{rule}}}
 }
 
 func with(in map[string]string, key, value string) map[string]string {

@@ -297,3 +297,14 @@ func advertisedPolicy(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	}
 	return accept()
 }
+
+// advertisedRules: what becomes configuration of the own egress gateway.
+func advertisedRules(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
+	if adv.Rules == nil {
+		return accept()
+	}
+	if err := mcs.CheckOwnerRules(adv.Rules); err != nil {
+		return refuse(v1alpha1.RefusedBounds, "rules.%s", err)
+	}
+	return accept()
+}

@@ -3,7 +3,6 @@
 package mcs
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,7 +14,6 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
-	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 // maxAffinitySeconds bounds sessionAffinityConfig.clientIP.timeoutSeconds as the API server does for Services.
@@ -199,10 +197,4 @@ func ReservedKey(key string) bool {
 	key = strings.ToLower(key)
 	domain, _, has := strings.Cut(key, "/")
 	return key == v1alpha1.LabelManagedBy || (has && (domain == "l7mp.io" || strings.HasSuffix(domain, ".l7mp.io")))
-}
-
-// RulesFit says whether an owner's rules fit into an advertisement.
-func RulesFit(rules *mcwanv1alpha1.ServiceExportSpec) bool {
-	out, err := json.Marshal(rules)
-	return err == nil && len(out) <= v1alpha1.MaxRulesBytes
 }
