@@ -111,6 +111,25 @@ func checkProperties(t *testing.T, r *rand.Rand, exports []export) {
 	checkMerged(t, valid, m)
 }
 
+// checkAddedAndRemoved has exports of another cluster come, at any place and of any age, and go again while all are
+// merged each time: nothing of them is left. Removed they are by cluster, as a peer's copies are.
+func checkAddedAndRemoved(t *testing.T, r *rand.Rand, exports []export, m Merged) {
+	t.Helper()
+	const guest = "guest"
+	all := clone(exports)
+	for range 1 + r.IntN(3) {
+		come := someExport(r)
+		come.ClusterID = guest
+		all = slices.Insert(all, r.IntN(len(all)+1), come)
+		with := Merge(all)
+		if !with.ExportedBy(guest) && Validate(come) == nil {
+			t.Fatalf("a valid export is not merged: %+v", come)
+		}
+	}
+	all = slices.DeleteFunc(all, func(e export) bool { return e.ClusterID == guest })
+	wantSame(t, "adding and then removing an export is not a no-op", m, Merge(all))
+}
+
 // checkMerged is what KEP-1645 promises of any merged service.
 func checkMerged(t *testing.T, valid []export, m Merged) {
 	t.Helper()
