@@ -104,10 +104,7 @@ func checkProperties(t *testing.T, r *rand.Rand, exports []export) {
 	valid := slices.DeleteFunc(clone(exports), func(e export) bool { return Validate(e) != nil })
 	wantSame(t, "an invalid export does not equal an absent one", Merge(valid), m, noIgnored)
 
-	more := append(clone(exports), exportOf("zz", 1))
-	Merge(more)
-	wantSame(t, "adding and removing an export is not a no-op", m, Merge(more[:len(exports)]))
-
+	checkAddedAndRemoved(t, r, exports, m)
 	checkMerged(t, valid, m)
 }
 
@@ -116,7 +113,10 @@ func checkProperties(t *testing.T, r *rand.Rand, exports []export) {
 func checkAddedAndRemoved(t *testing.T, r *rand.Rand, exports []export, m Merged) {
 	t.Helper()
 	const guest = "guest"
-	all := clone(exports)
+	all := slices.DeleteFunc(clone(exports), func(e export) bool { return e.ClusterID == guest })
+	if len(all) != len(exports) {
+		return // a fuzzer's idea
+	}
 	for range 1 + r.IntN(3) {
 		come := someExport(r)
 		come.ClusterID = guest
