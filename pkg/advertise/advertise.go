@@ -34,7 +34,8 @@ type Input struct {
 	Slices []discoveryv1.EndpointSlice
 	// Policies are the WANPolicies of the own cluster with their status.
 	Policies []v1alpha1.WANPolicy
-	// Rules are what the owner says of requests to the service; nil for nothing. Too large ones are not advertised.
+	// Rules are what the owner says of requests to the service; nil for nothing. Those that mcs.CheckOwnerRules refuses are
+	// not advertised.
 	Rules *mcwanv1alpha1.ServiceExport
 	// Previous is what is advertised now, if anything: ready counts stay on it while they are near it.
 	Previous *v1alpha1.ServiceAdvertisementSpec
@@ -164,7 +165,7 @@ func advertisement(in Input) v1alpha1.ServiceAdvertisementSpec {
 	}
 	out.ExportedLabels, _ = mcs.ExportableLabels(in.Export.Spec.ExportedLabels)
 	out.ExportedAnnotations, _ = mcs.ExportableAnnotations(in.Export.Spec.ExportedAnnotations)
-	if in.Rules != nil && in.Rules.DeletionTimestamp == nil && mcs.RulesFit(&in.Rules.Spec) {
+	if in.Rules != nil && in.Rules.DeletionTimestamp == nil && mcs.CheckOwnerRules(&in.Rules.Spec) == nil {
 		out.Rules = in.Rules.Spec.DeepCopy()
 	}
 	if in.Draining {

@@ -334,6 +334,10 @@ func TestRulesTravel(t *testing.T) {
 	if got := Advertise(in).Advertisement; got == nil || got.Rules != nil {
 		t.Errorf("too large: %v", got)
 	}
+	in.Rules = rules("a\nb")
+	if got := Advertise(in).Advertisement; got == nil || got.Rules != nil {
+		t.Errorf("of a form that others refuse: %v", got)
+	}
 	in.Rules = rules("gold")
 	in.Rules.DeletionTimestamp = ptr(at(9))
 	if got := Advertise(in).Advertisement; got == nil || got.Rules != nil {

@@ -273,9 +273,8 @@ func exportedKey(key string) verdict {
 	if len(validation.IsQualifiedName(strings.ToLower(key))) != 0 {
 		return refuse(v1alpha1.RefusedBounds, "the exported key %s is not a qualified name", quote(key))
 	}
-	prefix, _, _ := strings.Cut(strings.ToLower(key), "/")
-	if prefix == "l7mp.io" || strings.HasSuffix(prefix, ".l7mp.io") {
-		return refuse(v1alpha1.RefusedBounds, "the exported key %s is of l7mp.io, which is the controller's own", quote(key))
+	if mcs.ReservedKey(key) {
+		return refuse(v1alpha1.RefusedBounds, "the exported key %s is one by which the controller knows its own objects", quote(key))
 	}
 	return accept()
 }
@@ -295,6 +294,17 @@ func advertisedPolicy(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 		if _, err := advertise.ParseFailover(advertise.FailoverText(adv.Failover)); err != nil || adv.Failover.Mode == "" {
 			return refuse(v1alpha1.RefusedBounds, "failover cannot be acted on: mode %s, %d policies", quote(string(adv.Failover.Mode)), len(adv.Failover.To))
 		}
+	}
+	return accept()
+}
+
+// advertisedRules: what becomes configuration of the own egress gateway.
+func advertisedRules(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
+	if adv.Rules == nil {
+		return accept()
+	}
+	if err := mcs.CheckOwnerRules(adv.Rules); err != nil {
+		return refuse(v1alpha1.RefusedBounds, "rules.%s", err)
 	}
 	return accept()
 }

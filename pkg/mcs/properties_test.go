@@ -104,11 +104,30 @@ func checkProperties(t *testing.T, r *rand.Rand, exports []export) {
 	valid := slices.DeleteFunc(clone(exports), func(e export) bool { return Validate(e) != nil })
 	wantSame(t, "an invalid export does not equal an absent one", Merge(valid), m, noIgnored)
 
-	more := append(clone(exports), exportOf("zz", 1))
-	Merge(more)
-	wantSame(t, "adding and removing an export is not a no-op", m, Merge(more[:len(exports)]))
-
+	checkAddedAndRemoved(t, r, exports, m)
 	checkMerged(t, valid, m)
+}
+
+// checkAddedAndRemoved has exports of another cluster come, at any place and of any age, and go again while all are
+// merged each time: nothing of them is left. Removed they are by cluster, as a peer's copies are.
+func checkAddedAndRemoved(t *testing.T, r *rand.Rand, exports []export, m Merged) {
+	t.Helper()
+	const guest = "guest"
+	all := slices.DeleteFunc(clone(exports), func(e export) bool { return e.ClusterID == guest })
+	if len(all) != len(exports) {
+		return // a fuzzer's idea
+	}
+	for range 1 + r.IntN(3) {
+		come := someExport(r)
+		come.ClusterID = guest
+		all = slices.Insert(all, r.IntN(len(all)+1), come)
+		with := Merge(all)
+		if !with.ExportedBy(guest) && Validate(come) == nil {
+			t.Fatalf("a valid export is not merged: %+v", come)
+		}
+	}
+	all = slices.DeleteFunc(all, func(e export) bool { return e.ClusterID == guest })
+	wantSame(t, "adding and then removing an export is not a no-op", m, Merge(all))
 }
 
 // checkMerged is what KEP-1645 promises of any merged service.

@@ -3,7 +3,6 @@
 package mcs
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,7 +14,6 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
-	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 // maxAffinitySeconds bounds sessionAffinityConfig.clientIP.timeoutSeconds as the API server does for Services.
@@ -180,7 +178,7 @@ func ExportableAnnotations(annotations map[string]string) (kept map[string]strin
 
 func exportable(in map[string]string, valid func(key, value string) bool) (kept map[string]string, refused []string) {
 	for _, key := range slices.Sorted(maps.Keys(in)) {
-		if reserved(key) || !valid(key, in[key]) {
+		if ReservedKey(key) || !valid(key, in[key]) {
 			refused = append(refused, key)
 			continue
 		}
@@ -192,12 +190,11 @@ func exportable(in map[string]string, valid func(key, value string) bool) (kept 
 	return kept, refused
 }
 
-func reserved(key string) bool {
-	return key == v1alpha1.LabelManagedBy || strings.HasPrefix(key, v1alpha1.GroupName+"/")
-}
-
-// RulesFit says whether an owner's rules fit into an advertisement.
-func RulesFit(rules *mcwanv1alpha1.ServiceExportSpec) bool {
-	out, err := json.Marshal(rules)
-	return err == nil && len(out) <= v1alpha1.MaxRulesBytes
+// ReservedKey says whether a key of labels or annotations is one by which the add-on knows its own objects: who manages
+// them, and what is of l7mp.io or of a domain below it. An exporter leaves such keys out, and an importer refuses an
+// advertisement that has one, so both have to mean the same keys.
+func ReservedKey(key string) bool {
+	key = strings.ToLower(key)
+	domain, _, has := strings.Cut(key, "/")
+	return key == v1alpha1.LabelManagedBy || (has && (domain == "l7mp.io" || strings.HasSuffix(domain, ".l7mp.io")))
 }

@@ -121,16 +121,16 @@ func TestIgnoredAreNamed(t *testing.T) {
 
 // TestUnusableMetadataStaysOut: one invalid label would make the API server refuse the whole import.
 func TestUnusableMetadataStaysOut(t *testing.T) {
-	labels := map[string]string{"team": "pay", "a b": "x", "app": "not a value!", "mcw.l7mp.io/part": "leg", "app.kubernetes.io/managed-by": "me", "Example.com/X": "y"}
+	labels := map[string]string{"team": "pay", "a b": "x", "app": "not a value!", "mcw.l7mp.io/part": "leg", "app.kubernetes.io/managed-by": "me", "Example.com/X": "y", "mc-wan.l7mp.io/a": "b", "l7mp.io/a": "b", "notl7mp.io/a": "b"}
 	kept, refused := ExportableLabels(labels)
-	if diff := cmp.Diff(map[string]string{"team": "pay"}, kept); diff != "" {
+	if diff := cmp.Diff(map[string]string{"team": "pay", "notl7mp.io/a": "b"}, kept); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"Example.com/X", "a b", "app", "app.kubernetes.io/managed-by", "mcw.l7mp.io/part"}, refused); diff != "" {
+	if diff := cmp.Diff([]string{"Example.com/X", "a b", "app", "app.kubernetes.io/managed-by", "l7mp.io/a", "mc-wan.l7mp.io/a", "mcw.l7mp.io/part"}, refused); diff != "" {
 		t.Errorf("refused (-want +got):\n%s", diff)
 	}
-	kept, refused = ExportableAnnotations(map[string]string{"note": "any text!", "Example.com/X": "", "": "x"})
-	if diff := cmp.Diff(map[string]string{"note": "any text!", "Example.com/X": ""}, kept); diff != "" || len(refused) != 1 {
+	kept, refused = ExportableAnnotations(map[string]string{"note": "any text!", "Example.com/X": "", "": "x", "MCW.l7mp.io/part": "leg"})
+	if diff := cmp.Diff(map[string]string{"note": "any text!", "Example.com/X": ""}, kept); diff != "" || len(refused) != 2 {
 		t.Errorf("kept (-want +got):\n%s refused %q", diff, refused)
 	}
 	m := Merge([]export{exportOf("a", 1, func(e *export) { e.ExportedLabels = labels })})

@@ -82,10 +82,13 @@ func OwnerConditions(in ExportInput, merged mcs.Merged) []metav1.Condition {
 	}
 	c := ownerRules(in)
 	accepted := c.accepted()
-	if !mcs.RulesFit(&in.Rules.Spec) {
-		accepted = c.condition(mcwanv1alpha1.ConditionAccepted, metav1.ConditionFalse, mcwanv1alpha1.ReasonTooLarge, fmt.Sprintf(
-			"The rules have more than %d bytes as JSON and cannot be advertised: the ingress gateway keeps them, consumers use the export's WAN policy. Use fewer or shorter matches.",
-			v1alpha1.MaxRulesBytes))
+	if err := mcs.CheckOwnerRules(&in.Rules.Spec); err != nil {
+		reason := mcwanv1alpha1.ReasonTooLarge
+		if mcs.RulesFit(&in.Rules.Spec) {
+			reason = mcwanv1alpha1.ReasonUnsupportedValue
+		}
+		accepted = c.condition(mcwanv1alpha1.ConditionAccepted, metav1.ConditionFalse, reason, fmt.Sprintf(
+			"These rules cannot be advertised: the ingress gateway keeps them, consumers use the export's WAN policy: %s.", err))
 	}
 	return []metav1.Condition{accepted, c.resolved(), c.programmedAtIngress(in), c.conflict(merged)}
 }

@@ -84,6 +84,8 @@ func TestOwnerConditions(t *testing.T) {
 			accepted: "True/Accepted", resolved: "Unknown/Pending", programmed: "False/NotExported"}},
 		{"too large", func(in *ExportInput, _ *mcs.Merged) { in.Rules = rules(strings.Repeat("x", v1alpha1.MaxRulesBytes)) }, map[string]string{
 			accepted: "False/TooLarge", programmed: "True/Programmed"}},
+		{"a header of odd form", func(in *ExportInput, _ *mcs.Merged) { in.Rules = rules("a\nb") }, map[string]string{
+			accepted: "False/UnsupportedValue", programmed: "True/Programmed"}},
 		{"no such port", func(in *ExportInput, _ *mcs.Merged) { in.Rules = rules("a", 81) }, map[string]string{
 			accepted: "False/NoMatchingParent", programmed: "False/NoHTTPPort"}},
 		{"a TCP port", func(in *ExportInput, _ *mcs.Merged) { in.Rules = rules("a", 5432) }, map[string]string{

@@ -60,9 +60,28 @@ func TestBadExports(t *testing.T) {
 		two.export("mixed", "high")
 		two.exportIs("mixed", v1alpha1.ConditionPortsCarried, metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol)
 		two.exportIs("mixed", "Ready", metav1.ConditionTrue, "Ready")
-		if si := one.imported("mixed", two.id); len(si.Spec.Ports) != 2 {
+		si := one.imported("mixed", two.id)
+		if len(si.Spec.Ports) != 2 {
 			t.Errorf("ports %v", si.Spec.Ports)
 		}
+		if err := hasCondition(si.Status.Conditions, si.Generation, v1alpha1.ConditionPortsCarried, metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("UDP only", func(t *testing.T) {
+		two.create(service(f.namespace, "names", corev1.ServicePort{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP, TargetPort: intstr.FromInt32(53)}))
+		two.export("names", "")
+		two.exportIs("names", "Ready", metav1.ConditionFalse, "Failed")
+		one.eventually(soon, "an import that says that it cannot be used", func() error {
+			si := &mcsv1beta1.ServiceImport{}
+			if err := one.Get(t.Context(), client.ObjectKey{Namespace: f.namespace, Name: "names"}, si); err != nil {
+				return err
+			}
+			if len(si.Spec.Ports) != 1 || len(si.Spec.IPs) > 0 || si.Status.EndpointSliceObjects != mcsv1beta1.EndpointSliceObjectsAbsent {
+				return fmt.Errorf("spec %+v, status %+v", si.Spec, si.Status)
+			}
+			return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol)
+		})
 	})
 	one.imported("good", two.id)
 }

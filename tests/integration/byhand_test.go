@@ -23,8 +23,8 @@ import (
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
-// mcwanctl runs the command line tool against the cluster; it returns the exit code and what it said.
-func (m *member) mcwanctl(args ...string) (int, string) {
+// kubeconfig writes a file by which others may do everything in the cluster.
+func (m *member) kubeconfig() string {
 	t := m.fleet.t
 	t.Helper()
 	config := clientcmdapi.NewConfig()
@@ -36,6 +36,14 @@ func (m *member) mcwanctl(args ...string) (int, string) {
 	if err := clientcmd.WriteToFile(*config, path); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// mcwanctl runs the command line tool against the cluster; it returns the exit code and what it said.
+func (m *member) mcwanctl(args ...string) (int, string) {
+	t := m.fleet.t
+	t.Helper()
+	path := m.kubeconfig()
 	var out bytes.Buffer
 	code := cli.Run(t.Context(), append([]string{"--kubeconfig", path}, args...), cli.Env{In: os.Stdin, Out: &out, Err: &out, Version: "test"})
 	return code, out.String()

@@ -109,6 +109,38 @@ func exportsWithoutAnnotation(t *testing.T, f *fleet) {
 	two.exportIs("plain", v1alpha1.ConditionWANPolicy, metav1.ConditionTrue, v1alpha1.ReasonResolved)
 }
 
+// TestFleetWithoutPoliciesOfItsUsers: clusters that have nothing but the default WANPolicy, as the chart brings it, and
+// know nothing of WAN policies.
+func TestFleetWithoutPoliciesOfItsUsers(t *testing.T) {
+	f := newFleet(t, 2)
+	for _, m := range f.members {
+		m.remove(policy("high", "", 0, false))
+	}
+	for i, m := range f.members {
+		other := f.members[1-i].asPeer()
+		other.Spec.Bootstrap.Policies = other.Spec.Bootstrap.Policies[:1]
+		m.create(other)
+	}
+	one, two := f.members[0], f.members[1]
+	for _, m := range f.members {
+		m.service("plain", 1)
+		m.export("plain", "")
+	}
+	for _, m := range f.members {
+		si := m.imported("plain", one.id, two.id)
+		m.sourcesAre("plain", sourcesOf(si, "8080", one.id, two.id))
+		m.exportIs("plain", "Ready", metav1.ConditionTrue, "Ready")
+		m.exportIs("plain", "Conflict", metav1.ConditionFalse, "NoConflicts")
+		m.exportIs("plain", v1alpha1.ConditionWANPolicy, metav1.ConditionTrue, v1alpha1.ReasonResolved)
+	}
+	for _, m := range f.members {
+		m.remove(&mcsv1beta1.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "plain"}})
+	}
+	for _, m := range f.members {
+		m.nothingLeft(2*soon, "plain")
+	}
+}
+
 // typesOfServices: NodePort and LoadBalancer are ClusterSetIP for others.
 func typesOfServices(t *testing.T, f *fleet) {
 	one, two := f.members[0], f.members[1]

@@ -31,7 +31,7 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 		{halfway, v1alpha1.ReasonUnreadable, metav1.ConditionFalse},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
-			f := joined(t, 2)
+			f := joined(t, 2, func(o *controller.Options) { o.FeedTiming.VanishGrace = time.Second })
 			one, two := f.members[0], f.members[1]
 			two.service("payment", 1)
 			export := two.export("payment", "high")
@@ -52,6 +52,7 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 
 			f.gateways.set(one.id, two.id, works)
 			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+			one.nothingLeft(2*soon, "payment") // what it says counts again
 		})
 	}
 }

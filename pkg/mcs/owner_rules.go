@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package feed
+package mcs
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
-	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
 // Bounds on an owner's rules, as the schemas of ServiceExport.mc-wan.l7mp.io and of the Gateway API have them. The schema
@@ -27,29 +28,33 @@ const (
 	maxRetries = 10
 )
 
-// advertisedRules: what becomes configuration of the own egress gateway has the form that the own API server would have
-// asked for.
-func advertisedRules(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
-	spec := adv.Rules
-	switch {
-	case spec == nil:
-		return accept()
-	case !mcs.RulesFit(spec):
-		return refuse(v1alpha1.RefusedBounds, "rules have more than %d bytes", v1alpha1.MaxRulesBytes)
-	case len(spec.HTTP.Rules) == 0 || len(spec.HTTP.Rules) > maxRules:
-		return refuse(v1alpha1.RefusedBounds, "%d rules, 1 to %d are taken", len(spec.HTTP.Rules), maxRules)
+// CheckOwnerRules says whether an owner's rules can be advertised: they fit, and they have the form that the API server of a
+// consumer would have asked for, since they become configuration of its egress gateway. An exporter keeps back what an
+// importer would refuse, so that a rule of odd form does not take its service away from others. The error names the field.
+func CheckOwnerRules(spec *mcwanv1alpha1.ServiceExportSpec) error {
+	if !RulesFit(spec) {
+		return fmt.Errorf("rules have more than %d bytes as JSON", v1alpha1.MaxRulesBytes)
+	}
+	if n := len(spec.HTTP.Rules); n == 0 || n > maxRules {
+		return fmt.Errorf("http.rules: %d rules, 1 to %d are taken", n, maxRules)
 	}
 	switch spec.ConsumerRules {
 	case "", mcwanv1alpha1.ConsumerRulesAllowed, mcwanv1alpha1.ConsumerRulesRefused:
 	default:
-		return refuse(v1alpha1.RefusedBounds, "rules.consumerRules must be Allowed or Refused")
+		return errors.New("consumerRules must be Allowed or Refused")
 	}
 	for i, r := range spec.HTTP.Rules {
 		if err := checkRule(r); err != nil {
-			return refuse(v1alpha1.RefusedBounds, "rules.http.rules[%d].%s", i, err)
+			return fmt.Errorf("http.rules[%d].%w", i, err)
 		}
 	}
-	return accept()
+	return nil
+}
+
+// RulesFit says whether an owner's rules fit into an advertisement.
+func RulesFit(rules *mcwanv1alpha1.ServiceExportSpec) bool {
+	out, err := json.Marshal(rules)
+	return err == nil && len(out) <= v1alpha1.MaxRulesBytes
 }
 
 func checkRule(r mcwanv1alpha1.HTTPRule) error {
@@ -62,7 +67,7 @@ func checkRule(r mcwanv1alpha1.HTTPRule) error {
 		}
 	}
 	for i, ref := range r.BackendRefs {
-		if len(validation.IsDNS1123Subdomain(string(ref.Name))) > 0 {
+		if len(utilvalidation.IsDNS1123Subdomain(string(ref.Name))) > 0 {
 			return fmt.Errorf("backendRefs[%d].name must be the name of a Service", i)
 		}
 		if w := ref.Weight; w != nil && (*w < 0 || *w > maxWeight) {
@@ -90,7 +95,7 @@ func checkMatch(m gatewayv1.HTTPRouteMatch) error {
 			return fmt.Errorf("path.value must begin with a slash and have at most %d printable characters", maxPath)
 		}
 	}
-	if m.Method != nil && !token(string(*m.Method)) {
+	if m.Method != nil && !isToken(string(*m.Method)) {
 		return fmt.Errorf("method must be a method of HTTP")
 	}
 	for i, h := range m.Headers {
@@ -108,7 +113,7 @@ func checkMatch(m gatewayv1.HTTPRouteMatch) error {
 
 // pair says whether a name and a value can be those of a header or a query parameter.
 func pair(name, value string) bool {
-	return token(name) && len(value) <= maxValue && inOneLine(value)
+	return isToken(name) && len(value) <= maxValue && inOneLine(value)
 }
 
 func checkFilter(f gatewayv1.HTTPRouteFilter) error {
@@ -121,7 +126,7 @@ func checkFilter(f gatewayv1.HTTPRouteFilter) error {
 		if r.Scheme != nil && *r.Scheme != "http" && *r.Scheme != "https" {
 			return fmt.Errorf("requestRedirect.scheme must be http or https")
 		}
-		if r.Hostname != nil && len(validation.IsDNS1123Subdomain(string(*r.Hostname))) > 0 {
+		if r.Hostname != nil && len(utilvalidation.IsDNS1123Subdomain(string(*r.Hostname))) > 0 {
 			return fmt.Errorf("requestRedirect.hostname must be a DNS name")
 		}
 		return checkModifier("requestRedirect", r.Path)
@@ -141,12 +146,12 @@ func checkHeaders(headers *gatewayv1.HTTPHeaderFilter) error {
 	}
 	for _, h := range slices.Concat(headers.Set, headers.Add) {
 		if !pair(string(h.Name), h.Value) {
-			return fmt.Errorf("set, add: %s must be the name of a header, with a value", quote(string(h.Name)))
+			return errors.New("set, add: must be names of headers, with values in one line")
 		}
 	}
-	for _, name := range headers.Remove {
-		if !token(name) {
-			return fmt.Errorf("remove: %s must be the name of a header", quote(name))
+	for i, name := range headers.Remove {
+		if !isToken(name) {
+			return fmt.Errorf("remove[%d] must be the name of a header", i)
 		}
 	}
 	return nil
@@ -164,8 +169,8 @@ func checkModifier(field string, p *gatewayv1.HTTPPathModifier) error {
 	return nil
 }
 
-// token is a name as RFC 9110 (5.6.2) has it for headers and methods.
-func token(s string) bool {
+// isToken is a name as RFC 9110 (5.6.2) has it for headers and methods.
+func isToken(s string) bool {
 	return len(s) <= maxName && regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$").MatchString(s)
 }
 
