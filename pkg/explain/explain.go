@@ -5,6 +5,7 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -104,10 +105,9 @@ func (e *explanation) requests() {
 		return
 	}
 	e.Rules = whose
-	for at, why := range misses {
-		e.Others = append(e.Others, Other{at.String(), why})
+	for _, at := range slices.SortedFunc(maps.Keys(misses), place.compare) {
+		e.Others = append(e.Others, Other{at.String(), misses[at]})
 	}
-	slices.SortFunc(e.Others, func(a, b Other) int { return cmp.Compare(a.Rule, b.Rule) })
 	if len(hits) == 0 {
 		e.answer(Denied, 403, "no rule matches")
 		return
@@ -168,9 +168,13 @@ func (e *explanation) follow(r mcwanv1alpha1.HTTPRule, index int) {
 		}
 	}
 	e.Limits = limitsOf(r)
-	shares := e.sharesOf(r)
-	if !slices.ContainsFunc(shares, func(s share) bool { return s.policy != "" }) {
-		e.answer(Failed, 500, "none of the rule's backendRefs names a WANPolicy that an exporter receives on")
+	shares := e.sharesOf(r, index)
+	switch leads := func(s share) bool { return s.policy != "" }; {
+	case len(shares) == 0:
+		e.answer(Failed, 500, "rules[%d].backendRefs: there is none with a weight above 0; a rule needs one, or a RequestRedirect", index)
+		return
+	case !slices.ContainsFunc(shares, leads):
+		e.answer(Failed, 500, "%s", shares[0].lost)
 		return
 	}
 	e.forward(shares, "the rule matches")
@@ -203,24 +207,37 @@ type share struct {
 }
 
 // sharesOf are the policies that a rule's references stand for.
-func (e *explanation) sharesOf(r mcwanv1alpha1.HTTPRule) []share {
+func (e *explanation) sharesOf(r mcwanv1alpha1.HTTPRule, index int) []share {
 	var out []share
 	for i, ref := range r.BackendRefs {
 		s := share{weight: 1}
 		if ref.Weight != nil {
 			s.weight = *ref.Weight
 		}
-		if s.weight == 0 {
+		if s.weight <= 0 {
 			continue
 		}
-		s.policy = strings.TrimPrefix(string(ref.Name), e.key.Name+"-"+e.key.Namespace+"-")
-		inside := ref.Namespace == "" || ref.Namespace == v1alpha1.Namespace
-		if s.policy == string(ref.Name) || !inside || !slices.Contains(e.in.Offered, s.policy) {
-			s = share{weight: s.weight, lost: fmt.Sprintf("backendRefs[%d] names nothing: %s", i, ref.Name)}
+		policy, ofService := strings.CutPrefix(string(ref.Name), e.key.Name+"-"+e.key.Namespace+"-")
+		switch field := fmt.Sprintf("rules[%d].backendRefs[%d]", index, i); {
+		case ref.Namespace != "" && ref.Namespace != v1alpha1.Namespace:
+			s.lost = fmt.Sprintf("%s.namespace: dummy Services are in namespace %s, not in %s", field, v1alpha1.Namespace, ref.Namespace)
+		case !ofService || !slices.Contains(e.in.Offered, policy):
+			s.lost = fmt.Sprintf("%s.name: %s stands for no WANPolicy on which an exporter of this service receives; these do: %s", field, ref.Name, e.dummies())
+		default:
+			s.policy = policy
 		}
 		out = append(out, s)
 	}
 	return out
+}
+
+// dummies are the names that references may have.
+func (e *explanation) dummies() string {
+	var out []string
+	for _, policy := range e.in.Offered {
+		out = append(out, e.key.Name+"-"+e.key.Namespace+"-"+policy)
+	}
+	return cmp.Or(strings.Join(out, ", "), "none")
 }
 
 // atIngress adds what the owner's rules say where requests arrive. They are the last word on what is denied. What the

@@ -146,6 +146,9 @@ func (g generator) backends(service string) []fields {
 	if g.sometimes(5) {
 		return []fields{ref("no-such-policy")}
 	}
+	if g.sometimes(5) {
+		return []fields{{"name": ref("sd-wan-priority-high")["name"], "weight": 0}, ref(pick(g, "sd-wan-priority-low", "no-such-policy"))}
+	}
 	out := []fields{ref(pick(g, "sd-wan-priority-high", "sd-wan-priority-low"))}
 	if g.sometimes(20) {
 		out = append(out, ref(pick(g, "sd-wan-priority-high", "sd-wan-priority-low", "no-such-policy")))
@@ -164,7 +167,7 @@ func (g generator) match() fields {
 	case n < 97:
 		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/a.*", "/[ab]", "/a/.+", ".*", "/a|/b", "/a(/b)?")}
 	default:
-		m["path"] = fields{"type": "RegularExpression", "value": "/(unclosed"}
+		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/(unclosed", `/\p{Letter}`)}
 	}
 	if g.sometimes(40) {
 		m["method"] = pick(g, "GET", "POST", "HEAD")
