@@ -66,11 +66,8 @@ func Explain(l snapshot.Lister, q Question) (Answer, error) {
 // choosePort finds the port that is asked about.
 func (e *explanation) choosePort(number int32) error {
 	m := e.in.Merged
-	switch {
-	case !m.Exported():
+	if !m.Exported() {
 		return fmt.Errorf("no cluster exports a service %s/%s to this one", e.key.Name, e.key.Namespace)
-	case m.Type == mcsv1beta1.Headless:
-		return fmt.Errorf("%s/%s is headless: each of its endpoints has legs of its own, which explain does not follow; its rules are read as for others", e.key.Name, e.key.Namespace)
 	}
 	if e.dummy != nil && e.dummy.Port == number {
 		number = 0 // the policy's own port, which leads to the first HTTP port
@@ -291,13 +288,17 @@ func (e *explanation) ingressOf(cluster string) (string, int) {
 // objects are those of this cluster by name, and the name by which clients know them.
 func (e *explanation) objects() {
 	e.Host = translate.ClusterSetHost(e.key.Name, e.key.Namespace)
+	e.Objects = append(e.Objects, fmt.Sprintf("ServiceImport.%s %s/%s", mcsv1beta1.GroupName, e.key.Namespace, e.key.Name))
+	if e.headless() {
+		e.endpointObjects()
+		return
+	}
 	leg, service := translate.LegName(e.key.Namespace, e.key.Name, e.port.Port), translate.DerivedServiceName(e.key.Namespace, e.key.Name)
 	if e.dummy != nil {
 		leg, service = translate.DummyLegName(e.key.Namespace, e.key.Name, e.port.Port, e.dummy.Policy), e.dummyName()
 		e.Host = translate.LocalHost(service, v1alpha1.Namespace)
 	}
 	e.Objects = append(e.Objects,
-		fmt.Sprintf("ServiceImport.%s %s/%s", mcsv1beta1.GroupName, e.key.Namespace, e.key.Name),
 		fmt.Sprintf("Service %s/%s", v1alpha1.Namespace, service),
 		fmt.Sprintf("Gateway.networking.istio.io %s/%s", v1alpha1.Namespace, leg),
 		fmt.Sprintf("VirtualService.networking.istio.io %s/%s", v1alpha1.Namespace, leg))
