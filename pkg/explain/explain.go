@@ -5,6 +5,7 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,11 +66,8 @@ func Explain(l snapshot.Lister, q Question) (Answer, error) {
 // choosePort finds the port that is asked about.
 func (e *explanation) choosePort(number int32) error {
 	m := e.in.Merged
-	switch {
-	case !m.Exported():
+	if !m.Exported() {
 		return fmt.Errorf("no cluster exports a service %s/%s to this one", e.key.Name, e.key.Namespace)
-	case m.Type == mcsv1beta1.Headless:
-		return fmt.Errorf("%s/%s is headless: each of its endpoints has legs of its own, which explain does not follow; its rules are read as for others", e.key.Name, e.key.Namespace)
 	}
 	if e.dummy != nil && e.dummy.Port == number {
 		number = 0 // the policy's own port, which leads to the first HTTP port
@@ -104,10 +102,9 @@ func (e *explanation) requests() {
 		return
 	}
 	e.Rules = whose
-	for at, why := range misses {
-		e.Others = append(e.Others, Other{at.String(), why})
+	for _, at := range slices.SortedFunc(maps.Keys(misses), place.compare) {
+		e.Others = append(e.Others, Other{at.String(), misses[at]})
 	}
-	slices.SortFunc(e.Others, func(a, b Other) int { return cmp.Compare(a.Rule, b.Rule) })
 	if len(hits) == 0 {
 		e.answer(Denied, 403, "no rule matches")
 		return
@@ -168,9 +165,13 @@ func (e *explanation) follow(r mcwanv1alpha1.HTTPRule, index int) {
 		}
 	}
 	e.Limits = limitsOf(r)
-	shares := e.sharesOf(r)
-	if !slices.ContainsFunc(shares, func(s share) bool { return s.policy != "" }) {
-		e.answer(Failed, 500, "none of the rule's backendRefs names a WANPolicy that an exporter receives on")
+	shares := e.sharesOf(r, index)
+	switch leads := func(s share) bool { return s.policy != "" }; {
+	case len(shares) == 0:
+		e.answer(Failed, 500, "rules[%d].backendRefs: there is none with a weight above 0; a rule needs one, or a RequestRedirect", index)
+		return
+	case !slices.ContainsFunc(shares, leads):
+		e.answer(Failed, 500, "%s", shares[0].lost)
 		return
 	}
 	e.forward(shares, "the rule matches")
@@ -203,24 +204,37 @@ type share struct {
 }
 
 // sharesOf are the policies that a rule's references stand for.
-func (e *explanation) sharesOf(r mcwanv1alpha1.HTTPRule) []share {
+func (e *explanation) sharesOf(r mcwanv1alpha1.HTTPRule, index int) []share {
 	var out []share
 	for i, ref := range r.BackendRefs {
 		s := share{weight: 1}
 		if ref.Weight != nil {
 			s.weight = *ref.Weight
 		}
-		if s.weight == 0 {
+		if s.weight <= 0 {
 			continue
 		}
-		s.policy = strings.TrimPrefix(string(ref.Name), e.key.Name+"-"+e.key.Namespace+"-")
-		inside := ref.Namespace == "" || ref.Namespace == v1alpha1.Namespace
-		if s.policy == string(ref.Name) || !inside || !slices.Contains(e.in.Offered, s.policy) {
-			s = share{weight: s.weight, lost: fmt.Sprintf("backendRefs[%d] names nothing: %s", i, ref.Name)}
+		policy, ofService := strings.CutPrefix(string(ref.Name), e.key.Name+"-"+e.key.Namespace+"-")
+		switch field := fmt.Sprintf("rules[%d].backendRefs[%d]", index, i); {
+		case ref.Namespace != "" && ref.Namespace != v1alpha1.Namespace:
+			s.lost = fmt.Sprintf("%s.namespace: dummy Services are in namespace %s, not in %s", field, v1alpha1.Namespace, ref.Namespace)
+		case !ofService || !slices.Contains(e.in.Offered, policy):
+			s.lost = fmt.Sprintf("%s.name: %s stands for no WANPolicy on which an exporter of this service receives; these do: %s", field, ref.Name, e.dummies())
+		default:
+			s.policy = policy
 		}
 		out = append(out, s)
 	}
 	return out
+}
+
+// dummies are the names that references may have.
+func (e *explanation) dummies() string {
+	var out []string
+	for _, policy := range e.in.Offered {
+		out = append(out, e.key.Name+"-"+e.key.Namespace+"-"+policy)
+	}
+	return cmp.Or(strings.Join(out, ", "), "none")
 }
 
 // atIngress adds what the owner's rules say where requests arrive. They are the last word on what is denied. What the
@@ -274,13 +288,17 @@ func (e *explanation) ingressOf(cluster string) (string, int) {
 // objects are those of this cluster by name, and the name by which clients know them.
 func (e *explanation) objects() {
 	e.Host = translate.ClusterSetHost(e.key.Name, e.key.Namespace)
+	e.Objects = append(e.Objects, fmt.Sprintf("ServiceImport.%s %s/%s", mcsv1beta1.GroupName, e.key.Namespace, e.key.Name))
+	if e.headless() {
+		e.endpointObjects()
+		return
+	}
 	leg, service := translate.LegName(e.key.Namespace, e.key.Name, e.port.Port), translate.DerivedServiceName(e.key.Namespace, e.key.Name)
 	if e.dummy != nil {
 		leg, service = translate.DummyLegName(e.key.Namespace, e.key.Name, e.port.Port, e.dummy.Policy), e.dummyName()
 		e.Host = translate.LocalHost(service, v1alpha1.Namespace)
 	}
 	e.Objects = append(e.Objects,
-		fmt.Sprintf("ServiceImport.%s %s/%s", mcsv1beta1.GroupName, e.key.Namespace, e.key.Name),
 		fmt.Sprintf("Service %s/%s", v1alpha1.Namespace, service),
 		fmt.Sprintf("Gateway.networking.istio.io %s/%s", v1alpha1.Namespace, leg),
 		fmt.Sprintf("VirtualService.networking.istio.io %s/%s", v1alpha1.Namespace, leg))

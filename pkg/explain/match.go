@@ -3,6 +3,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // asked is a request in the parts that matches look at.
@@ -41,6 +43,11 @@ type place struct{ rule, match int }
 
 func (p place) String() string { return fmt.Sprintf("rules[%d].matches[%d]", p.rule, p.match) }
 
+// compare is the order of the list.
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.rule, o.rule), cmp.Compare(p.match, o.match))
+}
+
 // strength is how precise a match is, the criteria of HTTPRouteRule.matches from the first to the last. The greater one
 // wins, element by element.
 type strength [5]int
@@ -69,6 +76,8 @@ func strengthOf(m gatewayv1.HTTPRouteMatch) strength {
 	return strength{kind, len(path), method, len(headersOf(m)), len(m.QueryParams)}
 }
 
+// pathOf is a path match. One that means nothing, which an API server would not have taken, is an empty expression: it may
+// have meant anything.
 func pathOf(m gatewayv1.HTTPRouteMatch) (kind int, value string) {
 	kind, value = kindPrefix, "/"
 	if m.Path == nil {
@@ -78,9 +87,17 @@ func pathOf(m gatewayv1.HTTPRouteMatch) (kind int, value string) {
 		value = *m.Path.Value
 	}
 	if m.Path.Type != nil {
-		kind = map[gatewayv1.PathMatchType]int{
+		known := map[gatewayv1.PathMatchType]int{
 			gatewayv1.PathMatchExact: kindExact, gatewayv1.PathMatchPathPrefix: kindPrefix, gatewayv1.PathMatchRegularExpression: kindRegular,
-		}[*m.Path.Type]
+		}
+		at, ok := known[*m.Path.Type]
+		if !ok {
+			return kindRegular, ""
+		}
+		kind = at
+	}
+	if kind != kindRegular && !strings.HasPrefix(value, "/") {
+		return kindRegular, ""
 	}
 	return kind, value
 }
@@ -140,8 +157,11 @@ func fits(regular bool, want, got string) bool {
 	return want == got
 }
 
-// whole: an expression has to match all of a text. One that cannot be read may have meant anything.
+// whole: an expression has to match all of a text. One that cannot be used may have meant anything.
 func whole(expression, text string) bool {
+	if translate.CheckRegexp(expression) != nil {
+		return true
+	}
 	compiled, err := regexp.Compile(`\A(?:` + expression + `)\z`)
 	return err != nil || compiled.MatchString(text)
 }

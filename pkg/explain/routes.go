@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
@@ -15,8 +16,8 @@ import (
 
 // forward says which ways the requests take: each policy's part of each exporter's share.
 func (e *explanation) forward(policies []share, reason string) {
-	clusters := translate.NextShares(e.in.Previous[e.port.Port], translate.Exporters(e.port, e.in.Exports))
-	if len(clusters) == 0 {
+	ways := e.ways()
+	if len(ways) == 0 {
 		e.answer(Failed, 503, "no cluster exports the port")
 		return
 	}
@@ -25,27 +26,48 @@ func (e *explanation) forward(policies []share, reason string) {
 	for _, p := range policies {
 		total += float64(p.weight)
 	}
-	ids := clusters.Clusters()
 	for _, p := range policies {
-		part := 100 * float64(p.weight) / total
+		part := float64(p.weight) / total
 		if p.policy == "" {
-			e.add(Route{Percent: part, Reason: p.lost})
+			e.add(Route{Percent: 100 * part, Reason: p.lost})
 			continue
 		}
-		for i, id := range ids {
-			key := translate.PathKey{Policy: p.policy, Exporter: id, Failover: e.failover(p.policy)}
-			if len(ids) > 1 {
-				key.Backup = ids[(i+1)%len(ids)]
-			}
+		for _, w := range ways {
+			key := translate.PathKey{Policy: p.policy, Exporter: w.cluster, Backup: w.backup, Failover: e.failover(p.policy)}
 			e.add(Route{
-				Percent: part * float64(clusters[id]) / 100, Policy: p.policy, Cluster: id,
-				Path: translate.PathHost(key), Hops: e.hops(key),
+				Percent: part * w.percent, Policy: p.policy, Cluster: w.cluster, Path: translate.PathHost(key), Hops: e.hops(key),
 			})
 		}
 	}
 	for i := range e.Routes {
 		e.Routes[i].Percent = math.Round(e.Routes[i].Percent*100) / 100
 	}
+}
+
+// way is an exporter's share of the requests, and who stands in for it.
+type way struct {
+	cluster, backup string
+	percent         float64
+}
+
+// ways are how the exporters share the requests to the port; of a headless service by endpoints, none of which has a backup.
+func (e *explanation) ways() []way {
+	var out []way
+	if e.headless() {
+		for _, endpoint := range e.endpoints() {
+			out = append(out, way{cluster: endpoint.Cluster, percent: 100 / float64(len(e.endpoints()))})
+		}
+		return out
+	}
+	shares, ring := translate.Sharing(e.in, e.port)
+	for _, id := range shares.Clusters() {
+		w := way{cluster: id, percent: float64(shares[id])}
+		if len(ring) > 1 {
+			w.backup = ring[(slices.Index(ring, id)+1)%len(ring)]
+		}
+		out = append(out, w)
+	}
+	return out
 }
 
 // add adds a way, or to the share of one that is there.
@@ -70,13 +92,26 @@ func (e *explanation) connections() {
 	policy, reason := e.over(fmt.Sprintf("port %d is TCP, which no rule is for; the WANPolicy of the export holds", e.port.Port))
 	if policy == "" {
 		e.answer(Failed, 0, "the exports name no WANPolicy and this cluster has no default: nothing listens")
+		e.Objects = slices.DeleteFunc(e.Objects, func(o string) bool { return strings.Contains(o, ".networking.istio.io ") })
 		return
 	}
 	e.answer(Forwarded, 0, "%s, %s", reason, policy)
-	key := translate.PathKey{
-		Policy: policy, TCP: translate.WireKey{Namespace: e.key.Namespace, Name: e.key.Name, Port: e.port.Port}, Failover: e.failover(policy),
+	wire := translate.WireKey{Namespace: e.key.Namespace, Name: e.key.Name, Port: e.port.Port}
+	if !e.headless() {
+		e.connect(translate.PathKey{Policy: policy, TCP: wire, Failover: e.failover(policy)}, 100)
+		return
 	}
-	e.add(Route{Percent: 100, Policy: policy, Path: translate.PathHost(key), Hops: e.hops(key)})
+	for _, endpoint := range e.endpoints() {
+		wire.Endpoint = endpoint
+		e.connect(translate.PathKey{Policy: policy, TCP: wire, Failover: e.failover(policy)}, 100/float64(len(e.endpoints())))
+	}
+}
+
+func (e *explanation) connect(key translate.PathKey, percent float64) {
+	e.add(Route{
+		Percent: math.Round(percent*100) / 100, Policy: key.Policy, Cluster: key.TCP.Endpoint.Cluster,
+		Path: translate.PathHost(key), Hops: e.hops(key),
+	})
 }
 
 // failover is what the exports say in place of a policy's own.

@@ -140,6 +140,17 @@ func TestHeadlessRules(t *testing.T) {
 	}
 }
 
+// What the export says of failover holds for headless services as for others: Strict is Strict.
+func TestHeadlessFailoverOfTheExport(t *testing.T) {
+	in := ringImport(nil, map[EndpointKey][]string{{"c2", "ring-0"}: {"10.96.0.7"}})
+	in.Exports[0].Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}
+	in.Merged = mcs.Merge(in.Exports)
+	want := PathKey{Policy: "high", Exporter: "c2", Failover: string(v1alpha1.FailoverStrict)}
+	if got := Leg(in).Paths; !slices.Equal(got, []PathKey{want}) {
+		t.Errorf("paths %+v, want %+v", got, want)
+	}
+}
+
 func TestGatewaysOfAnotherFamily(t *testing.T) {
 	for name, tc := range map[string]struct {
 		vips, gateways []string

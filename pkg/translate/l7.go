@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -106,6 +107,9 @@ func (c *compiled) add(name string, in mcwanv1alpha1.HTTPRule) {
 		for _, w := range wrong {
 			c.refuse(name, []string{fmt.Sprintf("matches[%d].%s", i, w)})
 		}
+		if rewrite := rewritePath(r.changes.rewrite, r.match); rewrite != nil && len(rewrite.Match) > maxRegexp {
+			c.refuse(name, []string{fmt.Sprintf("matches[%d].path.value: it is too long for its prefix to be replaced; use ReplaceFullPath, or a shorter prefix", i)})
+		}
 		rules = append(rules, r)
 	}
 	for i := range rules {
@@ -128,18 +132,29 @@ func (c *compiled) checkPorts(name string, ports []int32) {
 		case len(c.in.ports) == 0:
 		case at < 0:
 			c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonNoSuchPort, fmt.Sprintf(
-				"%s.ports[%d]: the service has no port %d", name, i, number)})
+				"%s.ports[%d]: the service has no port %d; its HTTP ports are %s", name, i, number, c.httpPorts())})
 		case !isHTTP(c.in.ports[at]):
 			c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonNotHTTP, fmt.Sprintf(
-				"%s.ports[%d]: port %d does not speak HTTP, going by its appProtocol and its name", name, i, number)})
+				"%s.ports[%d]: port %d does not speak HTTP, going by its appProtocol and its name; the service's HTTP ports are %s", name, i, number, c.httpPorts())})
 		}
 	}
+}
+
+// httpPorts are the numbers of the ports that a rule can be for.
+func (c *compiled) httpPorts() string {
+	var out []string
+	for _, p := range c.in.ports {
+		if isHTTP(p) {
+			out = append(out, itoa(p.Port))
+		}
+	}
+	return cmp.Or(strings.Join(out, ", "), "none")
 }
 
 // resolve is the policy that a dummy Service of this import stands for; empty when the reference names nothing.
 func (c *compiled) resolve(field, name, namespace string) string {
 	if namespace != "" && namespace != v1alpha1.Namespace {
-		return c.notFound(field+".namespace", "dummy Services are in namespace "+v1alpha1.Namespace)
+		return c.notFound(field+".namespace", fmt.Sprintf("dummy Services are in namespace %s, not in %s", v1alpha1.Namespace, namespace))
 	}
 	policy, ok := strings.CutPrefix(name, DummyServiceName(c.in.namespace, c.in.name, ""))
 	switch {
@@ -147,14 +162,20 @@ func (c *compiled) resolve(field, name, namespace string) string {
 		return policy
 	case ok && policyByName(policy, c.in.policies) != nil && len(c.in.ports) > 0:
 		c.unresolved = append(c.unresolved, finding{mcwanv1alpha1.ReasonPolicyNotOffered, fmt.Sprintf(
-			"%s.name: no cluster that exports the service offers WANPolicy %s", field, policy)})
+			"%s.name: no cluster that exports the service offers WANPolicy %s; it needs a WANPolicy of that name, or use one of: %s",
+			field, policy, c.dummies())})
 		return ""
 	}
-	var known []string
+	return c.notFound(field+".name", fmt.Sprintf("there is no dummy Service %s of this service; there are: %s", name, c.dummies()))
+}
+
+// dummies are the names that references may have.
+func (c *compiled) dummies() string {
+	var out []string
 	for _, p := range c.in.offered {
-		known = append(known, DummyServiceName(c.in.namespace, c.in.name, p))
+		out = append(out, DummyServiceName(c.in.namespace, c.in.name, p))
 	}
-	return c.notFound(field+".name", fmt.Sprintf("there is no dummy Service %s of this service; there are: %s", name, strings.Join(known, ", ")))
+	return cmp.Or(strings.Join(out, ", "), "none, because no exporting cluster has told on which WAN policies it receives")
 }
 
 func (c *compiled) notFound(field, message string) string {

@@ -115,7 +115,7 @@ func (c *compiled) resolved() metav1.Condition {
 			"There are no dummy Services as long as no cluster exports the service.")
 	case len(c.unresolved) > 0:
 		return c.condition(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, c.unresolved[0].reason,
-			told(c.unresolved)+" Its share of the requests is answered with an error.")
+			told(c.unresolved)+" A share of requests that leads to nothing is answered with an error; copies to nothing are not sent.")
 	}
 	return c.condition(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, mcwanv1alpha1.ReasonResolvedRefs, "All references name a WAN policy that is on offer.")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -27,6 +28,9 @@ type mirror struct {
 	percent float64
 }
 
+// knownFilters are the types of filters that can be carried out.
+const knownFilters = "RequestHeaderModifier, ResponseHeaderModifier, URLRewrite, RequestRedirect and RequestMirror"
+
 // changesOf reads a rule's filters; wrong names the fields that cannot be carried out.
 func changesOf(in []gatewayv1.HTTPRouteFilter, local string) (c changes, wrong []string) {
 	no := func(i int, format string, args ...any) {
@@ -36,27 +40,25 @@ func changesOf(in []gatewayv1.HTTPRouteFilter, local string) (c changes, wrong [
 		switch {
 		case f.Type == gatewayv1.HTTPRouteFilterRequestHeaderModifier && f.RequestHeaderModifier != nil:
 			c.request = f.RequestHeaderModifier
-			if name := reservedHeader(c.request); name != "" {
-				no(i, "requestHeaderModifier: header %s belongs to the gateways", name)
-			}
+			wrong = append(wrong, headersWrong(fmt.Sprintf("filters[%d].requestHeaderModifier", i), c.request)...)
 		case f.Type == gatewayv1.HTTPRouteFilterResponseHeaderModifier && f.ResponseHeaderModifier != nil:
 			c.response = f.ResponseHeaderModifier
-			if name := reservedHeader(c.response); name != "" {
-				no(i, "responseHeaderModifier: header %s belongs to the gateways", name)
-			}
+			wrong = append(wrong, headersWrong(fmt.Sprintf("filters[%d].responseHeaderModifier", i), c.response)...)
 		case f.Type == gatewayv1.HTTPRouteFilterURLRewrite && f.URLRewrite != nil:
 			c.rewrite = f.URLRewrite.Path
 			if h := f.URLRewrite.Hostname; h != nil && string(*h) != local {
 				no(i, "urlRewrite.hostname: the service is always asked by its own name, %s; leave the field out", local)
 			}
+			wrong = append(wrong, pathWrong(fmt.Sprintf("filters[%d].urlRewrite.path", i), c.rewrite)...)
 		case f.Type == gatewayv1.HTTPRouteFilterRequestRedirect && f.RequestRedirect != nil:
 			c.redirect = f.RequestRedirect
+			wrong = append(wrong, pathWrong(fmt.Sprintf("filters[%d].requestRedirect.path", i), c.redirect.Path)...)
 		case f.Type == gatewayv1.HTTPRouteFilterRequestMirror && f.RequestMirror != nil:
 			c.mirrors = append(c.mirrors, mirror{
 				ref: f.RequestMirror.BackendRef, percent: mirrored(f.RequestMirror), field: fmt.Sprintf("filters[%d].requestMirror.backendRef", i),
 			})
 		default:
-			no(i, "type: %s is not supported at the egress gateway", f.Type)
+			no(i, "type: %s is not supported, or lacks the field of its name; there are %s", f.Type, knownFilters)
 		}
 	}
 	return c, wrong
@@ -72,21 +74,58 @@ func mirrored(f *gatewayv1.HTTPRequestMirrorFilter) float64 {
 	return 100
 }
 
-// reservedHeader is a header that a filter must not touch: by some the gateways find the service, by others the backend
-// knows who is calling.
-func reservedHeader(f *gatewayv1.HTTPHeaderFilter) string {
-	var names []string
-	for _, h := range append(append([]gatewayv1.HTTPHeader(nil), f.Set...), f.Add...) {
-		names = append(names, string(h.Name))
+// headersWrong are the fields of a header filter that cannot be carried out, each below field.
+func headersWrong(field string, f *gatewayv1.HTTPHeaderFilter) (wrong []string) {
+	no := func(kind string, i int, format string, args ...any) {
+		wrong = append(wrong, fmt.Sprintf("%s.%s[%d]", field, kind, i)+fmt.Sprintf(format, args...))
 	}
-	for _, name := range append(names, f.Remove...) {
-		n := strings.ToLower(name)
-		if n == "host" || n == "x-forwarded-host" || n == "x-forwarded-client-cert" || strings.HasPrefix(n, ":") ||
-			strings.HasPrefix(n, "x-mcw-") || strings.HasPrefix(n, "x-envoy-") {
-			return name
+	check := func(kind string, headers []gatewayv1.HTTPHeader) {
+		for i, h := range headers {
+			if isReserved(string(h.Name)) {
+				no(kind, i, ".name: %s", reserved(string(h.Name)))
+			}
+			if strings.ContainsFunc(h.Value, notInHeaders) {
+				no(kind, i, ".value: a header has no line breaks or other control characters; take them out")
+			}
 		}
 	}
-	return ""
+	check("set", f.Set)
+	check("add", f.Add)
+	for i, name := range f.Remove {
+		switch {
+		case isReserved(name):
+			no("remove", i, ": %s", reserved(name))
+		case name == "" || strings.ContainsFunc(name, notInHeaders):
+			no("remove", i, ": %q is no name of a header; take it out", name)
+		}
+	}
+	return wrong
+}
+
+// isReserved says of a header whether filters must leave it alone: by some the gateways find the service, by others the
+// backend knows who is calling.
+func isReserved(name string) bool {
+	n := strings.ToLower(name)
+	return n == "host" || n == "x-forwarded-host" || n == "x-forwarded-client-cert" || strings.HasPrefix(n, ":") ||
+		strings.HasPrefix(n, "x-mcw-") || strings.HasPrefix(n, "x-envoy-")
+}
+
+func reserved(name string) string {
+	return fmt.Sprintf("header %s belongs to the gateways; take it out of the filter", name)
+}
+
+// notInHeaders are the characters that Envoy takes in no header.
+func notInHeaders(r rune) bool { return r != '\t' && unicode.IsControl(r) && r <= unicode.MaxASCII }
+
+// pathWrong is what is wrong with a path that a filter puts in place of another, below field.
+func pathWrong(field string, p *gatewayv1.HTTPPathModifier) []string {
+	if p == nil {
+		return nil
+	}
+	if strings.ContainsFunc(deref(p.ReplaceFullPath, "")+deref(p.ReplacePrefixMatch, ""), notInHeaders) {
+		return []string{field + ": a path has no line breaks or other control characters; percent-encode them"}
+	}
+	return nil
 }
 
 // change adds header operations to those of the gateways.

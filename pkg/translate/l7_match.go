@@ -5,15 +5,13 @@ package translate
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// anyText is the regular expression that stands in for one that cannot be read: the rule is known to answer 500 then, and
-// a request that the expression may have meant must not fall to another rule and its tunnel.
+// anyText is the regular expression that stands in for one that cannot be used, see CheckRegexp.
 const anyText = ".*"
 
 // matcher is one match of a rule.
@@ -34,11 +32,9 @@ func matcherOf(in gatewayv1.HTTPRouteMatch) (m matcher, wrong []string) {
 		m.kind, m.path = deref(in.Path.Type, m.kind), deref(in.Path.Value, m.path)
 	}
 	m.length = len(m.path)
-	if m.kind == gatewayv1.PathMatchRegularExpression {
-		if err := checkRegexp(m.path); err != nil {
-			wrong = append(wrong, fmt.Sprintf("path.value: %s", err))
-			m.path = anyText
-		}
+	if problem := m.checkPath(); problem != "" {
+		wrong = append(wrong, "path."+problem)
+		m.kind, m.path = gatewayv1.PathMatchRegularExpression, anyText
 	}
 	m.method = string(deref(in.Method, ""))
 	for i, h := range in.Headers {
@@ -58,6 +54,26 @@ func matcherOf(in gatewayv1.HTTPRouteMatch) (m matcher, wrong []string) {
 	return m, wrong
 }
 
+// checkPath says what is wrong with the path. The API server takes no unknown types and no paths without a slash; files may
+// have them.
+func (m *matcher) checkPath() string {
+	switch m.kind {
+	case gatewayv1.PathMatchRegularExpression:
+		if err := CheckRegexp(m.path); err != nil {
+			return "value: " + err.Error()
+		}
+	case gatewayv1.PathMatchExact, gatewayv1.PathMatchPathPrefix:
+		if !strings.HasPrefix(m.path, "/") {
+			m.length = 0
+			return fmt.Sprintf("value: %q does not begin with a slash", m.path)
+		}
+	default:
+		m.length = 0
+		return fmt.Sprintf("type: %s is not one of Exact, PathPrefix and RegularExpression", m.kind)
+	}
+	return ""
+}
+
 // addOnce keeps the first of several matches for one name, as the Gateway API says.
 func addOnce(in map[string]*networkingv1alpha3.StringMatch, name string, text *networkingv1alpha3.StringMatch) map[string]*networkingv1alpha3.StringMatch {
 	if in == nil {
@@ -73,18 +89,10 @@ func textMatch(kind, value string) (*networkingv1alpha3.StringMatch, error) {
 	if kind != string(gatewayv1.HeaderMatchRegularExpression) {
 		return exactly(value), nil
 	}
-	if err := checkRegexp(value); err != nil {
+	if err := CheckRegexp(value); err != nil {
 		return matching(anyText), err
 	}
 	return matching(value), nil
-}
-
-// checkRegexp: Envoy's regular expressions are RE2's, and so are Go's.
-func checkRegexp(text string) error {
-	if _, err := regexp.Compile(text); err != nil {
-		return fmt.Errorf("%w; it has to be in RE2 syntax", err)
-	}
-	return nil
 }
 
 func exactly(s string) *networkingv1alpha3.StringMatch {

@@ -28,8 +28,7 @@ type leg struct {
 	failover *v1alpha1.Failover
 	policies []v1alpha1.WANPolicy
 	shares   Shares
-	// ring are the exporters that can answer, sorted: each is backed up by the next. Those that have no share of the traffic,
-	// because a nearer one has it all, are among them.
+	// ring are the exporters that can answer, see Sharing.
 	ring []string
 	// sticky says that a client stays with a cluster.
 	sticky bool
@@ -119,7 +118,7 @@ func legsOf(in LegInput, out *LegResult) []leg {
 			out.Unallocated = append(out.Unallocated, p.Port)
 			continue
 		}
-		exporters := Exporters(p, in.Exports)
+		shares, ring := Sharing(in, p)
 		legs = append(legs, leg{
 			namespace: in.Namespace,
 			name:      in.Name,
@@ -128,14 +127,21 @@ func legsOf(in LegInput, out *LegResult) []leg {
 			policy:    out.Policy,
 			failover:  in.Merged.Failover,
 			policies:  in.Policies,
-			shares:    NextShares(in.Previous[p.Port], closest(exporters, in.Merged.TrafficDistribution, in.Self.ID)),
-			ring:      clusterIDs(eligible(exporters)),
+			shares:    shares,
+			ring:      ring,
 			sticky:    in.Merged.SessionAffinity == corev1.ServiceAffinityClientIP,
 		})
 	}
 	slices.Sort(out.Unallocated)
 	slices.SortFunc(legs, func(a, b leg) int { return cmp.Compare(a.port.Port, b.port.Port) })
 	return legs
+}
+
+// Sharing is how the exporters of a port of a service that is no headless one share its requests. ring are those that can
+// answer, sorted: each is backed up by the next. Those that have no share, because a nearer one has it all, are among them.
+func Sharing(in LegInput, port mcs.MergedPort) (shares Shares, ring []string) {
+	exporters := Exporters(port, in.Exports)
+	return NextShares(in.Previous[port.Port], closest(exporters, in.Merged.TrafficDistribution, in.Self.ID)), clusterIDs(eligible(exporters))
 }
 
 // Exporters are the exporters of one port of a merged service, by cluster id: those that really export that very port. One

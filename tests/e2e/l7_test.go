@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +85,13 @@ type answer struct {
 // explainAgrees: what `mcwanctl explain` says of requests is what the Envoys do with them. Each rule marks its answers.
 func explainAgrees(t *testing.T, env *story.Env) {
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	if text := os.Getenv("MCWAN_AGREEMENT_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("MCWAN_AGREEMENT_SEED: %v", err)
+		}
+	}
+	t.Logf("seed %d: MCWAN_AGREEMENT_SEED=%d plays it again", seed, seed)
 	g := rand.New(rand.NewPCG(seed, 1))
 	rules := markedRules()
 	if err := env.Consumer.ApplyObject(t.Context(), rules); err != nil {

@@ -353,6 +353,7 @@ func TestOwnerRules(t *testing.T) {
 	two.ownerIs(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, mcwanv1alpha1.ReasonBackendNotFound)
 	two.ownerIs(mcwanv1alpha1.ConditionConflict, metav1.ConditionFalse, mcwanv1alpha1.ReasonNoConflict)
 	one.routesAre("payment", "/payment -> high", "/stats -> 500", " -> 403")
+	two.routesAre("payment", "/payment -> high", "/stats -> 500", " -> 403")
 	two.ingressIs("/payment", "/stats", " denied")
 
 	change(two, owner, func(e *mcwanv1alpha1.ServiceExport) {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,6 +62,7 @@ func SteeringPrepared() []Step {
 func SteeringMore() []Step {
 	return []Step{
 		{Name: "cookie", Title: "By cookie, between a version here and a version there (a VirtualService)", Run: proveCookie},
+		{Name: "counted", Title: "What no rule matches is counted by the egress gateway", Run: proveCounted},
 		{Name: "owner", Title: "The owner says it once for all consumers, and what he denies is denied at his own gateway", Run: proveOwner},
 		{Name: "owner-tunnels", Title: "Which tunnel carried what? Ask the SD-WAN's counters", NeedsWAN: true, Run: proveOwnerTunnels},
 		{Name: "consumer-wins", Title: "A consumer's own rules choose tunnels where the owner lets them, and open nothing", Run: proveConsumer},
@@ -140,6 +143,73 @@ func proveCookie(ctx context.Context, e *Env) (err error) {
 		e.Say("cookie %-18s answered by %s %s", ask.cookie, a.Pod, a.Cluster)
 	}
 	return nil
+}
+
+// answeredByRules is the metric of the requests that rules have answered themselves.
+const answeredByRules = "envoy_http_rq_direct_response{"
+
+// proveCounted: the count of denied requests grows by as many as were denied.
+func proveCounted(ctx context.Context, e *Env) (err error) {
+	if err := e.Consumer.ApplyFile(ctx, e.sample(sampleRules)); err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, e.Consumer.DeleteFile(context.WithoutCancel(ctx), e.sample(sampleRules)))
+	}()
+	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
+	if err != nil {
+		return err
+	}
+	if err := c.answers(ctx, 403, PaymentURL); err != nil {
+		return err
+	}
+	before, err := c.countAnsweredByRules(ctx)
+	if err != nil {
+		return err
+	}
+	const more = 10
+	for range more {
+		if code, body, err := c.Status(ctx, PaymentURL); err != nil || code != 403 {
+			return fmt.Errorf("HTTP %d %s: %w", code, body, err)
+		}
+	}
+	// Envoy's workers hand their counts over every few seconds.
+	return Eventually(ctx, 30*time.Second, "the denied requests are counted", func(ctx context.Context) error {
+		after, err := c.countAnsweredByRules(ctx)
+		if err == nil && after < before+more {
+			err = fmt.Errorf("%s...} went from %d to %d by %d denied requests", answeredByRules, before, after, more)
+		}
+		if err == nil {
+			e.Say("%d denied requests, counted %d before and %d after", more, before, after)
+		}
+		return err
+	})
+}
+
+// countAnsweredByRules asks the egress gateway's pods of the client's cluster, as Prometheus does.
+func (c *Client) countAnsweredByRules(ctx context.Context) (int, error) {
+	pods, err := c.cluster.ReadyPods(ctx, "mc-wan", client.MatchingLabels{"mcw.l7mp.io/gateway": "egress"})
+	if err != nil {
+		return 0, err
+	}
+	sum := 0
+	for i := range pods {
+		out, err := c.Run(ctx, "curl", "-sS", "--fail-with-body", "--max-time", "10", fmt.Sprintf("http://%s/stats/prometheus", net.JoinHostPort(pods[i].Status.PodIP, "15090")))
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(out) {
+			if !strings.HasPrefix(line, answeredByRules) || !strings.Contains(line, `"outbound_`) {
+				continue
+			}
+			n, err := strconv.Atoi(strings.TrimSpace(line[strings.LastIndex(line, " "):]))
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", line, err)
+			}
+			sum += n
+		}
+	}
+	return sum, nil
 }
 
 func proveOwner(ctx context.Context, e *Env) error {

@@ -4,6 +4,7 @@ package xds
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"istio.io/istio/pilot/pkg/simulation"
@@ -45,8 +46,8 @@ func TestClientWithSidecar(t *testing.T) {
 func TestDerivedServiceIsHidden(t *testing.T) {
 	p := start(t, "two-exporters").client("secure", "client", "10.11.1.9")
 	for _, c := range p.sim.Clusters {
-		if host := c.Name; slices.Contains([]string{"derived-", "wan.mcw.internal"}, host) {
-			t.Errorf("%s is visible to clients", host)
+		if strings.Contains(c.Name, "derived-") || strings.Contains(c.Name, "wan.mcw.internal") {
+			t.Errorf("%s is visible to clients", c.Name)
 		}
 	}
 }
@@ -71,5 +72,45 @@ spec:
 	p.sim.Run(c).Matches(t, simulation.Result{ClusterMatched: clusterName(10000, other)})
 	if got := p.hops(other + ":10000"); !slices.Equal(got, []string{"0 10.96.7.9:10003 1"}) {
 		t.Errorf("the other service's own listener is used, got %v", got)
+	}
+}
+
+// A dummy Service is a mesh service as any other to clients with a sidecar: by its own name, by a Host that nobody has, and
+// as the destination of a VirtualService. A Host that is another service's on the same port is that service, as everywhere
+// in Istio; at the policy's own port there is no such service.
+func TestClientOfDummyService(t *testing.T) {
+	const low, address = "payment-secure-sd-wan-priority-low.mc-wan.svc.cluster.local", "10.96.8.8"
+	rendered := documents(t, goldens, "dummy-services", "out.yaml")
+	for i, d := range rendered {
+		if d.Kind == "Service" && d.Metadata.Name == "payment-secure-sd-wan-priority-low" {
+			rendered[i].text = strings.Replace(d.text, "\nspec:\n", "\nspec:\n  clusterIP: "+address+"\n", 1)
+		}
+	}
+	p := startWith(t, documents(t, goldens, "dummy-services", "in.yaml"), rendered, `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: mine, namespace: secure}
+spec:
+  hosts: [`+payment+`]
+  http:
+  - match: [{uri: {prefix: /low}}]
+    route: [{destination: {host: `+low+`, port: {number: 31112}}}]
+  - route: [{destination: {host: `+payment+`}}]
+`).client("secure", "client", "10.11.1.9")
+	for _, tc := range []struct {
+		address    string
+		port       int
+		host, path string
+		want       string
+	}{
+		{address, 31112, low, "/", clusterName(31112, low)},
+		{address, 8080, low, "/", clusterName(8080, low)},
+		{address, 8080, "any.example.org", "/", "PassthroughCluster"},
+		{address, 31112, payment, "/", "PassthroughCluster"},
+		{address, 8080, payment, "/", clusterName(8080, payment)},
+		{vip, 8080, payment, "/low/1", clusterName(31112, low)},
+	} {
+		p.sim.Run(simulation.Call{
+			Address: tc.address, Port: tc.port, Protocol: simulation.HTTP, HostHeader: tc.host, Path: tc.path, CallMode: simulation.CallModeOutbound,
+		}).Matches(t, simulation.Result{ClusterMatched: tc.want})
 	}
 }

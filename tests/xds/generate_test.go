@@ -64,7 +64,10 @@ func (g generator) fleet() string {
 			owner = fields{"consumerRules": pick(g, "Allowed", "Allowed", "Allowed", "Refused"), "http": fields{"rules": g.rules(name)}}
 		}
 		if i%2 == 0 {
-			docs = append(docs, own(name, i, owner)...)
+			docs = append(docs, g.own(name, i, owner)...)
+			if g.sometimes(40) {
+				docs = append(docs, advertised(name, "cluster-2", 1+g.IntN(5), nil))
+			}
 		} else {
 			docs = append(docs, advertised(name, "cluster-2", 1, owner))
 			if g.sometimes(30) {
@@ -78,17 +81,36 @@ func (g generator) fleet() string {
 	return strings.Join(docs, "\n---\n")
 }
 
-// own are a Service of cluster-1 and its export.
-func own(name string, i int, owner fields) []string {
-	ports := []fields{{"name": "http", "port": 8080}}
+// own are a Service of cluster-1, some to be kept close, with a backend, and its export.
+func (g generator) own(name string, i int, owner fields) []string {
+	service := fields{
+		"clusterIP": fmt.Sprintf("10.96.9.%d", 1+i), "selector": fields{"app": name}, "ports": []fields{{"name": "http", "port": 8080}},
+	}
+	if g.sometimes(50) {
+		service["trafficDistribution"] = "PreferClose"
+	}
 	out := []string{
-		object("v1", "Service", "agree", name, nil, fields{"clusterIP": fmt.Sprintf("10.96.9.%d", 1+i), "selector": fields{"app": name}, "ports": ports}),
+		object("v1", "Service", "agree", name, nil, service),
+		slice(name, fmt.Sprintf("10.11.9.%d", 1+i)),
 		object("multicluster.x-k8s.io/v1beta1", "ServiceExport", "agree", name, nil, nil),
 	}
 	if owner != nil {
 		out = append(out, object("mc-wan.l7mp.io/v1alpha1", "ServiceExport", "agree", name, nil, owner))
 	}
 	return out
+}
+
+func slice(name, address string) string {
+	out, err := json.Marshal(fields{
+		"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+		"metadata":  fields{"namespace": "agree", "name": name, "labels": fields{"kubernetes.io/service-name": name}},
+		"ports":     []fields{{"name": "http", "port": 8080, "protocol": "TCP"}},
+		"endpoints": []fields{{"addresses": []string{address}, "conditions": fields{"ready": true}}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(out)
 }
 
 func advertised(name, cluster string, ready int, owner fields) string {
@@ -146,6 +168,9 @@ func (g generator) backends(service string) []fields {
 	if g.sometimes(5) {
 		return []fields{ref("no-such-policy")}
 	}
+	if g.sometimes(5) {
+		return []fields{{"name": ref("sd-wan-priority-high")["name"], "weight": 0}, ref(pick(g, "sd-wan-priority-low", "no-such-policy"))}
+	}
 	out := []fields{ref(pick(g, "sd-wan-priority-high", "sd-wan-priority-low"))}
 	if g.sometimes(20) {
 		out = append(out, ref(pick(g, "sd-wan-priority-high", "sd-wan-priority-low", "no-such-policy")))
@@ -164,7 +189,7 @@ func (g generator) match() fields {
 	case n < 97:
 		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/a.*", "/[ab]", "/a/.+", ".*", "/a|/b", "/a(/b)?")}
 	default:
-		m["path"] = fields{"type": "RegularExpression", "value": "/(unclosed"}
+		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/(unclosed", `/\p{Letter}`)}
 	}
 	if g.sometimes(40) {
 		m["method"] = pick(g, "GET", "POST", "HEAD")

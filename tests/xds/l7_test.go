@@ -151,7 +151,8 @@ func TestRules(t *testing.T) {
 		},
 		"l7-refused": {
 			// What an expression that cannot be read may have meant does not fall to another rule.
-			"500": {{"GET", "/", nil}, {"GET", "/slow", nil}, {"GET", "/cors", nil}, {"GET", "/unknown", nil}, {"GET", "/header", gold}},
+			"500": {{"GET", "/", nil}, {"GET", "/slow", nil}, {"GET", "/cors", nil}, {"GET", "/unknown", nil}, {"GET", "/header", gold},
+				{"GET", "/letters", map[string]string{"x-id": "a"}}, {"GET", "/line-break", nil}, {"GET", "/to-line-break", nil}, {"GET", "/rewritten-to-line-break/a", nil}},
 			"high-cluster-2=1,unresolved.wan.mcw.internal:443=1": {{"GET", "/half", nil}},
 		},
 	} {

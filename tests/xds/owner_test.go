@@ -104,31 +104,49 @@ func TestLimits(t *testing.T) {
 func mutations(t *testing.T, p proxy, listener string) string {
 	t.Helper()
 	var out []string
+	for _, h := range manager(t, p, listener).GetHttpFilters() {
+		if h.Name != "envoy.filters.http.header_mutation" {
+			continue
+		}
+		config := &mutation.HeaderMutation{}
+		if err := proto.Unmarshal(h.GetTypedConfig().Value, config); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range config.Mutations.RequestMutations {
+			if m.GetRemove() != "" {
+				out = append(out, "-"+m.GetRemove())
+			} else {
+				out = append(out, m.GetAppend().Header.Key+"="+m.GetAppend().Header.Value)
+			}
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// manager is the HTTP connection manager of a listener's first filter chain.
+func manager(t *testing.T, p proxy, listener string) *hcm.HttpConnectionManager {
+	t.Helper()
 	for _, l := range p.sim.Listeners {
 		if l.Name != listener {
 			continue
 		}
 		for _, f := range l.FilterChains[0].Filters {
-			if f.Name != "envoy.filters.network.http_connection_manager" {
-				continue
-			}
-			for _, h := range xdstest.UnmarshalAny[hcm.HttpConnectionManager](t, f.GetTypedConfig()).HttpFilters {
-				if h.Name != "envoy.filters.http.header_mutation" {
-					continue
-				}
-				config := &mutation.HeaderMutation{}
-				if err := proto.Unmarshal(h.GetTypedConfig().Value, config); err != nil {
-					t.Fatal(err)
-				}
-				for _, m := range config.Mutations.RequestMutations {
-					if m.GetRemove() != "" {
-						out = append(out, "-"+m.GetRemove())
-					} else {
-						out = append(out, m.GetAppend().Header.Key+"="+m.GetAppend().Header.Value)
-					}
-				}
+			if f.Name == "envoy.filters.network.http_connection_manager" {
+				return xdstest.UnmarshalAny[hcm.HttpConnectionManager](t, f.GetTypedConfig())
 			}
 		}
 	}
-	return strings.Join(out, " ")
+	t.Fatalf("no listener %s of HTTP", listener)
+	return nil
+}
+
+// What a rule denies is counted by the listener of the service's port: the metric that docs/steering.md names. A service
+// has one for clients without and one for clients with a sidecar.
+func TestDenialsAreCountedByPort(t *testing.T) {
+	p := start(t, "l7-rules").egress()
+	for _, port := range []string{"10000", "10001"} {
+		if got, want := manager(t, p, "0.0.0.0_"+port).GetStatPrefix(), "outbound_0.0.0.0_"+port+";"; got != want {
+			t.Errorf("port %s counts as %q, want %q", port, got, want)
+		}
+	}
 }
