@@ -21,7 +21,7 @@ const everyPolicy = "*"
 
 func newDrainCmd(a *app) *cobra.Command {
 	var policy string
-	var timeout time.Duration
+	var o drainOptions
 	cmd := &cobra.Command{
 		Use:   "drain [PEER] [--wan-policy POLICY]",
 		Short: "Take traffic off a peer or a tunnel, as before maintenance",
@@ -30,22 +30,38 @@ PEER over that tunnel, while another way serves. New requests and connections ta
 end where they began. Where nothing else lives the drained way is still used: a drain makes no request fail.
 
 It writes spec.drain of the Peer, or of the WANPolicy, and waits until nobody uses the drained ways any more. It fails
-(exit code 1) if somebody still does after --timeout. The drain stays until it is taken back by undrain.`,
+(exit code 1) if somebody still does after --timeout. The drain stays until it is taken back by undrain.
+
+With --end-connections the pods of this cluster's egress gateways are then replaced, as by kubectl rollout restart, so that
+connections, streams and requests that are still open end as well: after the grace period of the pods at the latest (the
+chart's gateways.drain). It ends those on other ways too; clients that connect again are served by the new pods.`,
 		Example: `  # Before maintenance of cluster-2.
   mcwanctl --context cluster-1 drain cluster-2
 
   # Before maintenance of a tunnel, to all peers.
-  mcwanctl --context cluster-1 drain --wan-policy=high`,
+  mcwanctl --context cluster-1 drain --wan-policy=high
+
+  # The same, and nothing is left on it within a minute.
+  mcwanctl --context cluster-1 drain --wan-policy=high --end-connections`,
 		Args:              atMostOne,
 		ValidArgsFunction: a.completePeers,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.drain(cmd.Context(), strings.Join(args, ""), policy, timeout)
+			return a.drain(cmd.Context(), strings.Join(args, ""), policy, o)
 		},
 	}
 	cmd.Flags().StringVar(&policy, "wan-policy", "", "WANPolicy whose tunnel is meant, or a unique ending of its name")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait until nobody uses it; 0 does not wait")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait until nobody uses it; 0 does not wait")
+	cmd.Flags().BoolVar(&o.endConnections, "end-connections", false, "replace the egress gateways once nobody uses it, so that open connections end too")
 	a.complete(cmd, "wan-policy", a.completePolicies)
 	return cmd
+}
+
+// drainOptions say how far a drain goes.
+type drainOptions struct {
+	// timeout is how long to wait until nobody uses what is drained; 0 does not wait.
+	timeout time.Duration
+	// endConnections ends what is open then.
+	endConnections bool
 }
 
 func newUndrainCmd(a *app) *cobra.Command {
@@ -122,7 +138,10 @@ func (a *app) findWays(ctx context.Context, c Access, peer, policy string) (ways
 	return w, nil
 }
 
-func (a *app) drain(ctx context.Context, peer, policy string, timeout time.Duration) error {
+func (a *app) drain(ctx context.Context, peer, policy string, o drainOptions) error {
+	if o.endConnections && o.timeout == 0 {
+		return usagef("--end-connections waits until nobody uses the drained ways: give it a --timeout")
+	}
 	c, err := a.open()
 	if err != nil {
 		return err
@@ -143,11 +162,11 @@ func (a *app) drain(ctx context.Context, peer, policy string, timeout time.Durat
 	if err != nil {
 		return err
 	}
-	if timeout == 0 {
+	if o.timeout == 0 {
 		a.say("%s is to be drained", w)
 		return nil
 	}
-	if err := a.until(ctx, timeout, func(ctx context.Context) (bool, string, error) {
+	if err := a.until(ctx, o.timeout, func(ctx context.Context) (bool, string, error) {
 		facts, err := gatherTunnels(ctx, c)
 		if err != nil {
 			return false, "", err
@@ -158,6 +177,13 @@ func (a *app) drain(ctx context.Context, peer, policy string, timeout time.Durat
 		return err
 	}
 	a.say("%s is drained: nobody uses it", w)
+	if !o.endConnections {
+		return nil
+	}
+	if err := a.endConnections(ctx, c, o.timeout); err != nil {
+		return err
+	}
+	a.say("connections of before have ended")
 	return nil
 }
 

@@ -141,6 +141,18 @@ func TestHoldWhile(t *testing.T) {
 	}
 }
 
+// A stream that ends while nothing is said on it is noticed at once.
+func TestStreamEndsInSilence(t *testing.T) {
+	b := startEcho(t)
+	out := result{}
+	begin := time.Now()
+	time.AfterFunc(200*time.Millisecond, func() { _ = b.process.Kill() })
+	err := callGRPC(t.Context(), options{n: 2, idle: time.Minute, target: b.grpc}, &out)
+	if err == nil || out.Echoed != 1 || time.Since(begin) > 30*time.Second {
+		t.Errorf("error %v, %d messages came back, after %v", err, out.Echoed, time.Since(begin))
+	}
+}
+
 func TestCallsFail(t *testing.T) {
 	nobody := free(t)
 	for _, args := range []string{

@@ -126,7 +126,7 @@ func messages(ctx context.Context, o options, out *result, say func(text string)
 			select {
 			case <-time.After(o.idle):
 			case <-ctx.Done():
-				return ctx.Err()
+				return fmt.Errorf("while it was silent: %w", context.Cause(ctx))
 			}
 		}
 		text := fmt.Sprintf("message %d", i)

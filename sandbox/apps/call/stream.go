@@ -34,15 +34,20 @@ func callGRPC(ctx context.Context, o options, out *result) (err error) {
 	if err != nil {
 		return fmt.Errorf("stream: %w", err)
 	}
-	err = messages(ctx, o, out, func(text string) (string, error) {
+	open, over := context.WithCancelCause(ctx)
+	defer over(nil)
+	received := make(chan string)
+	go receive(open, over, stream, received)
+	err = messages(open, o, out, func(text string) (string, error) {
 		if err := stream.Send(wrapperspb.String(text)); err != nil {
 			return "", err
 		}
-		back, err := stream.Recv()
-		if err != nil {
-			return "", err
+		select {
+		case back := <-received:
+			return greeted([]byte(back), out)
+		case <-open.Done():
+			return "", context.Cause(open)
 		}
-		return greeted([]byte(back.Value), out)
 	})
 	if err != nil {
 		return err
@@ -50,10 +55,27 @@ func callGRPC(ctx context.Context, o options, out *result) (err error) {
 	if err := stream.CloseSend(); err != nil {
 		return fmt.Errorf("closing the stream: %w", err)
 	}
-	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+	<-open.Done()
+	if err := context.Cause(open); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("the stream did not end well: %w", err)
 	}
 	return nil
+}
+
+// receive passes on what comes on a stream, and says when and why the stream is over: also while nobody expects a message.
+func receive(ctx context.Context, over context.CancelCauseFunc, stream grpc.BidiStreamingClient[wire.Text, wire.Text], received chan<- string) {
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			over(err)
+			return
+		}
+		select {
+		case received <- m.Value:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func greeted(message []byte, out *result) (string, error) {
