@@ -22,6 +22,10 @@ import (
 // nothing but what is between client and backend can be shared to anybody's harm.
 const badName = "bad"
 
+// importedWithin is how long it may take until all neighbours can be called. With dummy Services a hundred imports are some
+// 1500 objects a cluster, of which every Envoy hears: on two cores that carry three clusters a matter of ten minutes.
+const importedWithin = 15 * time.Minute
+
 func healthyName(i int) string { return fmt.Sprintf("good-%03d", i) }
 
 // neighbour is a Service of the bench's backends and its export over the first policy.
@@ -79,7 +83,7 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 			return err
 		}
 	}
-	return story.Eventually(ctx, readyWithin, "all neighbours imported", func(ctx context.Context) error {
+	return story.Eventually(ctx, importedWithin, "all neighbours imported", func(ctx context.Context) error {
 		var list mcs.ServiceImportList
 		if err := b.Consumer.List(ctx, &list, client.InNamespace(Namespace)); err != nil {
 			return err
