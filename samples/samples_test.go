@@ -119,8 +119,9 @@ func TestSamplesAreValid(t *testing.T) {
 	}
 }
 
-// The slides' YAML is the contract; only the group of ServiceExport is the one that was really published.
-func TestSlidesVerbatim(t *testing.T) {
+// These texts are the interface that mc-wan was asked for, before there was an implementation: the samples hold them word
+// for word. Only the group of ServiceExport is the one that was really published.
+func TestRequestedInterfaceVerbatim(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
 		"01-wan-policies.yaml": `apiVersion: mcw.l7mp.io/v1alpha1
@@ -143,7 +144,7 @@ metadata:
   annotations:
     mcw.l7mp.io/mc-wan-policy: sd-wan-priority-high
 `,
-		// The indentation of the second route, which the slide has wrong, aside.
+		// The indentation of the second route aside, which was wrong.
 		"10-l7-virtualservice.yaml": `apiVersion: networking.istio.io/v1beta1
 kind: VirtualService
 metadata:
@@ -158,7 +159,7 @@ spec:
     - destination:
         host: payment-high-prio.secure.svc.clusterset.local
 `,
-		// Mechanics.md, where match is not the list that Istio's schema wants.
+		// match is a list here, as Istio's schema wants it.
 		"20-cookie-virtualservice.yaml": `apiVersion: networking.istio.io/v1beta1
 kind: VirtualService
 metadata:

@@ -43,7 +43,7 @@ func notReady(reason string) func(*v1alpha1.WANPolicy) {
 	}
 }
 
-// payment is the export of the documents: one HTTP port, one pod, a default policy.
+// payment is the export of the samples: one HTTP port, one pod, a default policy.
 func payment(edits ...func(*Input)) Input {
 	objectMeta := metav1.ObjectMeta{Namespace: "secure", Name: "payment", Generation: 3, CreationTimestamp: at(5)}
 	in := Input{

@@ -25,7 +25,8 @@ import (
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
-// defaultPort is the service port of the documents' example, for imports that say nothing about ports.
+// defaultPort is the service port of an import of which neither flags nor anything in the cluster say one (`mcwanctl import
+// --help` states it).
 const defaultPort = "http:8080"
 
 type importOptions struct {

@@ -127,7 +127,7 @@ func listOffers(offers []v1alpha1.OfferedPolicy) string {
 }
 
 // ports settles the ports of the service: those of the flags, else those that were written before, else those of the own
-// Service of that name (in a clusterset a name means the same everywhere), else the documents'.
+// Service of that name (in a clusterset a name means the same everywhere), else defaultPort.
 func (b *byHand) ports(ctx context.Context, c Access, flags []string) ([]v1alpha1.AdvertisedPort, error) {
 	if len(flags) > 0 {
 		return parsePorts(flags)

@@ -11,7 +11,7 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
-// target parses NAME/NAMESPACE (the order of the documents). NAME alone takes the namespace of --namespace, else that
+// target parses NAME/NAMESPACE, the order in which the service's name in DNS has them. NAME alone takes the namespace of --namespace, else that
 // of the context.
 func (a *app) target(arg, contextNamespace string) (types.NamespacedName, error) {
 	name, namespace, both := strings.Cut(arg, "/")

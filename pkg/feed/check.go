@@ -114,8 +114,8 @@ func advertisedName(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	return accept()
 }
 
-// advertisedNamespace is design section 4.4: names only for namespaces the peer may import into, and never for those
-// that run the cluster or the mesh, whatever the Peer says.
+// advertisedNamespace: a peer speaks only of namespaces that its Peer lists in spec.namespaces, and never of those that run
+// the cluster or the mesh, whatever the Peer says.
 func advertisedNamespace(r Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	ns := adv.Namespace
 	protected := mcs.ProtectedNamespace(ns) || slices.Contains(r.Protected, ns)

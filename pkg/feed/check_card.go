@@ -57,7 +57,7 @@ func cardUID(r Rules, card *v1alpha1.ClusterAdvertisementSpec) verdict {
 	return accept()
 }
 
-// cardIdentities: identities are pinned in the Peer and never learned (design section 4.4).
+// cardIdentities: identities are pinned in the Peer and never learned (docs/security.md).
 func cardIdentities(r Rules, card *v1alpha1.ClusterAdvertisementSpec) verdict {
 	if card.Identities != r.Peer.Identities {
 		return refuse(v1alpha1.ReasonIdentityMismatch, "the card's identities are not those that the Peer pins: if the peer's gateways were given others, apply its card again (mcwanctl card at the peer)")

@@ -151,7 +151,7 @@ type Timing struct {
 	MaxBackoff time.Duration
 }
 
-// DefaultTiming is what design section 4.1 states, or leaves to be chosen.
+// DefaultTiming is what the controller runs with; tests shorten it.
 func DefaultTiming() Timing {
 	return Timing{
 		Silence:     2 * time.Minute,

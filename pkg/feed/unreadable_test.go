@@ -108,7 +108,7 @@ func waysToBreak() []broken {
 	}
 }
 
-// Unreadable is not empty (design section 4.4): whatever happens to a feed, what is known of the peer stays as it is,
+// Unreadable is not empty (RATIONALE.md, "Why is an unreadable peer not an empty one?"): whatever happens to a feed, what is known of the peer stays as it is,
 // the report says what is wrong, and the feed that returns is read again.
 func TestUnreadableIsNotEmpty(t *testing.T) {
 	for _, b := range waysToBreak() {

@@ -87,7 +87,7 @@ func TestTunnelReturns(t *testing.T) {
 	})
 }
 
-// No event or bookmark for two minutes ends a watch (design section 4.1), and all is listed anew.
+// No event or bookmark for Timing.Silence ends a watch, and all is listed anew.
 func TestWatchIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "secure/payment")

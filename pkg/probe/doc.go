@@ -38,7 +38,8 @@
 //	30 %    100 %   5s      8s
 //
 // A dead hop returns after it has answered everything for 5 seconds, a degraded one after 10 seconds at no more than 80 %
-// of each bound. Each fall within 5 minutes of the last return makes the next return take longer: twice as long, up to 2
-// minutes, after death; six times as long, up to 5 minutes, after a broken SLA. So a link that oscillates around its SLA
-// returns at most once in five minutes. A hop that died degraded comes back degraded.
+// of each bound. Each further fall makes the next return take longer: twice as long, up to 1 minute, after death
+// (deadGrowth, maxDeadHold); six times as long, up to 5 minutes, after a broken SLA (degradedGrowth, maxDegradedHold). One
+// fall is forgotten for every 2 minutes (deadForgives) or 5 minutes (degradedForgives) that the hop stood. So a link that
+// oscillates around its SLA returns at most once in five minutes. A hop that died degraded comes back degraded.
 package probe

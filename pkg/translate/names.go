@@ -114,8 +114,8 @@ func DummyLegName(namespace, name string, port int32, policy string) string {
 	return hashed("egress-dummy", name, namespace, strconv.Itoa(int(port)), policy)
 }
 
-// DummyServiceName names the dummy Service of an imported service and a WAN policy, in mc-wan. The documents say it; it
-// may be longer than a Service's name can be, and two services may have the same one.
+// DummyServiceName names the dummy Service of an imported service and a WAN policy, in mc-wan. Rules say it, see
+// docs/steering.md. It may be longer than a Service's name can be, and two services may have the same one.
 func DummyServiceName(namespace, name, policy string) string {
 	return name + "-" + namespace + "-" + policy
 }

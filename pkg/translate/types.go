@@ -181,7 +181,7 @@ type LegInput struct {
 // Dummy is the dummy Service of an import and a WAN policy: the service over that policy.
 type Dummy struct {
 	Policy string
-	// Port is the policy's own port, by which the documents call dummy Services.
+	// Port is the policy's own port, by which clients call the dummy Service besides the ports of the service itself.
 	Port int32
 	// Ports are the plain listener ports by service port number.
 	Ports map[int32]int32

@@ -2,8 +2,8 @@
 
 package v1alpha1
 
-// Namespace holds the gateways, the controller and everything we write that is not the user's. The documents name it,
-// dummy Services are addressed by it, so it is not configurable.
+// Namespace holds the gateways, the controller and everything we write that is not the user's. It is part of the names by
+// which clients call dummy Services and of the gateways' identities, so it is not configurable.
 const Namespace = "mc-wan"
 
 // ClusterSetDomain is the zone of multi-cluster services (KEP-1645, specification.md "DNS").
@@ -25,7 +25,7 @@ const (
 	// ControllerFeedPort is where a controller serves its own feed to its ingress gateway.
 	ControllerFeedPort int32 = 9444
 	// MinLegPort and MaxLegPort bound the ports of legs. Istio's own 15000 to 15100 are left out of the range
-	// (istio.io/docs/ops/deployment/application-requirements), and so is 30000 up, where the documents' policies live.
+	// (istio.io/docs/ops/deployment/application-requirements), and so is 30000 up, for WAN policies.
 	MinLegPort int32 = 10000
 	MaxLegPort int32 = 29999
 	// MinIstioPort and MaxIstioPort bound the ports that Istio's proxies use themselves.
