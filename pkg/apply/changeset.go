@@ -36,27 +36,6 @@ type Change struct {
 // ChangeSet says what a call wrote, in order.
 type ChangeSet []Change
 
-// Writes counts the entries that changed something on the API server.
-func (c ChangeSet) Writes() int {
-	writes := 0
-	for _, change := range c {
-		if change.Action == Created || change.Action == Configured || change.Action == Deleted {
-			writes++
-		}
-	}
-	return writes
-}
-
-// Find returns the entry of ref.
-func (c ChangeSet) Find(ref Ref) (Change, bool) {
-	for _, change := range c {
-		if change.Ref == ref {
-			return change, true
-		}
-	}
-	return Change{}, false
-}
-
 // String renders the entries that changed something, one "Kind namespace/name action" after the other.
 func (c ChangeSet) String() string {
 	var parts []string

@@ -7,29 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
-
-// SetConditions returns existing with the desired conditions set and those of the owned types that are not desired
-// removed; others are left alone. A condition whose status stays keeps its lastTransitionTime, one that changes or is new
-// gets now. Neither argument is changed.
-func SetConditions(existing, desired []metav1.Condition, owned []string, now metav1.Time) []metav1.Condition {
-	out := slices.Clone(existing)
-	for _, t := range owned {
-		if meta.FindStatusCondition(desired, t) == nil {
-			meta.RemoveStatusCondition(&out, t)
-		}
-	}
-	for _, c := range desired {
-		c.LastTransitionTime = now
-		meta.SetStatusCondition(&out, c)
-	}
-	return out
-}
 
 // PortsCarried is the condition mcw.l7mp.io/PortsCarried of a service with these ports: the gateways are TCP proxies, so
 // UDP and SCTP ports stay in the ServiceImport, as the KEP wants it, but no traffic gets to them.

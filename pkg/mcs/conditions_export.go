@@ -13,19 +13,6 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
-// ExportConditionTypes are the condition types that we own on a ServiceExport. One that ExportConditions does not return
-// has to be removed.
-func ExportConditionTypes() []string {
-	return []string{
-		string(mcsv1beta1.ServiceExportConditionValid),
-		string(mcsv1beta1.ServiceExportConditionReady),
-		string(mcsv1beta1.ServiceExportConditionConflict),
-		v1alpha1.ConditionPortsCarried,
-		v1alpha1.ConditionEndpointsCarried,
-		v1alpha1.ConditionWANPolicy,
-	}
-}
-
 // ExportState is what is known of one ServiceExport of the own cluster.
 type ExportState struct {
 	// ClusterID is the own cluster.
@@ -43,7 +30,8 @@ type ExportState struct {
 }
 
 // ExportConditions are the conditions of a ServiceExport: Valid, Ready, Conflict, and the own ones. Conflict is there only
-// for a constituent of the merged service. They have no lastTransitionTime; SetConditions keeps or sets it.
+// for a constituent of the merged service. They have no lastTransitionTime: who
+// applies them keeps it or sets it (apply.Applier.ApplyStatus).
 func ExportConditions(s ExportState) []metav1.Condition {
 	valid := meta.FindStatusCondition(s.Local, string(mcsv1beta1.ServiceExportConditionValid))
 	if valid == nil {

@@ -41,7 +41,8 @@ type Problem struct {
 }
 
 // ImportConditions are the conditions of a ServiceImport: Ready and, while somebody exports the service,
-// mcw.l7mp.io/PortsCarried and, where they are wanted, mcw.l7mp.io/DummyServices. They have no lastTransitionTime; SetConditions keeps or sets it.
+// mcw.l7mp.io/PortsCarried and, where they are wanted, mcw.l7mp.io/DummyServices. They have no lastTransitionTime: who
+// applies them keeps it or sets it (apply.Applier.ApplyStatus).
 func ImportConditions(s ImportState) []metav1.Condition {
 	out := []metav1.Condition{importReady(s)}
 	if s.Merged.Exported() {

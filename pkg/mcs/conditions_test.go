@@ -168,32 +168,3 @@ func TestPortsCarriedNamesThePorts(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
-
-func TestSetConditions(t *testing.T) {
-	existing := []metav1.Condition{
-		{Type: "Valid", Status: metav1.ConditionTrue, Reason: "Valid", LastTransitionTime: at(1), ObservedGeneration: 1},
-		{Type: "Conflict", Status: metav1.ConditionTrue, Reason: "PortConflict", LastTransitionTime: at(1)},
-		{Type: "Ready", Status: metav1.ConditionFalse, Reason: "Pending", LastTransitionTime: at(1)},
-		{Type: "example.com/Theirs", Status: metav1.ConditionTrue, Reason: "X", LastTransitionTime: at(1)},
-	}
-	before := append([]metav1.Condition(nil), existing...)
-	desired := []metav1.Condition{
-		{Type: "Valid", Status: metav1.ConditionTrue, Reason: "Valid", Message: "new", ObservedGeneration: 2},
-		{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Ready"},
-	}
-	got := SetConditions(existing, desired, ExportConditionTypes(), at(9))
-	want := []metav1.Condition{
-		{Type: "Valid", Status: metav1.ConditionTrue, Reason: "Valid", Message: "new", LastTransitionTime: at(1), ObservedGeneration: 2},
-		{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Ready", LastTransitionTime: at(9)},
-		{Type: "example.com/Theirs", Status: metav1.ConditionTrue, Reason: "X", LastTransitionTime: at(1)},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("conditions (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(before, existing); diff != "" {
-		t.Errorf("the input was changed:\n%s", diff)
-	}
-	if again := SetConditions(got, desired, ExportConditionTypes(), at(99)); cmp.Diff(got, again) != "" {
-		t.Error("the same conditions again are a change")
-	}
-}

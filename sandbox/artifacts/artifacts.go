@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -52,9 +51,6 @@ type Set struct {
 	IstioManifests string
 	// Images lists every image of the template.
 	Images []Image
-	// AppImages are those of Images that are built from this repository and change while one works on it: to renew
-	// one in a running cluster, import its tar there.
-	AppImages []Image
 }
 
 // Build makes what is missing or out of date and returns the whole set. On a machine that has built nothing it takes
@@ -80,25 +76,6 @@ func Build(ctx context.Context, opts Options) (Set, error) {
 		return Set{}, err
 	}
 	return b.set(images), nil
-}
-
-// BuildAppImages renews only the images of this repository's own programs, without the template: what to import into
-// running clusters after a change. It needs neither root nor prerequisites beyond Go once Build has run.
-func BuildAppImages(ctx context.Context, opts Options) ([]Image, error) {
-	b, unlock, err := newBuilder(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	for _, target := range b.goTargets() {
-		if !target.app {
-			continue
-		}
-		if err := b.do(ctx, b.goStep(target)); err != nil {
-			return nil, err
-		}
-	}
-	return b.images(ctx, slices.DeleteFunc(b.imageSpecs(), func(s imageSpec) bool { return !s.app }))
 }
 
 // materials makes what images are made of. Compilers use every core, so Go targets run one after the other; what
@@ -128,10 +105,6 @@ func (b *builder) materials(ctx context.Context) error {
 }
 
 func (b *builder) set(images []Image) Set {
-	app := map[string]bool{}
-	for _, spec := range b.imageSpecs() {
-		app[spec.name] = spec.app
-	}
 	return Set{
 		BinDir:         b.bin(),
 		NodeDir:        b.node(),
@@ -139,7 +112,6 @@ func (b *builder) set(images []Image) Set {
 		Template:       b.templateRoot(),
 		IstioManifests: b.istioManifests(),
 		Images:         images,
-		AppImages:      slices.DeleteFunc(slices.Clone(images), func(i Image) bool { return !app[i.Name] }),
 	}
 }
 

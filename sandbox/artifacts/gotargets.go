@@ -15,7 +15,6 @@ type goTarget struct {
 	trees  []string // folders of the module whose files are inputs, besides go.mod and go.sum
 	builds []goBuild
 	links  map[string]string // path of a symbolic link -> path it points to
-	app    bool              // a program of this repository that goes into an image by itself
 }
 
 // goBuild is one run of `go build`.
@@ -107,7 +106,7 @@ func (b *builder) helmTarget() goTarget {
 
 func (b *builder) appsTarget() goTarget {
 	return goTarget{
-		name: "apps", detail: "test backend and client, load generator", module: "sandbox/apps", trees: []string{"echo", "call", "load", "wire"}, app: true,
+		name: "apps", detail: "test backend and client, load generator", module: "sandbox/apps", trees: []string{"echo", "call", "load", "wire"},
 		builds: []goBuild{
 			{dir: b.node(), packages: []string{"./echo", "./call", "./load"}},
 			{dir: b.node(), packages: []string{"github.com/tsenart/vegeta/v12"}, rename: "vegeta"},
@@ -119,7 +118,7 @@ func (b *builder) appsTarget() goTarget {
 // changes with every commit and would renew the image each time.
 func (b *builder) controllerTarget() goTarget {
 	return goTarget{
-		name: "controller", detail: "the product's controller", module: ".", trees: []string{"api", "cmd", "pkg", "manifests"}, app: true,
+		name: "controller", detail: "the product's controller", module: ".", trees: []string{"api", "cmd", "pkg", "manifests"},
 		builds: []goBuild{{dir: b.node(), packages: []string{"./cmd/mcwan-controller"}}},
 	}
 }

@@ -20,7 +20,6 @@ import (
 // imageSpec says what an image consists of.
 type imageSpec struct {
 	name       string
-	app        bool   // built from this repository's own code
 	base       bool   // on top of the Debian root file system
 	files      []from // on top of that
 	entrypoint []string
@@ -67,13 +66,13 @@ func (b *builder) imageSpecs() []imageSpec {
 			entrypoint: []string{"/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"},
 		},
 		{
-			name: EchoImage, app: true, files: program("apps", b.node("echo"), "/echo"),
+			name: EchoImage, files: program("apps", b.node("echo"), "/echo"),
 			entrypoint: []string{"/echo"}, user: "65532:65532",
 		},
 	}
 	if _, err := os.Stat(b.repo("cmd", "mcwan-controller")); err == nil {
 		specs = append(specs, imageSpec{
-			name: ControllerImage, app: true, files: program("controller", b.node("mcwan-controller"), "/mcwan-controller"),
+			name: ControllerImage, files: program("controller", b.node("mcwan-controller"), "/mcwan-controller"),
 			entrypoint: []string{"/mcwan-controller"}, user: "65532:65532",
 		})
 	}

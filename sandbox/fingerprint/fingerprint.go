@@ -6,7 +6,6 @@ package fingerprint
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io/fs"
@@ -87,11 +86,3 @@ func (m Mark) Is(print string) bool {
 
 // Set remembers a fingerprint.
 func (m Mark) Set(print string) error { return state.WriteFile(m.File, []byte(print+"\n"), 0o600) }
-
-// Clear forgets it.
-func (m Mark) Clear() error {
-	if err := os.Remove(m.File); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}

@@ -40,7 +40,4 @@ func TestMark(t *testing.T) {
 	if err := m.Set("x"); err != nil || !m.Is("x") || m.Is("y") {
 		t.Errorf("set: %v", err)
 	}
-	if err := m.Clear(); err != nil || m.Is("x") {
-		t.Errorf("clear: %v", err)
-	}
 }
