@@ -24,8 +24,6 @@ import (
 
 func at(seconds int64) metav1.Time { return metav1.NewTime(time.Unix(1_700_000_000+seconds, 0).UTC()) }
 
-func ptr[T any](v T) *T { return &v }
-
 func policy(name string, created int64, edits ...func(*v1alpha1.WANPolicy)) v1alpha1.WANPolicy {
 	p := v1alpha1.WANPolicy{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: at(created)},
 		Spec: v1alpha1.WANPolicySpec{Tunnel: "business", Port: 31111}}
@@ -51,8 +49,8 @@ func payment(edits ...func(*Input)) Input {
 		Export:    &mcsv1beta1.ServiceExport{ObjectMeta: *objectMeta.DeepCopy()},
 		Service: &corev1.Service{ObjectMeta: *objectMeta.DeepCopy(), Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeClusterIP, ClusterIP: "10.0.0.1", IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol},
-			SessionAffinity: corev1.ServiceAffinityNone, InternalTrafficPolicy: ptr(corev1.ServiceInternalTrafficPolicyCluster),
-			Ports: []corev1.ServicePort{{Name: "http", Protocol: corev1.ProtocolTCP, Port: 8080, AppProtocol: ptr("http")}},
+			SessionAffinity: corev1.ServiceAffinityNone, InternalTrafficPolicy: new(corev1.ServiceInternalTrafficPolicyCluster),
+			Ports: []corev1.ServicePort{{Name: "http", Protocol: corev1.ProtocolTCP, Port: 8080, AppProtocol: new("http")}},
 		}},
 		Slices:   []discoveryv1.EndpointSlice{slice(discoveryv1.AddressTypeIPv4, []string{"http"}, pod("p1"))},
 		Policies: []v1alpha1.WANPolicy{policy("internet", 1, isDefault), policy("sd-wan-priority-high", 2)},
@@ -75,13 +73,13 @@ func slice(family discoveryv1.AddressType, portNames []string, endpoints ...disc
 		AddressType: family, Endpoints: endpoints,
 	}
 	for i, n := range portNames {
-		s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: ptr(n), Protocol: ptr(corev1.ProtocolTCP), Port: ptr(int32(1000 + i))})
+		s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: new(n), Protocol: new(corev1.ProtocolTCP), Port: new(int32(1000 + i))})
 	}
 	return s
 }
 
 func pod(name string, edits ...func(*discoveryv1.Endpoint)) discoveryv1.Endpoint {
-	e := discoveryv1.Endpoint{Addresses: []string{"10.1.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: ptr(true)},
+	e := discoveryv1.Endpoint{Addresses: []string{"10.1.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: new(true)},
 		TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: "secure", Name: name, UID: types.UID(name)}}
 	for _, edit := range edits {
 		edit(&e)
@@ -105,9 +103,9 @@ func TestAdvertisement(t *testing.T) {
 	got := Advertise(payment(annotated("sd-wan-priority-high")))
 	want := &v1alpha1.ServiceAdvertisementSpec{
 		ClusterID: "cluster-2", Namespace: "secure", Name: "payment", MinReader: 1, ExportedAt: at(7), Type: "ClusterSetIP",
-		Ports:      []v1alpha1.AdvertisedPort{{Name: "http", Protocol: corev1.ProtocolTCP, Port: 8080, AppProtocol: ptr("http"), ReadyBackends: 1}},
+		Ports:      []v1alpha1.AdvertisedPort{{Name: "http", Protocol: corev1.ProtocolTCP, Port: 8080, AppProtocol: new("http"), ReadyBackends: 1}},
 		IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol}, SessionAffinity: corev1.ServiceAffinityNone,
-		InternalTrafficPolicy: ptr(corev1.ServiceInternalTrafficPolicyCluster), WANPolicy: "sd-wan-priority-high",
+		InternalTrafficPolicy: new(corev1.ServiceInternalTrafficPolicyCluster), WANPolicy: "sd-wan-priority-high",
 	}
 	if diff := cmp.Diff(want, got.Advertisement); diff != "" {
 		t.Errorf("advertisement (-want +got):\n%s", diff)
@@ -171,7 +169,7 @@ func TestValidity(t *testing.T) {
 func TestNoExport(t *testing.T) {
 	for name, in := range map[string]Input{
 		"none":          payment(func(in *Input) { in.Export = nil }),
-		"being deleted": payment(func(in *Input) { in.Export.DeletionTimestamp = ptr(at(9)) }),
+		"being deleted": payment(func(in *Input) { in.Export.DeletionTimestamp = new(at(9)) }),
 	} {
 		if got := Advertise(in); got.Advertisement != nil || len(got.Conditions) != 0 {
 			t.Errorf("%s: %+v", name, got)
@@ -288,14 +286,14 @@ func TestDrain(t *testing.T) {
 	before := *previous.DeepCopy()
 	got := Drain(previous, at(60))
 	want := before
-	want.Draining, want.DrainDeadline = true, ptr(at(60))
+	want.Draining, want.DrainDeadline = true, new(at(60))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("drained (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(before, previous); diff != "" {
 		t.Errorf("the input was changed:\n%s", diff)
 	}
-	if again := Drain(got, at(99)); !again.DrainDeadline.Equal(ptr(at(60))) {
+	if again := Drain(got, at(99)); !again.DrainDeadline.Equal(new(at(60))) {
 		t.Errorf("the deadline moved to %v", again.DrainDeadline)
 	}
 }
@@ -339,7 +337,7 @@ func TestRulesTravel(t *testing.T) {
 		t.Errorf("of a form that others refuse: %v", got)
 	}
 	in.Rules = rules("gold")
-	in.Rules.DeletionTimestamp = ptr(at(9))
+	in.Rules.DeletionTimestamp = new(at(9))
 	if got := Advertise(in).Advertisement; got == nil || got.Rules != nil {
 		t.Errorf("being deleted: %v", got)
 	}

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mcs"
@@ -26,10 +27,11 @@ func advertisedPorts(in Input) []v1alpha1.AdvertisedPort {
 	for _, p := range in.Service.Spec.Ports {
 		protocol := cmp.Or(p.Protocol, corev1.ProtocolTCP)
 		count := counted[slicePort{p.Name, protocol}].count()
-		out = append(out, v1alpha1.AdvertisedPort{
-			Name: p.Name, Protocol: protocol, Port: p.Port, AppProtocol: copyOf(p.AppProtocol),
+		port := v1alpha1.AdvertisedPort{
+			Name: p.Name, Protocol: protocol, Port: p.Port, AppProtocol: p.AppProtocol,
 			ReadyBackends: Quantize(count, previousCount(in, protocol, p.Port)),
-		})
+		}
+		out = append(out, *port.DeepCopy())
 	}
 	return out
 }
@@ -82,7 +84,7 @@ func countBackends(service *corev1.Service, slices []discoveryv1.EndpointSlice) 
 			continue
 		}
 		for _, p := range slices[i].Ports {
-			key := slicePort{valueOf(p.Name), cmp.Or(valueOf(p.Protocol), corev1.ProtocolTCP)}
+			key := slicePort{ptr.Deref(p.Name, ""), cmp.Or(ptr.Deref(p.Protocol, ""), corev1.ProtocolTCP)}
 			if out[key] == nil {
 				out[key] = &backends{referred: map[corev1.ObjectReference]struct{}{}, bare: map[discoveryv1.AddressType]map[string]struct{}{}}
 			}
@@ -94,20 +96,4 @@ func countBackends(service *corev1.Service, slices []discoveryv1.EndpointSlice) 
 		}
 	}
 	return out
-}
-
-func copyOf[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	v := *p
-	return &v
-}
-
-func valueOf[T any](p *T) T {
-	var zero T
-	if p == nil {
-		return zero
-	}
-	return *p
 }

@@ -13,9 +13,9 @@ import (
 const v4, v6 = discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6
 
 func TestReadyBackends(t *testing.T) {
-	notReady := func(e *discoveryv1.Endpoint) { e.Conditions.Ready = ptr(false) }
+	notReady := func(e *discoveryv1.Endpoint) { e.Conditions.Ready = new(false) }
 	unknown := func(e *discoveryv1.Endpoint) { e.Conditions = discoveryv1.EndpointConditions{} }
-	terminating := func(e *discoveryv1.Endpoint) { e.Conditions.Terminating, e.Conditions.Serving = ptr(true), ptr(true) }
+	terminating := func(e *discoveryv1.Endpoint) { e.Conditions.Terminating, e.Conditions.Serving = new(true), new(true) }
 	reborn := func(e *discoveryv1.Endpoint) { e.TargetRef.UID = "another" }
 	http := []string{"http"}
 	labelled := func(s discoveryv1.EndpointSlice, key, value string) discoveryv1.EndpointSlice {
@@ -25,7 +25,7 @@ func TestReadyBackends(t *testing.T) {
 	elsewhere := slice(v4, http, pod("x"))
 	elsewhere.Namespace = "other"
 	udp := slice(v4, http, pod("x"))
-	udp.Ports[0].Protocol = ptr(corev1.ProtocolUDP)
+	udp.Ports[0].Protocol = new(corev1.ProtocolUDP)
 	unsaid := slice(v4, http, pod("a"))
 	unsaid.Ports[0].Protocol = nil
 	for name, tc := range map[string]struct {

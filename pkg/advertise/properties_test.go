@@ -104,7 +104,7 @@ func someInput(r *rand.Rand) Input {
 		s := slice(family, []string{"http"})
 		for range r.IntN(30) {
 			e := pod(string(rune('a' + r.IntN(26))))
-			e.Conditions.Ready, e.Conditions.Terminating = ptr(r.IntN(4) > 0), ptr(r.IntN(6) == 0)
+			e.Conditions.Ready, e.Conditions.Terminating = new(r.IntN(4) > 0), new(r.IntN(6) == 0)
 			if r.IntN(4) == 0 {
 				e.TargetRef = nil
 				e.Addresses = []string{string(rune('a' + r.IntN(26)))}

@@ -12,7 +12,6 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -105,11 +104,11 @@ func newManager(opts Options, scheme *runtime.Scheme, watchFails toolscache.Watc
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       v1alpha1.Namespace,
 		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 ptr.To(leaseDuration),
-		RenewDeadline:                 ptr.To(renewDeadline),
-		RetryPeriod:                   ptr.To(renewEvery),
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
+		RetryPeriod:                   new(renewEvery),
 		// What controller-runtime tells of itself, and warnings of admission webhooks, are for those who debug.
-		Controller: config.Controller{SkipNameValidation: ptr.To(true), Logger: opts.Log.V(1)},
+		Controller: config.Controller{SkipNameValidation: new(true), Logger: opts.Log.V(1)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up: %w", err)

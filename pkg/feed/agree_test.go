@@ -43,7 +43,7 @@ func anExport(r *rand.Rand) advertise.Input {
 		in.Export.Annotations = map[string]string{v1alpha1.AnnotationFailover: oneOf(r, "Strict", "Automatic", "Ordered: high", "nonsense")}
 	}
 	if r.IntN(3) == 0 {
-		in.DrainDeadline = ptr(metav1.NewTime(time.Unix(1_800_000_000, 0)))
+		in.DrainDeadline = new(metav1.NewTime(time.Unix(1_800_000_000, 0)))
 	}
 	if r.IntN(2) == 0 {
 		in.Rules = &mcwanv1alpha1.ServiceExport{Spec: someRules(r)}
@@ -78,11 +78,11 @@ func aService(r *rand.Rand) corev1.ServiceSpec {
 		Type:                  oneOf(r, corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer),
 		IPFamilies:            oneOf(r, nil, []corev1.IPFamily{corev1.IPv4Protocol}, []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol}),
 		SessionAffinity:       oneOf(r, "", corev1.ServiceAffinityNone, corev1.ServiceAffinityClientIP),
-		InternalTrafficPolicy: oneOf(r, nil, ptr(corev1.ServiceInternalTrafficPolicyLocal)),
-		TrafficDistribution:   oneOf(r, nil, ptr(corev1.ServiceTrafficDistributionPreferClose), ptr(corev1.ServiceTrafficDistributionPreferSameNode)),
+		InternalTrafficPolicy: oneOf(r, nil, new(corev1.ServiceInternalTrafficPolicyLocal)),
+		TrafficDistribution:   oneOf(r, nil, new(corev1.ServiceTrafficDistributionPreferClose), new(corev1.ServiceTrafficDistributionPreferSameNode)),
 	}
 	if spec.SessionAffinity == corev1.ServiceAffinityClientIP {
-		spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr(1 + r.Int32N(86400))}}
+		spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(1 + r.Int32N(86400))}}
 	}
 	n := 1 + oneOf(r, 0, 1, 2, 250)
 	for i := range n {
@@ -92,7 +92,7 @@ func aService(r *rand.Rand) corev1.ServiceSpec {
 		}
 		spec.Ports = append(spec.Ports, corev1.ServicePort{
 			Name: name, Port: int32(80 + i), Protocol: oneOf(r, "", corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP),
-			AppProtocol: oneOf(r, nil, ptr("http"), ptr("kubernetes.io/h2c"), ptr("example.com/My_Proto")),
+			AppProtocol: oneOf(r, nil, new("http"), new("kubernetes.io/h2c"), new("example.com/My_Proto")),
 		})
 	}
 	return spec
@@ -101,11 +101,11 @@ func aService(r *rand.Rand) corev1.ServiceSpec {
 func someEndpoints(r *rand.Rand) discoveryv1.EndpointSlice {
 	s := discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Namespace: "secure", Name: "payment-x", Labels: map[string]string{discoveryv1.LabelServiceName: "payment"}},
-		AddressType: discoveryv1.AddressTypeIPv6, Ports: []discoveryv1.EndpointPort{{Name: ptr("http"), Port: ptr(int32(80))}},
+		AddressType: discoveryv1.AddressTypeIPv6, Ports: []discoveryv1.EndpointPort{{Name: new("http"), Port: new(int32(80))}},
 	}
 	for i := range oneOf(r, 0, 1, 3, 70) {
 		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{
-			Addresses: []string{fmt.Sprintf("fd00::%x", i)}, Hostname: oneOf(r, nil, ptr(fmt.Sprintf("ring-%d", i))),
+			Addresses: []string{fmt.Sprintf("fd00::%x", i)}, Hostname: oneOf(r, nil, new(fmt.Sprintf("ring-%d", i))),
 		})
 	}
 	return s

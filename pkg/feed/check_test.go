@@ -19,8 +19,6 @@ import (
 	"github.com/l7mp/mc-wan/pkg/feed"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func many[T any](n int, f func(int) T) []T {
 	out := make([]T, n)
 	for i := range out {
@@ -42,7 +40,7 @@ func owned(change func(*mcwanv1alpha1.ServiceExportSpec)) func(*v1alpha1.Service
 	return func(s *v1alpha1.ServiceAdvertisementSpec) {
 		s.Rules = &mcwanv1alpha1.ServiceExportSpec{HTTP: mcwanv1alpha1.HTTPRules{Rules: []mcwanv1alpha1.HTTPRule{{
 			Matches: []gatewayv1.HTTPRouteMatch{{
-				Path:    &gatewayv1.HTTPPathMatch{Value: ptr("/payment")},
+				Path:    &gatewayv1.HTTPPathMatch{Value: new("/payment")},
 				Headers: []gatewayv1.HTTPHeaderMatch{{Name: "x-tier", Value: "gold"}},
 			}},
 			BackendRefs: []mcwanv1alpha1.BackendRef{{Name: "payment-secure-high"}},
@@ -85,7 +83,7 @@ func TestCheckAdvertisement(t *testing.T) {
 		{"name with a digit first", func(s *spec) { s.Name = "3scale" }, ""},
 		{"no time", func(s *spec) { s.ExportedAt = metav1.Time{} }, v1alpha1.RefusedBounds},
 		{"a time before computers", func(s *spec) { s.ExportedAt = metav1.Date(1, 1, 2, 0, 0, 0, 0, time.UTC) }, v1alpha1.RefusedBounds},
-		{"a deadline that cannot be written", func(s *spec) { s.DrainDeadline = ptr(metav1.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)) }, v1alpha1.RefusedBounds},
+		{"a deadline that cannot be written", func(s *spec) { s.DrainDeadline = new(metav1.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)) }, v1alpha1.RefusedBounds},
 		{"another type", func(s *spec) { s.Type = "ExternalName" }, v1alpha1.RefusedBounds},
 		{"headless without ports", func(s *spec) { s.Type, s.Ports = "Headless", nil }, ""},
 		{"ClusterSetIP without ports", func(s *spec) { s.Ports = nil }, v1alpha1.RefusedPort},
@@ -100,8 +98,8 @@ func TestCheckAdvertisement(t *testing.T) {
 		{"no protocol", port(func(p *v1alpha1.AdvertisedPort) { p.Protocol = "" }), v1alpha1.RefusedPort},
 		{"a port's name", port(func(p *v1alpha1.AdvertisedPort) { p.Name = "HTTP_1" }), v1alpha1.RefusedPort},
 		{"one port without a name", port(func(p *v1alpha1.AdvertisedPort) { p.Name = "" }), ""},
-		{"appProtocol", port(func(p *v1alpha1.AdvertisedPort) { p.AppProtocol = ptr("kubernetes.io/h2c") }), ""},
-		{"an appProtocol that is none", port(func(p *v1alpha1.AdvertisedPort) { p.AppProtocol = ptr("h 2") }), v1alpha1.RefusedPort},
+		{"appProtocol", port(func(p *v1alpha1.AdvertisedPort) { p.AppProtocol = new("kubernetes.io/h2c") }), ""},
+		{"an appProtocol that is none", port(func(p *v1alpha1.AdvertisedPort) { p.AppProtocol = new("h 2") }), v1alpha1.RefusedPort},
 		{"negative backends", port(func(p *v1alpha1.AdvertisedPort) { p.ReadyBackends = -1 }), v1alpha1.RefusedBounds},
 		{"too many backends", port(func(p *v1alpha1.AdvertisedPort) { p.ReadyBackends = math.MaxInt32 }), v1alpha1.RefusedBounds},
 		{"two ports", second(v1alpha1.AdvertisedPort{Name: "dns", Protocol: "UDP", Port: 8080}), ""},
@@ -116,14 +114,14 @@ func TestCheckAdvertisement(t *testing.T) {
 		{"affinity", func(s *spec) { s.SessionAffinity = "ClientIP" }, ""},
 		{"another affinity", func(s *spec) { s.SessionAffinity = "Cookie" }, v1alpha1.RefusedBounds},
 		{"affinity for ever", func(s *spec) {
-			s.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr(int32(86401))}}
+			s.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(int32(86401))}}
 		}, v1alpha1.RefusedBounds},
 		{"affinity without numbers", func(s *spec) {
 			s.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{}}
 		}, ""},
-		{"internalTrafficPolicy", func(s *spec) { s.InternalTrafficPolicy = ptr(corev1.ServiceInternalTrafficPolicy("Everywhere")) }, v1alpha1.RefusedBounds},
-		{"trafficDistribution", func(s *spec) { s.TrafficDistribution = ptr("PreferClose") }, ""},
-		{"trafficDistribution with spaces", func(s *spec) { s.TrafficDistribution = ptr("as you like") }, v1alpha1.RefusedBounds},
+		{"internalTrafficPolicy", func(s *spec) { s.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicy("Everywhere")) }, v1alpha1.RefusedBounds},
+		{"trafficDistribution", func(s *spec) { s.TrafficDistribution = new("PreferClose") }, ""},
+		{"trafficDistribution with spaces", func(s *spec) { s.TrafficDistribution = new("as you like") }, v1alpha1.RefusedBounds},
 		{"labels", func(s *spec) { s.ExportedLabels = map[string]string{"app.kubernetes.io/name": "x"} }, ""},
 		{"too many labels", func(s *spec) { s.ExportedLabels = manyKeys(65) }, v1alpha1.RefusedBounds},
 		{"a label's value", func(s *spec) { s.ExportedLabels = map[string]string{"a": "not a value"} }, v1alpha1.RefusedBounds},
@@ -139,18 +137,18 @@ func TestCheckAdvertisement(t *testing.T) {
 			r.HTTP.Rules[0].Matches[0].Headers[0].Value = strings.Repeat("x", v1alpha1.MaxRulesBytes)
 		}), v1alpha1.RefusedBounds},
 		{"rules for some other consumers", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.ConsumerRules = "Sometimes" }), v1alpha1.RefusedBounds},
-		{"a rule's path without a slash", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].Matches[0].Path.Value = ptr("x") }), v1alpha1.RefusedBounds},
+		{"a rule's path without a slash", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].Matches[0].Path.Value = new("x") }), v1alpha1.RefusedBounds},
 		{"a rule's method", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
-			r.HTTP.Rules[0].Matches[0].Method = ptr(gatewayv1.HTTPMethod("GET POST"))
+			r.HTTP.Rules[0].Matches[0].Method = new(gatewayv1.HTTPMethod("GET POST"))
 		}), v1alpha1.RefusedBounds},
 		{"a rule's header", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].Matches[0].Headers[0].Name = ":authority" }), v1alpha1.RefusedBounds},
 		{"a rule's header with a line break", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
 			r.HTTP.Rules[0].Matches[0].Headers[0].Value = "a\nb"
 		}), v1alpha1.RefusedBounds},
 		{"a rule's backendRef", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].BackendRefs[0].Name = "A B" }), v1alpha1.RefusedBounds},
-		{"a rule's weight", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].BackendRefs[0].Weight = ptr(int32(-1)) }), v1alpha1.RefusedBounds},
+		{"a rule's weight", owned(func(r *mcwanv1alpha1.ServiceExportSpec) { r.HTTP.Rules[0].BackendRefs[0].Weight = new(int32(-1)) }), v1alpha1.RefusedBounds},
 		{"a rule that tries for ever", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
-			r.HTTP.Rules[0].Retry = &gatewayv1.HTTPRouteRetry{Attempts: ptr(1000)}
+			r.HTTP.Rules[0].Retry = &gatewayv1.HTTPRouteRetry{Attempts: new(1000)}
 		}), v1alpha1.RefusedBounds},
 		{"a filter's header", owned(func(r *mcwanv1alpha1.ServiceExportSpec) {
 			r.HTTP.Rules[0].Filters = []gatewayv1.HTTPRouteFilter{{RequestHeaderModifier: &gatewayv1.HTTPHeaderFilter{Remove: []string{":path"}}}}

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
@@ -135,5 +136,5 @@ func ReadyEndpoint(e discoveryv1.Endpoint, publishNotReady bool) bool {
 	if len(e.Addresses) == 0 || (e.Conditions.Ready != nil && !*e.Conditions.Ready) {
 		return false
 	}
-	return publishNotReady || !valueOf(e.Conditions.Terminating)
+	return publishNotReady || !ptr.Deref(e.Conditions.Terminating, false)
 }

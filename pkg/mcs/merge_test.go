@@ -19,8 +19,6 @@ import (
 
 func at(seconds int64) metav1.Time { return metav1.NewTime(time.Unix(1_700_000_000+seconds, 0).UTC()) }
 
-func ptr[T any](v T) *T { return &v }
-
 func tcp(name string, port int32) v1alpha1.AdvertisedPort {
 	return v1alpha1.AdvertisedPort{Name: name, Protocol: corev1.ProtocolTCP, Port: port, ReadyBackends: 1}
 }
@@ -139,7 +137,7 @@ func TestPorts(t *testing.T) {
 		"an application protocol is a difference but no other port": {
 			[]export{exportOf("a", 1, ports(tcp("http", 80))), exportOf("b", 2, func(e *export) {
 				e.Ports = []v1alpha1.AdvertisedPort{tcp("http", 80)}
-				e.Ports[0].AppProtocol = ptr("http")
+				e.Ports[0].AppProtocol = new("http")
 			})},
 			[]string{`TCP/80 "http" at a+b`}, "PortConflict",
 			`Conflicting ports. Using the union of all ports and, where a name or a number is taken twice, the port from oldest service export in "a". 1/2 clusters disagree.`,
@@ -147,7 +145,7 @@ func TestPorts(t *testing.T) {
 		"an empty application protocol is none": {
 			[]export{exportOf("a", 1, ports(tcp("http", 80))), exportOf("b", 2, func(e *export) {
 				e.Ports = []v1alpha1.AdvertisedPort{tcp("http", 80)}
-				e.Ports[0].AppProtocol = ptr("")
+				e.Ports[0].AppProtocol = new("")
 			})},
 			[]string{`TCP/80 "http" at a+b`}, "", "",
 		},
@@ -174,7 +172,7 @@ func TestPorts(t *testing.T) {
 
 func TestAppProtocolOfTheOldest(t *testing.T) {
 	a, b := exportOf("a", 1), exportOf("b", 2)
-	a.Ports[0].AppProtocol, b.Ports[0].AppProtocol = ptr("kubernetes.io/h2c"), ptr("http")
+	a.Ports[0].AppProtocol, b.Ports[0].AppProtocol = new("kubernetes.io/h2c"), new("http")
 	if got := Merge([]export{b, a}).Ports[0].AppProtocol; got == nil || *got != "kubernetes.io/h2c" {
 		t.Errorf("appProtocol = %v, want the oldest's", got)
 	}
@@ -333,8 +331,8 @@ func TestAllReasonsAreTold(t *testing.T) {
 	m := Merge([]export{exportOf("a", 1, func(e *export) { e.Type = "Headless" }), exportOf("b", 2, func(e *export) {
 		e.Ports = []v1alpha1.AdvertisedPort{tcp("x", 1)}
 		e.SessionAffinity = corev1.ServiceAffinityClientIP
-		e.InternalTrafficPolicy = ptr(corev1.ServiceInternalTrafficPolicyLocal)
-		e.TrafficDistribution = ptr("PreferClose")
+		e.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
+		e.TrafficDistribution = new("PreferClose")
 		e.ExportedLabels = map[string]string{"a": "b"}
 		e.ExportedAnnotations = map[string]string{"a": "b"}
 		e.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}

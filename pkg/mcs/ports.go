@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -75,7 +76,7 @@ func exposes(e export, p v1alpha1.AdvertisedPort) bool {
 // samePorts says whether two exports have the same ports in any order.
 func samePorts(a, b export) bool {
 	return slices.EqualFunc(sortedPorts(a), sortedPorts(b), func(p, q v1alpha1.AdvertisedPort) bool {
-		return p.Name == q.Name && numberOf(p) == numberOf(q) && valueOf(p.AppProtocol) == valueOf(q.AppProtocol)
+		return p.Name == q.Name && numberOf(p) == numberOf(q) && ptr.Deref(p.AppProtocol, "") == ptr.Deref(q.AppProtocol, "")
 	})
 }
 
@@ -88,7 +89,7 @@ func servicePort(p v1alpha1.AdvertisedPort) mcsv1beta1.ServicePort {
 }
 
 func appProtocol(p v1alpha1.AdvertisedPort) *string {
-	if valueOf(p.AppProtocol) == "" {
+	if ptr.Deref(p.AppProtocol, "") == "" {
 		return nil
 	}
 	v := *p.AppProtocol

@@ -48,15 +48,15 @@ func someExport(r *rand.Rand) export {
 	for range r.IntN(4) {
 		e.Ports = append(e.Ports, v1alpha1.AdvertisedPort{
 			Name: pick(r, "", "http", "grpc", "x"), Protocol: pick(r, "", corev1.ProtocolTCP, corev1.ProtocolUDP, "ICMP"),
-			Port: pick[int32](r, 80, 81, 82, 65535, 70000), AppProtocol: pick(r, nil, ptr("http"), ptr("")), ReadyBackends: r.Int32N(9),
+			Port: pick[int32](r, 80, 81, 82, 65535, 70000), AppProtocol: pick(r, nil, new("http"), new("")), ReadyBackends: r.Int32N(9),
 		})
 	}
 	if r.IntN(3) == 0 {
-		e.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr(pick[int32](r, 0, 60, 10800))}}
+		e.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(pick[int32](r, 0, 60, 10800))}}
 	}
 	if r.IntN(3) == 0 {
-		e.TrafficDistribution = ptr(pick(r, "", "PreferClose"))
-		e.InternalTrafficPolicy = ptr(pick(r, corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal))
+		e.TrafficDistribution = new(pick(r, "", "PreferClose"))
+		e.InternalTrafficPolicy = new(pick(r, corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal))
 	}
 	if r.IntN(3) == 0 {
 		e.ExportedLabels = map[string]string{"team": pick(r, "a", "b"), pick(r, "x", "bad key", "mcw.l7mp.io/part"): "1"}
@@ -194,10 +194,10 @@ func TestProperties(t *testing.T) {
 // TestMergeSharesNoMemory changes everything that is reachable from the result and looks at the input.
 func TestMergeSharesNoMemory(t *testing.T) {
 	e := exportOf("a", 1, func(e *export) {
-		e.Ports[0].AppProtocol = ptr("http")
+		e.Ports[0].AppProtocol = new("http")
 		e.SessionAffinity = corev1.ServiceAffinityClientIP
-		e.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr(int32(5))}}
-		e.InternalTrafficPolicy, e.TrafficDistribution = ptr(corev1.ServiceInternalTrafficPolicyLocal), ptr("PreferClose")
+		e.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(int32(5))}}
+		e.InternalTrafficPolicy, e.TrafficDistribution = new(corev1.ServiceInternalTrafficPolicyLocal), new("PreferClose")
 		e.ExportedLabels, e.ExportedAnnotations = map[string]string{"a": "1"}, map[string]string{"a": "1"}
 	})
 	before := *e.DeepCopy()

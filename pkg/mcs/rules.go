@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/utils/ptr"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -55,7 +56,9 @@ func mergeAffinityConfig(exports []export, m *Merged) *Conflict {
 
 // mergeInternal takes the oldest's internal traffic policy, KEP-1645 L1086-1090. None is Cluster, as for a Service.
 func mergeInternal(exports []export, m *Merged) *Conflict {
-	m.InternalTrafficPolicy = copyOf(exports[0].InternalTrafficPolicy)
+	if policy := exports[0].InternalTrafficPolicy; policy != nil {
+		m.InternalTrafficPolicy = new(*policy)
+	}
 	return disagreement(exports, func(a, b export) bool { return internalOf(a) == internalOf(b) },
 		mcsv1beta1.ServiceExportReasonInternalTrafficPolicyConflict, "internal traffic policy",
 		fmt.Sprintf("%q", internalOf(exports[0])))
@@ -63,12 +66,16 @@ func mergeInternal(exports []export, m *Merged) *Conflict {
 
 // mergeDistribution takes the oldest's traffic distribution, KEP-1645 L1092-1096.
 func mergeDistribution(exports []export, m *Merged) *Conflict {
-	m.TrafficDistribution = copyOf(exports[0].TrafficDistribution)
 	using := "none"
-	if v := valueOf(m.TrafficDistribution); v != "" {
-		using = fmt.Sprintf("%q", v)
+	if oldest := exports[0].TrafficDistribution; oldest != nil {
+		m.TrafficDistribution = new(*oldest)
+		if *oldest != "" {
+			using = fmt.Sprintf("%q", *oldest)
+		}
 	}
-	same := func(a, b export) bool { return valueOf(a.TrafficDistribution) == valueOf(b.TrafficDistribution) }
+	same := func(a, b export) bool {
+		return ptr.Deref(a.TrafficDistribution, "") == ptr.Deref(b.TrafficDistribution, "")
+	}
 	return disagreement(exports, same, mcsv1beta1.ServiceExportReasonTrafficDistributionConflict, "traffic distribution", using)
 }
 
@@ -200,20 +207,4 @@ func commonFamilies(exports []export) []corev1.IPFamily {
 func sameFamilies(a, b export) bool {
 	return len(a.IPFamilies) == len(b.IPFamilies) &&
 		!slices.ContainsFunc(a.IPFamilies, func(f corev1.IPFamily) bool { return !slices.Contains(b.IPFamilies, f) })
-}
-
-func copyOf[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	v := *p
-	return &v
-}
-
-func valueOf[T any](p *T) T {
-	var zero T
-	if p == nil {
-		return zero
-	}
-	return *p
 }

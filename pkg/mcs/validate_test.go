@@ -39,7 +39,7 @@ func TestValidate(t *testing.T) {
 		"affinity timeout":       {func(e *export) { e.SessionAffinityConfig = affinity(86401) }, "sessionAffinityConfig.clientIP.timeoutSeconds"},
 		"family":                 {func(e *export) { e.IPFamilies = []corev1.IPFamily{"IPX"} }, "ipFamilies[0]"},
 		"family twice":           {func(e *export) { e.IPFamilies = []corev1.IPFamily{"IPv4", "IPv4"} }, "ipFamilies[1]"},
-		"internal":               {func(e *export) { e.InternalTrafficPolicy = ptr(corev1.ServiceInternalTrafficPolicy("Far")) }, "internalTrafficPolicy"},
+		"internal":               {func(e *export) { e.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicy("Far")) }, "internalTrafficPolicy"},
 		"too many annotations":   {func(e *export) { e.ExportedAnnotations = map[string]string{"a": strings.Repeat("x", 1<<19)} }, "exportedAnnotations"},
 		"too many labels":        {func(e *export) { e.ExportedLabels = manyLabels(MaxExportedKeys + 1) }, "exportedLabels"},
 		"many labels":            {func(e *export) { e.ExportedLabels = manyLabels(MaxExportedKeys) }, ""},

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -95,7 +96,7 @@ func (e export) slicePorts(from []discoveryv1.EndpointPort) []discoveryv1.Endpoi
 	out := []discoveryv1.EndpointPort{}
 	for _, p := range e.ports() {
 		for _, have := range from {
-			if have.Port == nil || deref(have.Name, "") != p.Name || !sameProtocol(deref(have.Protocol, ""), p.Protocol) {
+			if have.Port == nil || ptr.Deref(have.Name, "") != p.Name || !sameProtocol(ptr.Deref(have.Protocol, ""), p.Protocol) {
 				continue
 			}
 			name, protocol, number := portName(p), corev1.ProtocolTCP, *have.Port

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -92,7 +93,7 @@ func (c *compiled) add(name string, in mcwanv1alpha1.HTTPRule) {
 	}
 	for i, ref := range in.BackendRefs {
 		policy := c.resolve(fmt.Sprintf("%s.backendRefs[%d]", name, i), string(ref.Name), string(ref.Namespace))
-		r.policies = append(r.policies, policyWeight{policy, deref(ref.Weight, 1)})
+		r.policies = append(r.policies, policyWeight{policy, ptr.Deref(ref.Weight, 1)})
 	}
 	for _, m := range r.changes.mirrors {
 		r.mirrors = append(r.mirrors, c.resolveMirror(name+"."+m.field, m.ref))
@@ -184,11 +185,11 @@ func (c *compiled) notFound(field, message string) string {
 }
 
 func (c *compiled) resolveMirror(field string, ref gatewayv1.BackendObjectReference) string {
-	if kind := deref(ref.Kind, "Service"); kind != "Service" || deref(ref.Group, "") != "" {
+	if kind := ptr.Deref(ref.Kind, "Service"); kind != "Service" || ptr.Deref(ref.Group, "") != "" {
 		return c.notFound(field+".kind", fmt.Sprintf("%s is no Service", kind))
 	}
 	// Unlike in a rule's backendRefs the Gateway API's default is the namespace of the object itself.
-	return c.resolve(field, string(ref.Name), string(deref(ref.Namespace, gatewayv1.Namespace(c.in.namespace))))
+	return c.resolve(field, string(ref.Name), string(ptr.Deref(ref.Namespace, gatewayv1.Namespace(c.in.namespace))))
 }
 
 // forPort are the rules for one port, in their order; none for a port that is not HTTP.

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -69,7 +70,7 @@ func mirrored(f *gatewayv1.HTTPRequestMirrorFilter) float64 {
 	case f.Percent != nil:
 		return float64(*f.Percent)
 	case f.Fraction != nil:
-		return 100 * float64(f.Fraction.Numerator) / float64(max(deref(f.Fraction.Denominator, 100), 1))
+		return 100 * float64(f.Fraction.Numerator) / float64(max(ptr.Deref(f.Fraction.Denominator, 100), 1))
 	}
 	return 100
 }
@@ -122,7 +123,7 @@ func pathWrong(field string, p *gatewayv1.HTTPPathModifier) []string {
 	if p == nil {
 		return nil
 	}
-	if strings.ContainsFunc(deref(p.ReplaceFullPath, "")+deref(p.ReplacePrefixMatch, ""), notInHeaders) {
+	if strings.ContainsFunc(ptr.Deref(p.ReplaceFullPath, "")+ptr.Deref(p.ReplacePrefixMatch, ""), notInHeaders) {
 		return []string{field + ": a path has no line breaks or other control characters; percent-encode them"}
 	}
 	return nil
@@ -163,9 +164,9 @@ func rewritePath(p *gatewayv1.HTTPPathModifier, m matcher) *networkingv1alpha3.R
 		return nil
 	}
 	if p.Type == gatewayv1.FullPathHTTPPathModifier {
-		return &networkingv1alpha3.RegexRewrite{Match: "^.*$", Rewrite: literal(deref(p.ReplaceFullPath, "/"))}
+		return &networkingv1alpha3.RegexRewrite{Match: "^.*$", Rewrite: literal(ptr.Deref(p.ReplaceFullPath, "/"))}
 	}
-	prefix, to := regexp.QuoteMeta(m.prefix()), strings.TrimSuffix(deref(p.ReplacePrefixMatch, "/"), "/")
+	prefix, to := regexp.QuoteMeta(m.prefix()), strings.TrimSuffix(ptr.Deref(p.ReplacePrefixMatch, "/"), "/")
 	if to == "" {
 		return &networkingv1alpha3.RegexRewrite{Match: "^" + prefix + "/?(.*)$", Rewrite: `/\1`}
 	}
@@ -185,9 +186,9 @@ func literal(path string) string {
 // FROM_REQUEST_PORT would be the listener's, which no client knows.
 func redirectTo(f *gatewayv1.HTTPRequestRedirectFilter, port int32, m *networkingv1alpha3.HTTPMatchRequest) *networkingv1alpha3.HTTPRedirect {
 	out := &networkingv1alpha3.HTTPRedirect{
-		RedirectCode: uint32(deref(f.StatusCode, 302)),
-		Authority:    string(deref(f.Hostname, "")),
-		Scheme:       deref(f.Scheme, ""),
+		RedirectCode: uint32(ptr.Deref(f.StatusCode, 302)),
+		Authority:    string(ptr.Deref(f.Hostname, "")),
+		Scheme:       ptr.Deref(f.Scheme, ""),
 	}
 	switch {
 	case f.Port != nil:
@@ -201,10 +202,10 @@ func redirectTo(f *gatewayv1.HTTPRequestRedirectFilter, port int32, m *networkin
 		return out
 	}
 	if f.Path.Type == gatewayv1.FullPathHTTPPathModifier {
-		out.Uri = absolute(deref(f.Path.ReplaceFullPath, "/"))
+		out.Uri = absolute(ptr.Deref(f.Path.ReplaceFullPath, "/"))
 		return out
 	}
-	to := strings.TrimSuffix(absolute(deref(f.Path.ReplacePrefixMatch, "/")), "/")
+	to := strings.TrimSuffix(absolute(ptr.Deref(f.Path.ReplacePrefixMatch, "/")), "/")
 	if m.GetUri().GetPrefix() != "" {
 		out.PrefixRewrite = to + "/"
 	} else {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -59,7 +60,7 @@ func limitsOf(t *gatewayv1.HTTPRouteTimeouts, r *gatewayv1.HTTPRouteRetry) (l li
 	if r == nil {
 		return l, wrong
 	}
-	l.retries = deref(r.Attempts, defaultRetries)
+	l.retries = ptr.Deref(r.Attempts, defaultRetries)
 	for _, c := range r.Codes {
 		l.codes = append(l.codes, int(c))
 	}

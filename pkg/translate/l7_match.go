@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -29,23 +30,23 @@ type matcher struct {
 func matcherOf(in gatewayv1.HTTPRouteMatch) (m matcher, wrong []string) {
 	m = matcher{kind: gatewayv1.PathMatchPathPrefix, path: "/"}
 	if in.Path != nil {
-		m.kind, m.path = deref(in.Path.Type, m.kind), deref(in.Path.Value, m.path)
+		m.kind, m.path = ptr.Deref(in.Path.Type, m.kind), ptr.Deref(in.Path.Value, m.path)
 	}
 	m.length = len(m.path)
 	if problem := m.checkPath(); problem != "" {
 		wrong = append(wrong, "path."+problem)
 		m.kind, m.path = gatewayv1.PathMatchRegularExpression, anyText
 	}
-	m.method = string(deref(in.Method, ""))
+	m.method = string(ptr.Deref(in.Method, ""))
 	for i, h := range in.Headers {
-		text, err := textMatch(string(deref(h.Type, gatewayv1.HeaderMatchExact)), h.Value)
+		text, err := textMatch(string(ptr.Deref(h.Type, gatewayv1.HeaderMatchExact)), h.Value)
 		if err != nil {
 			wrong = append(wrong, fmt.Sprintf("headers[%d].value: %s", i, err))
 		}
 		m.headers = addOnce(m.headers, strings.ToLower(string(h.Name)), text)
 	}
 	for i, q := range in.QueryParams {
-		text, err := textMatch(string(deref(q.Type, gatewayv1.QueryParamMatchExact)), q.Value)
+		text, err := textMatch(string(ptr.Deref(q.Type, gatewayv1.QueryParamMatchExact)), q.Value)
 		if err != nil {
 			wrong = append(wrong, fmt.Sprintf("queryParams[%d].value: %s", i, err))
 		}
@@ -156,11 +157,4 @@ func (m matcher) request(uri *networkingv1alpha3.StringMatch) *networkingv1alpha
 		out.Method = exactly(m.method)
 	}
 	return out
-}
-
-func deref[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
 }

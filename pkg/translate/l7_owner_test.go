@@ -15,10 +15,8 @@ import (
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
-func pointer[T any](v T) *T { return &v }
-
 func TestLimits(t *testing.T) {
-	duration := func(s string) *gatewayv1.Duration { return pointer(gatewayv1.Duration(s)) }
+	duration := func(s string) *gatewayv1.Duration { return new(gatewayv1.Duration(s)) }
 	for _, tc := range []struct {
 		name     string
 		timeouts *gatewayv1.HTTPRouteTimeouts
@@ -30,12 +28,12 @@ func TestLimits(t *testing.T) {
 		{"request", &gatewayv1.HTTPRouteTimeouts{Request: duration("1h2m")}, nil, "3720000/////", ""},
 		{"zero is none", &gatewayv1.HTTPRouteTimeouts{Request: duration("0s"), BackendRequest: duration("50ms")}, nil, "/50////", ""},
 		{"retries by default", nil, &gatewayv1.HTTPRouteRetry{}, "//2/connect-failure,refused-stream,reset-before-request//", ""},
-		{"no retries", nil, &gatewayv1.HTTPRouteRetry{Attempts: pointer(0), Codes: []gatewayv1.HTTPRouteRetryStatusCode{500}}, "", ""},
+		{"no retries", nil, &gatewayv1.HTTPRouteRetry{Attempts: new(0), Codes: []gatewayv1.HTTPRouteRetryStatusCode{500}}, "", ""},
 		{"too long", &gatewayv1.HTTPRouteTimeouts{Request: duration("25h")}, nil, "", "timeouts.request: 25h"},
 		{"no duration", &gatewayv1.HTTPRouteTimeouts{BackendRequest: duration("soon")}, nil, "", "timeouts.backendRequest: "},
 		{"a try longer than all", &gatewayv1.HTTPRouteTimeouts{Request: duration("1s"), BackendRequest: duration("2s")}, nil, "", "timeouts.backendRequest: "},
-		{"too many", nil, &gatewayv1.HTTPRouteRetry{Attempts: pointer(11)}, "", "retry.attempts: 11"},
-		{"negative", nil, &gatewayv1.HTTPRouteRetry{Attempts: pointer(-1)}, "", "retry.attempts: -1"},
+		{"too many", nil, &gatewayv1.HTTPRouteRetry{Attempts: new(11)}, "", "retry.attempts: 11"},
+		{"negative", nil, &gatewayv1.HTTPRouteRetry{Attempts: new(-1)}, "", "retry.attempts: -1"},
 		{"a code that is no error", nil, &gatewayv1.HTTPRouteRetry{Codes: []gatewayv1.HTTPRouteRetryStatusCode{200}}, "", "retry.codes"},
 		{"a pause", nil, &gatewayv1.HTTPRouteRetry{Backoff: duration("1s")}, "", "retry.backoff"},
 	} {

@@ -59,29 +59,21 @@ func serviceImport(in LegInput) *mcsv1beta1.ServiceImport {
 			Type:                  in.Merged.Type,
 			Ports:                 servicePorts(in.Merged),
 			SessionAffinity:       in.Merged.SessionAffinity,
-			SessionAffinityConfig: in.Merged.SessionAffinityConfig.DeepCopy(),
-			InternalTrafficPolicy: clonePointer(in.Merged.InternalTrafficPolicy),
-			TrafficDistribution:   clonePointer(in.Merged.TrafficDistribution),
-			IPFamilies:            slices.Clone(in.Merged.IPFamilies),
+			SessionAffinityConfig: in.Merged.SessionAffinityConfig,
+			InternalTrafficPolicy: in.Merged.InternalTrafficPolicy,
+			TrafficDistribution:   in.Merged.TrafficDistribution,
+			IPFamilies:            in.Merged.IPFamilies,
 		},
 		Status: mcsv1beta1.ServiceImportStatus{EndpointSliceObjects: mcsv1beta1.EndpointSliceObjectsAbsent},
 	}
 	if in.Merged.Type == mcsv1beta1.ClusterSetIP {
-		si.Spec.IPs = slices.Clone(in.VIPs)
+		si.Spec.IPs = in.VIPs
 		si.Spec.IPFamilies = familiesOf(in.VIPs)
 	}
 	for _, c := range in.Merged.Clusters {
 		si.Status.Clusters = append(si.Status.Clusters, mcsv1beta1.ClusterStatus{Cluster: c})
 	}
-	return si
-}
-
-func clonePointer[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	v := *p
-	return &v
+	return si.DeepCopy() // until here it shares lists and pointers with the input
 }
 
 // servicePorts are the merged ports with their protocol written out; never nil, the field is required.
@@ -91,7 +83,6 @@ func servicePorts(m mcs.Merged) []mcsv1beta1.ServicePort {
 		if out[i].Protocol == "" {
 			out[i].Protocol = corev1.ProtocolTCP
 		}
-		out[i].AppProtocol = clonePointer(out[i].AppProtocol)
 	}
 	return out
 }
@@ -192,10 +183,10 @@ func endpointSlice(in LegInput, legs []leg, cluster string, family corev1.IPFami
 	m.Labels[discoveryv1.LabelManagedBy] = v1alpha1.ValueManagedBy
 	ports := []discoveryv1.EndpointPort{}
 	for _, l := range legs {
-		name, protocol, number := l.port.Name, corev1.ProtocolTCP, l.port.Port
-		ports = append(ports, discoveryv1.EndpointPort{
-			Name: &name, Protocol: &protocol, Port: &number, AppProtocol: clonePointer(l.port.AppProtocol),
-		})
+		port := discoveryv1.EndpointPort{
+			Name: new(l.port.Name), Protocol: new(corev1.ProtocolTCP), Port: new(l.port.Port), AppProtocol: l.port.AppProtocol,
+		}
+		ports = append(ports, *port.DeepCopy())
 	}
 	return &discoveryv1.EndpointSlice{
 		TypeMeta:    metav1.TypeMeta{APIVersion: discoveryv1.SchemeGroupVersion.String(), Kind: "EndpointSlice"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // AnnotationShares on a leg's VirtualService or a TCP path's ServiceEntry is Shares.String of the shares in use.
@@ -82,7 +83,7 @@ func closest(exporters []Exporter, distribution *string, self string) []Exporter
 }
 
 func prefersClose(distribution *string) bool {
-	switch deref(distribution, "") {
+	switch ptr.Deref(distribution, "") {
 	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone,
 		corev1.ServiceTrafficDistributionPreferSameNode:
 		return true

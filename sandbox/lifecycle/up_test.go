@@ -14,11 +14,9 @@ import (
 	"github.com/l7mp/mc-wan/sandbox/state"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestWhatIsNotAskedForStaysAsItWas(t *testing.T) {
 	was := state.Record{Name: "a", Slot: 3, Clusters: 3, Istio: true, Addon: false, Replicas: 2}
-	got, err := Want{Addon: ptr(true)}.Merge(was)
+	got, err := Want{Addon: new(true)}.Merge(was)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,10 +33,10 @@ func TestWhatCannotBe(t *testing.T) {
 		want Want
 		says string
 	}{
-		"fewer clusters":      {Want{Clusters: ptr(1)}, "mcwan-sandbox down --name a"},
-		"too many clusters":   {Want{Clusters: ptr(99)}, "clusters 99"},
-		"no replicas":         {Want{Replicas: ptr(0)}, "replicas 0"},
-		"add-on without mesh": {Want{Istio: ptr(false)}, "--no-addon"},
+		"fewer clusters":      {Want{Clusters: new(1)}, "mcwan-sandbox down --name a"},
+		"too many clusters":   {Want{Clusters: new(99)}, "clusters 99"},
+		"no replicas":         {Want{Replicas: new(0)}, "replicas 0"},
+		"add-on without mesh": {Want{Istio: new(false)}, "--no-addon"},
 	} {
 		if _, err := c.want.Merge(was); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: error %v does not say %q", name, err, c.says)
