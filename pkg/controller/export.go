@@ -146,7 +146,7 @@ func (r *exportReconciler) shut(ctx context.Context, key types.NamespacedName) e
 		if adv.Spec.ClusterID != r.self.ID || !isOurs(&adv) {
 			continue
 		}
-		adv.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("ServiceAdvertisement"))
+		adv.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.ServiceAdvertisementKind))
 		change, err := r.applier.Delete(ctx, adv.DeepCopy())
 		if err != nil {
 			return err

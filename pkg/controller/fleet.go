@@ -94,7 +94,7 @@ func (r *fleetReconciler) publishCard(ctx context.Context, policies []v1alpha1.W
 	if err != nil {
 		return err
 	}
-	card := feed.CardCopy(ptrTo(translate.Card(in)))
+	card := feed.CardCopy(new(translate.Card(in)))
 	if err := r.write(ctx, card); err != nil {
 		return err
 	}
@@ -105,8 +105,6 @@ func (r *fleetReconciler) publishCard(ctx context.Context, policies []v1alpha1.W
 	}
 	return nil
 }
-
-func ptrTo[T any](v T) *T { return &v }
 
 func (r *fleetReconciler) cardInput(ctx context.Context, policies []v1alpha1.WANPolicy, istio string) (translate.CardInput, error) {
 	previous, err := r.previousCard(ctx)
@@ -231,7 +229,7 @@ func (r *fleetReconciler) checkTrustDomain(ctx context.Context) error {
 // tell writes a WANPolicy's status.
 func (r *fleetReconciler) tell(ctx context.Context, policy *v1alpha1.WANPolicy, ready metav1.Condition, cards []v1alpha1.ClusterAdvertisementSpec) error {
 	told := &v1alpha1.WANPolicy{}
-	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("WANPolicy"))
+	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.WANPolicyKind))
 	told.Name, told.UID, told.Generation = policy.Name, policy.UID, policy.Generation
 	told.Status = v1alpha1.WANPolicyStatus{Conditions: []metav1.Condition{ready}}
 	for _, peer := range translate.PolicyPeers(policy.Name, cards) {

@@ -81,7 +81,7 @@ func (r *peerReconciler) forgetCard(ctx context.Context, id string) error {
 	if err != nil || card == nil {
 		return err
 	}
-	card.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("ClusterAdvertisement"))
+	card.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.ClusterAdvertisementKind))
 	change, err := r.applier.Delete(ctx, card)
 	r.metrics.wrote(change)
 	return err
@@ -101,7 +101,7 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 	r.recall(peer)
 	givenUp, left := r.gate.givenUp(peer.Spec.ClusterID)
 	told := &v1alpha1.Peer{}
-	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("Peer"))
+	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.PeerKind))
 	told.Namespace, told.Name, told.UID, told.Generation = peer.Namespace, peer.Name, peer.UID, peer.Generation
 	hops, doubt := r.hops.of(peer.Spec.ClusterID)
 	told.Status = peerStatus(peerState{

@@ -18,10 +18,8 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/ports"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
 )
-
-// portTableName is the ConfigMap in mc-wan that says which leg ports belong to whom.
-const portTableName = "mcw-leg-ports"
 
 // portStore keeps the table of leg ports: a value in one ConfigMap, written with a resourceVersion precondition before
 // anything uses a port, so that two controllers that both believe to lead cannot give one port to two services. Changes
@@ -140,7 +138,7 @@ func (s *portStore) load(ctx context.Context) error {
 		return nil
 	}
 	found := &corev1.ConfigMap{}
-	err := s.reader.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: portTableName}, found)
+	err := s.reader.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: snapshot.PortTableName}, found)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the table of leg ports: %w", err)
 	}
@@ -201,7 +199,7 @@ func (s *portStore) write(ctx context.Context, object *corev1.ConfigMap) error {
 func emptyPortTable() *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 		Namespace: v1alpha1.Namespace,
-		Name:      portTableName,
+		Name:      snapshot.PortTableName,
 		Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ValueManagedBy, v1alpha1.LabelPart: v1alpha1.PartFleet},
 	}}
 }

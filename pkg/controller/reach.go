@@ -8,9 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
 )
 
 // reach knows which peers are out of reach: neither their feed is read nor does a hop answer. After a while their exports
@@ -61,13 +60,9 @@ func (r *reach) withdrawn(id string, status v1alpha1.PeerStatus) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.since == nil {
-		return withdrawn(status)
+		return snapshot.Withdrawn(status)
 	}
 	return r.lost[id]
-}
-
-func withdrawn(status v1alpha1.PeerStatus) bool {
-	return meta.IsStatusConditionFalse(status.Conditions, v1alpha1.ConditionReachable)
 }
 
 // unreached are the peers of which neither the feed is read nor a hop lives, and whether their status says that they are
@@ -82,7 +77,7 @@ func unreached(peers []v1alpha1.Peer, hops *hopBook, feeds *peerBook) map[string
 			dead = dead && h.State == v1alpha1.HopDead
 		}
 		if dead && !feeds.synced(id) {
-			out[id] = withdrawn(peers[i].Status)
+			out[id] = snapshot.Withdrawn(peers[i].Status)
 		}
 	}
 	return out

@@ -41,10 +41,10 @@ func lookup(ctx context.Context, reader client.Reader, opts Options) (translate.
 		UID:         string(system.UID),
 		TrustDomain: domain,
 		Identities: v1alpha1.Identities{
-			Egress:  mesh.Identity(domain, opts.EgressServiceAccount),
-			Ingress: mesh.Identity(domain, opts.IngressServiceAccount),
+			Egress:  translate.Identity(domain, opts.EgressServiceAccount),
+			Ingress: translate.Identity(domain, opts.IngressServiceAccount),
 		},
-		Controller:    mesh.Identity(domain, v1alpha1.ControllerName),
+		Controller:    translate.Identity(domain, v1alpha1.ControllerName),
 		DummyServices: opts.DummyServices,
 	}, nil
 }

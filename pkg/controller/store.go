@@ -90,7 +90,7 @@ func (s *store) deleteCopy(ctx context.Context, adv *v1alpha1.ServiceAdvertiseme
 	if !feed.Mine(adv, clusterID) {
 		return nil
 	}
-	adv.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("ServiceAdvertisement"))
+	adv.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.ServiceAdvertisementKind))
 	change, err := s.applier.Delete(ctx, adv)
 	s.metrics.wrote(change)
 	return err

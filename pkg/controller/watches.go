@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
 )
 
 // keysFunc says which keys an object concerns. It is asked about both the old and the new object of an update.
@@ -72,10 +73,7 @@ func statementChanged[T client.Object](before, after T) bool {
 
 // peerChanged lets pass what imports depend on: what a Peer declares, and whether its exports are withdrawn.
 func peerChanged(before, after *v1alpha1.Peer) bool {
-	lost := func(p *v1alpha1.Peer) bool {
-		return meta.IsStatusConditionFalse(p.Status.Conditions, v1alpha1.ConditionReachable)
-	}
-	return statementChanged(before, after) || lost(before) != lost(after)
+	return statementChanged(before, after) || snapshot.Withdrawn(before.Status) != snapshot.Withdrawn(after.Status)
 }
 
 // drifts lets events about what we wrote pass, except the echo of our own changes. The echo of a creation passes: until

@@ -70,8 +70,8 @@ func (s *Server) readCard(w http.ResponseWriter, r *http.Request) (*v1alpha1.Clu
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	var it item
 	_ = it.UnmarshalJSON(data) // never fails, what cannot be decoded has no kind
-	if it.kind != kindCard {
-		return nil, faultf(http.StatusBadRequest, metav1.StatusReasonBadRequest, "an announcement is a %s", kindCard)
+	if it.kind != v1alpha1.ClusterAdvertisementKind {
+		return nil, faultf(http.StatusBadRequest, metav1.StatusReasonBadRequest, "an announcement is a %s", v1alpha1.ClusterAdvertisementKind)
 	}
 	card, v := decodeCard(&it)
 	if v.reason != "" {

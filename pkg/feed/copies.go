@@ -24,7 +24,7 @@ func ownSelector(clusterID string) string {
 // AdvertisementCopy is an accepted advertisement as it is written down here.
 func AdvertisementCopy(nameOf NameFunc, spec *v1alpha1.ServiceAdvertisementSpec) *v1alpha1.ServiceAdvertisement {
 	return &v1alpha1.ServiceAdvertisement{
-		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: kindAdvertisement},
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: v1alpha1.ServiceAdvertisementKind},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: v1alpha1.Namespace,
 			Name:      nameOf(spec.ClusterID, spec.Namespace, spec.Name),
@@ -43,7 +43,7 @@ func AdvertisementCopy(nameOf NameFunc, spec *v1alpha1.ServiceAdvertisementSpec)
 // CardCopy is an accepted card as it is written down here.
 func CardCopy(spec *v1alpha1.ClusterAdvertisementSpec) *v1alpha1.ClusterAdvertisement {
 	return &v1alpha1.ClusterAdvertisement{
-		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: kindCard},
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: v1alpha1.ClusterAdvertisementKind},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: v1alpha1.Namespace,
 			Name:      spec.ClusterID,

@@ -14,10 +14,8 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
-// Kinds and resources that a feed serves.
+// Resources that a feed serves.
 const (
-	kindAdvertisement     = "ServiceAdvertisement"
-	kindCard              = "ClusterAdvertisement"
 	resourceAdvertisement = "serviceadvertisements"
 	resourceCard          = "clusteradvertisements"
 )

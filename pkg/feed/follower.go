@@ -35,12 +35,12 @@ func (r *reader) newFollower(side side, client rest.Interface) *follower {
 		pause: backoff{least: r.opts.Timing.MinBackoff, most: r.opts.Timing.MaxBackoff},
 	}
 	f.source = &source{
-		client: client, kind: kindAdvertisement, resource: resourceAdvertisement,
+		client: client, kind: v1alpha1.ServiceAdvertisementKind, resource: resourceAdvertisement,
 		limits: r.opts.Limits, timing: r.opts.Timing,
 		failed: f.failed, opened: f.opened,
 	}
 	if side == cardSide {
-		f.source.kind, f.source.resource = kindCard, resourceCard
+		f.source.kind, f.source.resource = v1alpha1.ClusterAdvertisementKind, resourceCard
 	}
 	f.log = r.log.WithValues("resource", f.source.resource)
 	return f

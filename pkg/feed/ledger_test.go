@@ -215,7 +215,7 @@ func FuzzPage(f *testing.F) {
 	f.Add([]byte(`{"apiVersion":"mcw.l7mp.io/v1alpha1","kind":"ServiceAdvertisementList","items":{"a":1}}`))
 	f.Add([]byte(`{"apiVersion":"mcw.l7mp.io/v1alpha1","kind":"ServiceAdvertisementList","items":[{"metadata":{"name":"x"},"spec":{"clusterID":"c2","exportedAt":"9999-99-99T00:00:00Z"}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		page, err := decodePage(data, kindAdvertisement, 100)
+		page, err := decodePage(data, v1alpha1.ServiceAdvertisementKind, 100)
 		if err != nil {
 			return
 		}

@@ -27,8 +27,8 @@ const listAttempts = 3
 func newClient(baseURL string, transport http.RoundTripper) (rest.Interface, error) {
 	scheme := runtime.NewScheme()
 	gv := v1alpha1.GroupVersion()
-	scheme.AddKnownTypeWithName(gv.WithKind(kindAdvertisement), &item{})
-	scheme.AddKnownTypeWithName(gv.WithKind(kindCard), &item{})
+	scheme.AddKnownTypeWithName(gv.WithKind(v1alpha1.ServiceAdvertisementKind), &item{})
+	scheme.AddKnownTypeWithName(gv.WithKind(v1alpha1.ClusterAdvertisementKind), &item{})
 	metav1.AddToGroupVersion(scheme, gv)
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // Status
 	config := &rest.Config{

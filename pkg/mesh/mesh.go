@@ -16,8 +16,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
-
-	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 const (
@@ -25,11 +23,12 @@ const (
 	RootConfigMap = "istio-ca-root-cert"
 	// RootKey is the key in RootConfigMap.
 	RootKey = "root-cert.pem"
+	// DefaultTrustDomain is that of a mesh whose configuration names none
+	// (istio.io/istio/pkg/config/constants.DefaultClusterLocalDomain).
+	DefaultTrustDomain = "cluster.local"
 	// configKey is the key of the mesh configuration in its ConfigMap.
-	configKey = "mesh"
-	// defaultTrustDomain is Istio's (pkg/config/constants.DefaultClusterLocalDomain).
-	defaultTrustDomain = "cluster.local"
-	defaultRevision    = "default"
+	configKey       = "mesh"
+	defaultRevision = "default"
 
 	labelApp      = "app"
 	labelVersion  = "app.kubernetes.io/version"
@@ -65,14 +64,9 @@ func TrustDomain(data map[string]string) (string, error) {
 		return "", fmt.Errorf("reading trustDomain of the mesh configuration: %w; set --trust-domain", err)
 	}
 	if config.TrustDomain == "" {
-		return defaultTrustDomain, nil
+		return DefaultTrustDomain, nil
 	}
 	return config.TrustDomain, nil
-}
-
-// Identity is the SPIFFE id of a service account in mc-wan.
-func Identity(trustDomain, serviceAccount string) string {
-	return "spiffe://" + trustDomain + "/ns/" + v1alpha1.Namespace + "/sa/" + serviceAccount
 }
 
 // RootFingerprint is the SHA-256 of the first certificate of a PEM bundle, in hexadecimal.

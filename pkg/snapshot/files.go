@@ -18,7 +18,7 @@ import (
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
-// PortTableName is the ConfigMap in mc-wan that holds the leg ports.
+// PortTableName is the ConfigMap in mc-wan that says which leg ports belong to whom, see ports.Parse.
 const PortTableName = "mcw-leg-ports"
 
 // Files is a Lister over YAML documents, see Read.

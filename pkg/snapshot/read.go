@@ -4,6 +4,7 @@ package snapshot
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mesh"
 	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -32,7 +34,7 @@ type File struct {
 type Options struct {
 	// ClusterID is the own cluster. Required.
 	ClusterID string
-	// TrustDomain is the mesh's; empty is Istio's default, cluster.local. The own card, if it is among the files, says
+	// TrustDomain is the mesh's; empty is mesh.DefaultTrustDomain. The own card, if it is among the files, says
 	// the gateways' identities and the cluster's uid instead.
 	TrustDomain string
 	// FilterRemote says that the mesh's istiod also reads endpoints of other clusters.
@@ -61,10 +63,7 @@ func Read(opts Options, files ...File) (*Files, error) {
 
 // selfOf is the own cluster by its options and its own card.
 func (f *Files) selfOf(opts Options) translate.Cluster {
-	trustDomain := opts.TrustDomain
-	if trustDomain == "" {
-		trustDomain = "cluster.local"
-	}
+	trustDomain := cmp.Or(opts.TrustDomain, mesh.DefaultTrustDomain)
 	self := translate.Cluster{
 		ID: opts.ClusterID, FilterRemote: opts.FilterRemote, ServiceCIDRs: opts.ServiceCIDRs,
 		DummyServices: opts.DummyServices,
@@ -204,13 +203,13 @@ func (f *Files) addKind(group string, m metav1.PartialObjectMetadata, data []byt
 
 func (f *Files) addOurs(kind string, data []byte) error {
 	switch kind {
-	case "WANPolicy":
+	case v1alpha1.WANPolicyKind:
 		return appendTo(&f.policies, data)
-	case "Peer":
+	case v1alpha1.PeerKind:
 		return appendTo(&f.peers, data)
-	case "ClusterAdvertisement":
+	case v1alpha1.ClusterAdvertisementKind:
 		return appendTo(&f.cards, data)
-	case "ServiceAdvertisement":
+	case v1alpha1.ServiceAdvertisementKind:
 		a, err := decode[v1alpha1.ServiceAdvertisement](data)
 		k := key(a.Spec.Namespace, a.Spec.Name)
 		f.advertisements[k] = append(f.advertisements[k], a)

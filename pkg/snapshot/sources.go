@@ -67,7 +67,7 @@ func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisement
 		own := id == self.ID && MayImport(nil, key.Namespace)
 		if own || (joined && MayImport(peer.Spec.Namespaces, key.Namespace)) {
 			spec := *a.Spec.DeepCopy()
-			spec.Draining = spec.Draining || withdrawn(peer)
+			spec.Draining = spec.Draining || Withdrawn(peer.Status)
 			out = append(out, spec)
 		}
 	}
@@ -75,10 +75,10 @@ func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisement
 	return slices.CompactFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) bool { return a.ClusterID == b.ClusterID })
 }
 
-// withdrawn tells whether a peer has been out of reach for so long that its exports count as draining: chosen only where
-// no other cluster serves.
-func withdrawn(peer v1alpha1.Peer) bool {
-	return meta.IsStatusConditionFalse(peer.Status.Conditions, v1alpha1.ConditionReachable)
+// Withdrawn tells whether a Peer's status says that it has been out of reach for so long that its exports count as
+// draining: chosen only where no other cluster serves.
+func Withdrawn(peer v1alpha1.PeerStatus) bool {
+	return meta.IsStatusConditionFalse(peer.Conditions, v1alpha1.ConditionReachable)
 }
 
 // MayImport says whether a peer with the given spec.namespaces may import into a namespace. Namespaces that run the

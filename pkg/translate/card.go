@@ -111,7 +111,7 @@ func usableAddresses(self Cluster, in []string) []string {
 // Advertisement is what this cluster publishes about an export, as an object in mc-wan.
 func Advertisement(self Cluster, spec v1alpha1.ServiceAdvertisementSpec) *v1alpha1.ServiceAdvertisement {
 	a := &v1alpha1.ServiceAdvertisement{
-		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: "ServiceAdvertisement"},
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: v1alpha1.ServiceAdvertisementKind},
 		ObjectMeta: oursFor(AdvertisementName(self.ID, spec.Namespace, spec.Name), v1alpha1.PartAdvertisement,
 			spec.Namespace, spec.Name),
 		Spec: *spec.DeepCopy(),

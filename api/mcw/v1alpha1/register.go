@@ -11,6 +11,14 @@ import (
 // GroupName is the API group of the kinds in this package.
 const GroupName = "mcw.l7mp.io"
 
+// Kinds of this group.
+const (
+	WANPolicyKind            = "WANPolicy"
+	PeerKind                 = "Peer"
+	ServiceAdvertisementKind = "ServiceAdvertisement"
+	ClusterAdvertisementKind = "ClusterAdvertisement"
+)
+
 // GroupVersion returns the group and version of the kinds in this package.
 func GroupVersion() schema.GroupVersion {
 	return schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
