@@ -106,8 +106,8 @@ func clientAddressChooses() Object {
 		ApplyTo: networkingv1alpha3.EnvoyFilter_HTTP_ROUTE,
 		Match:   routesThatRoute(nameSticky),
 		Patch: merge(fields{"route": object(fields{
-			"weighted_clusters": object(fields{"use_hash_policy": yesValue()}),
-			"hash_policy":       list(object(fields{"connection_properties": object(fields{"source_ip": yesValue()})})),
+			"weighted_clusters": object(fields{"use_hash_policy": boolean(true)}),
+			"hash_policy":       list(object(fields{"connection_properties": object(fields{"source_ip": boolean(true)})})),
 		})}),
 	})
 }
@@ -130,7 +130,7 @@ func longLived(gateway string) Object {
 				"@type":                  text(typeHCM),
 				"stream_idle_timeout":    text(never),
 				"request_timeout":        text(never),
-				"http2_protocol_options": object(fields{"allow_connect": yesValue()}),
+				"http2_protocol_options": object(fields{"allow_connect": boolean(true)}),
 			})}),
 		},
 		&networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
@@ -244,7 +244,7 @@ func merge(value fields) *networkingv1alpha3.EnvoyFilter_Patch {
 	}
 }
 
-// fields, object, list, text and number write Envoy configuration as values.
+// fields, object, list, text, boolean and number write Envoy configuration as values.
 type fields = map[string]*structpb.Value
 
 func object(f fields) *structpb.Value { return structpb.NewStructValue(&structpb.Struct{Fields: f}) }
@@ -255,6 +255,6 @@ func list(values ...*structpb.Value) *structpb.Value {
 
 func text(s string) *structpb.Value { return structpb.NewStringValue(s) }
 
-func yesValue() *structpb.Value { return structpb.NewBoolValue(true) }
+func boolean(b bool) *structpb.Value { return structpb.NewBoolValue(b) }
 
 func number(n float64) *structpb.Value { return structpb.NewNumberValue(n) }

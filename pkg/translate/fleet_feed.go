@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"google.golang.org/protobuf/types/known/wrapperspb"
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
@@ -104,7 +105,7 @@ func feedRoute(cluster string, path PathKey) Object {
 					Destination: destination(PathHost(path), pathPort), Weight: whole,
 				}},
 				Retries: &networkingv1alpha3.HTTPRetry{
-					Attempts: attempts, RetryOn: retryIdempotent, RetryRemoteLocalities: yes(), Backoff: seconds(backoff),
+					Attempts: attempts, RetryOn: retryIdempotent, RetryRemoteLocalities: wrapperspb.Bool(true), Backoff: seconds(backoff),
 				},
 				Headers: withoutMark(),
 			}},

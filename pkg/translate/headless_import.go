@@ -106,11 +106,9 @@ func headlessEndpoints(in LegInput, rules *compiled, out *LegResult) []endpoint 
 				missing[p.Port] = true
 				continue
 			}
-			e.legs = append(e.legs, leg{
-				namespace: in.Namespace, name: in.Name, port: p, listeners: listeners, policy: out.Policy,
-				failover: in.Merged.Failover, policies: in.Policies,
-				shares: Shares{key.Cluster: whole}, rules: rules.forPort(p.ServicePort), endpoint: key,
-			})
+			l := newLeg(in, p, listeners, out.Policy)
+			l.shares, l.rules, l.endpoint = Shares{key.Cluster: whole}, rules.forPort(p.ServicePort), key
+			e.legs = append(e.legs, l)
 		}
 		if len(e.legs) > 0 {
 			endpoints = append(endpoints, e)

@@ -40,6 +40,20 @@ type leg struct {
 	dummy bool
 }
 
+// newLeg is the leg of a service port on its listeners, without what differs between the legs of a service as a whole and
+// those of a headless service's endpoints: shares, ring and stickiness, rules, endpoint.
+func newLeg(in LegInput, port mcs.MergedPort, listeners LegPorts, policy string) leg {
+	return leg{
+		namespace: in.Namespace,
+		name:      in.Name,
+		port:      port,
+		listeners: listeners,
+		policy:    policy,
+		failover:  in.Merged.Failover,
+		policies:  in.Policies,
+	}
+}
+
 // objectName names the leg's Gateway and VirtualService.
 func (l leg) objectName() string {
 	switch {
@@ -118,19 +132,10 @@ func legsOf(in LegInput, out *LegResult) []leg {
 			out.Unallocated = append(out.Unallocated, p.Port)
 			continue
 		}
-		shares, ring := Sharing(in, p)
-		legs = append(legs, leg{
-			namespace: in.Namespace,
-			name:      in.Name,
-			port:      p,
-			listeners: listeners,
-			policy:    out.Policy,
-			failover:  in.Merged.Failover,
-			policies:  in.Policies,
-			shares:    shares,
-			ring:      ring,
-			sticky:    in.Merged.SessionAffinity == corev1.ServiceAffinityClientIP,
-		})
+		l := newLeg(in, p, listeners, out.Policy)
+		l.shares, l.ring = Sharing(in, p)
+		l.sticky = in.Merged.SessionAffinity == corev1.ServiceAffinityClientIP
+		legs = append(legs, l)
 	}
 	slices.Sort(out.Unallocated)
 	slices.SortFunc(legs, func(a, b leg) int { return cmp.Compare(a.port.Port, b.port.Port) })

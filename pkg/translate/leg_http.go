@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -211,7 +212,7 @@ func (l leg) httpRoute(r route, matches []*networkingv1alpha3.HTTPMatchRequest, 
 		Retries: &networkingv1alpha3.HTTPRetry{
 			Attempts:              attempts,
 			RetryOn:               retryOn,
-			RetryRemoteLocalities: yes(),
+			RetryRemoteLocalities: wrapperspb.Bool(true),
 			Backoff:               seconds(backoff),
 		},
 		Headers: withoutMark(),

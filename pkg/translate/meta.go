@@ -61,6 +61,4 @@ func itoa(n int32) string { return strconv.Itoa(int(n)) }
 
 func seconds(d time.Duration) *durationpb.Duration { return durationpb.New(d) }
 
-func yes() *wrapperspb.BoolValue { return wrapperspb.Bool(true) }
-
 func count(n uint32) *wrapperspb.UInt32Value { return wrapperspb.UInt32(n) }

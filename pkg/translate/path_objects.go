@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -117,7 +118,7 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 			Location:   networkingv1alpha3.ServiceEntry_MESH_INTERNAL,
 			Resolution: networkingv1alpha3.ServiceEntry_STATIC,
 			Ports:      []*networkingv1alpha3.ServicePort{{Name: name, Number: number, Protocol: protocol}},
-			Endpoints:  endpoints(in.inUse(ranks, shares), len(ranks), name, shares),
+			Endpoints:  hopEntries(in.inUse(ranks, shares), len(ranks), name, shares),
 		},
 	}
 }
@@ -151,8 +152,8 @@ func answering(hops []Hop, shares Shares) []Hop {
 	return filter(hops, func(h Hop) bool { return shares[h.Cluster] > 0 })
 }
 
-// endpoints are the hops with the labels that make their order.
-func endpoints(hops []Hop, ranks int, port string, shares Shares) []*networkingv1alpha3.WorkloadEntry {
+// hopEntries are the hops with the labels that make their order.
+func hopEntries(hops []Hop, ranks int, port string, shares Shares) []*networkingv1alpha3.WorkloadEntry {
 	out := make([]*networkingv1alpha3.WorkloadEntry, 0, len(hops))
 	for _, h := range hops {
 		e := &networkingv1alpha3.WorkloadEntry{
@@ -232,7 +233,7 @@ func pathLoadBalancer(in PathInput, ranks int) *networkingv1alpha3.LoadBalancerS
 	out := &networkingv1alpha3.LoadBalancerSettings{
 		LbPolicy: &networkingv1alpha3.LoadBalancerSettings_Simple{Simple: networkingv1alpha3.LoadBalancerSettings_ROUND_ROBIN},
 		LocalityLbSetting: &networkingv1alpha3.LocalityLoadBalancerSetting{
-			Enabled:          yes(),
+			Enabled:          wrapperspb.Bool(true),
 			FailoverPriority: failoverPriority(ranks),
 		},
 	}
