@@ -143,7 +143,8 @@ func cardOf(l *lister, id string) *v1alpha1.ClusterAdvertisementSpec {
 	return nil
 }
 
-// left are the clusters of which copies stand here though they are not joined.
+// leftBehind is the key of the Peer of a cluster of which a copy stands here; true if there is no such Peer, so that the
+// copy has to go.
 func (c *core) leftBehind(ctx context.Context, source string) (types.NamespacedName, bool) {
 	key := types.NamespacedName{Namespace: v1alpha1.Namespace, Name: source}
 	if source == "" || source == c.self.ID {

@@ -52,7 +52,7 @@ type ruleSet struct {
 	// offered are the policies that backendRefs may stand for, policies those that are known.
 	offered  []string
 	policies []v1alpha1.WANPolicy
-	// byOwner says that the rules are the owner's, who changes requests at his own gateway: here they only choose.
+	// byOwner says that the rules are the owner's, who changes requests at their own gateway: here they only choose.
 	byOwner bool
 }
 

@@ -16,7 +16,7 @@ import (
 	"istio.io/istio/pilot/test/xdstest"
 )
 
-// The owner's rules at his own ingress gateway: what none of them matches is denied on every policy's port, the rest gets
+// The owner's rules at the owner's own ingress gateway: what none of them matches is denied on every policy's port, the rest gets
 // what filters, timeouts and retries say.
 func TestOwnerRulesAtIngress(t *testing.T) {
 	p := start(t, "l7-owner").ingress()
