@@ -5,12 +5,10 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -112,15 +110,11 @@ func (r *fleetReconciler) cardInput(ctx context.Context, policies []v1alpha1.WAN
 		return translate.CardInput{}, err
 	}
 	l := r.lister(ctx)
-	in := translate.CardInput{
-		Self:      r.self,
-		Policies:  policies,
-		Previous:  previous,
-		Addresses: gatewayAddresses(l),
-		TrustRoot: r.trustRoot(l),
-		Versions:  v1alpha1.Versions{Controller: r.opts.Version, Reader: v1alpha1.ReaderVersion, Kubernetes: r.kubernetes, Istio: istio},
-		Drained:   r.drains.acks(r.self.ID),
-	}
+	in := snapshot.CardInput(l, policies)
+	in.Previous = previous
+	in.TrustRoot = r.trustRoot(l)
+	in.Versions = v1alpha1.Versions{Controller: r.opts.Version, Reader: v1alpha1.ReaderVersion, Kubernetes: r.kubernetes, Istio: istio}
+	in.Drained = r.drains.acks(r.self.ID)
 	var own v1alpha1.ServiceAdvertisementList
 	l.list(&own, client.InNamespace(v1alpha1.Namespace), client.MatchingFields{indexSource: r.self.ID})
 	for i := range own.Items {
@@ -145,23 +139,6 @@ func (r *fleetReconciler) previousCard(ctx context.Context) (*v1alpha1.ClusterAd
 		return nil, nil
 	}
 	return &card.Spec, nil
-}
-
-// gatewayAddresses are the addresses of the own ready ingress gateways, as peers reach them.
-func gatewayAddresses(l *lister) []string {
-	var ready []string
-	for _, slice := range l.Slices(v1alpha1.Namespace, v1alpha1.IngressName) {
-		if slice.AddressType == discoveryv1.AddressTypeFQDN {
-			continue
-		}
-		for _, e := range slice.Endpoints {
-			if e.Conditions.Ready == nil || *e.Conditions.Ready {
-				ready = append(ready, e.Addresses...)
-			}
-		}
-	}
-	slices.Sort(ready)
-	return mesh.GatewayAddresses(l.Service(v1alpha1.Namespace, v1alpha1.IngressName), slices.Compact(ready))
 }
 
 // trustRoot is the fingerprint of the root that the mesh trusts; empty while istiod has not written it.

@@ -164,6 +164,25 @@ func (s *portStore) load(ctx context.Context) error {
 	return nil
 }
 
+// observePorts reads which leg ports the derived Services use. It asks the API server, not the cache: in a cache that lags
+// behind stand Services of imports that are gone, whose ports have been given back and must not be taken into use again.
+// One that is being deleted has lost its import as well.
+func observePorts(ctx context.Context, reader client.Reader) ([]ports.Observation, error) {
+	var list corev1.ServiceList
+	if err := reader.List(ctx, &list, client.InNamespace(v1alpha1.Namespace),
+		client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.ValueManagedBy}); err != nil {
+		return nil, fmt.Errorf("listing derived Services: %w", err)
+	}
+	var out []ports.Observation
+	for i := range list.Items {
+		service := &list.Items[i]
+		if key, ok := keyOf(ownerOf(service), "import"); ok && service.DeletionTimestamp == nil {
+			out = append(out, snapshot.ObservedPorts(key, service)...)
+		}
+	}
+	return out, nil
+}
+
 // store writes the table if it differs from what stands.
 func (s *portStore) store(ctx context.Context, table ports.Table) error {
 	data, err := table.Data()

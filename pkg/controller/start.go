@@ -6,11 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +18,6 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mesh"
-	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -101,76 +96,6 @@ func (s *starter) Start(ctx context.Context) error {
 		return s.sweepPaths(ctx)
 	}
 	return nil
-}
-
-// observePorts reads which leg ports the derived Services use. It asks the API server, not the cache: in a cache that lags
-// behind stand Services of imports that are gone, whose ports have been given back and must not be taken into use again.
-// One that is being deleted has lost its import as well.
-func observePorts(ctx context.Context, reader client.Reader) ([]ports.Observation, error) {
-	var list corev1.ServiceList
-	if err := reader.List(ctx, &list, client.InNamespace(v1alpha1.Namespace),
-		client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.ValueManagedBy}); err != nil {
-		return nil, fmt.Errorf("listing derived Services: %w", err)
-	}
-	var out []ports.Observation
-	for i := range list.Items {
-		service := &list.Items[i]
-		if key, ok := keyOf(ownerOf(service), "import"); ok && service.DeletionTimestamp == nil {
-			out = append(out, observedPorts(key, service)...)
-		}
-	}
-	return out, nil
-}
-
-// observedPorts are the leg ports of one derived Service: each service port leads to its plain listener, and beside it
-// stands the mTLS listener's own port under the name mtls-<service port>.
-func observedPorts(key types.NamespacedName, service *corev1.Service) []ports.Observation {
-	if policy := service.Labels[v1alpha1.LabelPolicy]; policy != "" {
-		return observedDummy(key, service, policy)
-	}
-	plain, mtls := map[int32]int32{}, map[int32]int32{}
-	for _, p := range service.Spec.Ports {
-		number, isMTLS := strings.CutPrefix(p.Name, "mtls-")
-		of, err := strconv.ParseInt(number, 10, 32)
-		if isMTLS && err == nil {
-			mtls[int32(of)] = p.TargetPort.IntVal
-		} else {
-			plain[p.Port] = p.TargetPort.IntVal
-		}
-	}
-	var out []ports.Observation
-	for _, port := range slices.Sorted(maps.Keys(plain)) {
-		if second, ok := mtls[port]; ok {
-			out = append(out, ports.Observation{
-				Key:   ports.Key{Namespace: key.Namespace, Name: key.Name, Port: port, Endpoint: endpointOf(service)},
-				Ports: []int32{plain[port], second},
-			})
-		}
-	}
-	return out
-}
-
-// endpointOf is the endpoint of a headless import that a derived Service is for, as ports.Key has it; empty for none.
-func endpointOf(service *corev1.Service) string {
-	e := translate.EndpointKey{Cluster: service.Labels[v1alpha1.LabelSourceCluster], Hostname: service.Labels[v1alpha1.LabelHostname]}
-	if e.Hostname == "" {
-		return ""
-	}
-	return e.String()
-}
-
-// observedDummy are the leg ports of one dummy Service: its policy's own port leads to a listener that another port has.
-func observedDummy(key types.NamespacedName, service *corev1.Service, policy string) []ports.Observation {
-	var out []ports.Observation
-	for _, p := range service.Spec.Ports {
-		if p.Name != translate.DummyPortName(key.Namespace, key.Name) {
-			out = append(out, ports.Observation{
-				Key:   ports.Key{Namespace: key.Namespace, Name: key.Name, Port: p.Port, Policy: policy},
-				Ports: []int32{p.TargetPort.IntVal},
-			})
-		}
-	}
-	return out
 }
 
 // cacheSynced is ready once every informer has been filled.

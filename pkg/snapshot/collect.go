@@ -7,12 +7,15 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/mcs"
+	"github.com/l7mp/mc-wan/pkg/mesh"
 	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -178,4 +181,27 @@ func PathInput(l Lister, key translate.PathKey) translate.PathInput {
 // FleetInput collects what the fleet's objects are made of.
 func FleetInput(l Lister) translate.FleetInput {
 	return translate.FleetInput{Self: l.Self(), Policies: l.Policies(), Peers: l.Peers(), Cards: Cards(l)}
+}
+
+// CardInput collects what the own card is made of. policies are those whose Gateways have been written. Advertisements,
+// Previous, TrustRoot, Versions and Drained are the caller's.
+func CardInput(l Lister, policies []v1alpha1.WANPolicy) translate.CardInput {
+	return translate.CardInput{Self: l.Self(), Policies: policies, Addresses: gatewayAddresses(l)}
+}
+
+// gatewayAddresses are the addresses of the own ready ingress gateways, as peers reach them.
+func gatewayAddresses(l Lister) []string {
+	var ready []string
+	for _, slice := range l.Slices(v1alpha1.Namespace, v1alpha1.IngressName) {
+		if slice.AddressType == discoveryv1.AddressTypeFQDN {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if ptr.Deref(e.Conditions.Ready, true) {
+				ready = append(ready, e.Addresses...)
+			}
+		}
+	}
+	slices.Sort(ready)
+	return mesh.GatewayAddresses(l.Service(v1alpha1.Namespace, v1alpha1.IngressName), slices.Compact(ready))
 }

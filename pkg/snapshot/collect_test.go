@@ -200,3 +200,37 @@ func TestExportInput(t *testing.T) {
 		t.Error("another namespace's is not")
 	}
 }
+
+func TestCardHasTheReadyGateways(t *testing.T) {
+	const gateways = `apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: mcw-ingress-1, namespace: mc-wan, labels: {kubernetes.io/service-name: mcw-ingress}}
+addressType: IPv4
+endpoints:
+- {addresses: [10.1.0.2]}
+- {addresses: [10.1.0.1], conditions: {ready: true}}
+- {addresses: [10.1.0.3], conditions: {ready: false}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: mcw-ingress-2, namespace: mc-wan, labels: {kubernetes.io/service-name: mcw-ingress}}
+addressType: FQDN
+endpoints: [{addresses: [gateway.example.com]}]
+---
+`
+	const balancer = `apiVersion: v1
+kind: Service
+metadata: {name: mcw-ingress, namespace: mc-wan}
+spec: {type: LoadBalancer}
+status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}
+`
+	for text, want := range map[string][]string{
+		gateways:            {"10.1.0.1", "10.1.0.2"},
+		gateways + balancer: {"192.0.2.1"},
+		balancer:            nil,
+	} {
+		if got := CardInput(mustRead(t, file(text)), nil).Addresses; !slices.Equal(got, want) {
+			t.Errorf("peers are told %v, want %v", got, want)
+		}
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mcs"
@@ -62,17 +61,7 @@ func dummyService(d Dummy, legs []leg) *corev1.Service {
 	first := legs[0]
 	m := oursFor(DummyServiceName(first.namespace, first.name, d.Policy), v1alpha1.PartLeg, first.namespace, first.name)
 	m.Labels[v1alpha1.LabelPolicy] = d.Policy
-	m.Labels[labelNoPortTranslation] = "true"
-	dual := corev1.IPFamilyPolicyPreferDualStack
-	s := &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: m,
-		Spec: corev1.ServiceSpec{
-			Type:           corev1.ServiceTypeClusterIP,
-			IPFamilyPolicy: &dual,
-			Selector:       selectGateway(v1alpha1.GatewayEgress),
-		},
-	}
+	s := legService(m)
 	for _, l := range legs {
 		s.Spec.Ports = append(s.Spec.Ports, servicePort(portName(l.port.ServicePort), l.port.Port, l.listeners.Plain))
 	}

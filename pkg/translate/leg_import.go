@@ -92,27 +92,31 @@ func servicePorts(m mcs.Merged) []mcsv1beta1.ServicePort {
 // no multicluster.kubernetes.io labels, because istiod ignores endpoints with them.
 func derivedService(in LegInput, legs []leg) *corev1.Service {
 	m := oursFor(DerivedServiceName(in.Namespace, in.Name), v1alpha1.PartLeg, in.Namespace, in.Name)
-	m.Labels[labelNoPortTranslation] = "true"
 	m.Annotations = map[string]string{annotationIstioExportTo: hidden}
-	dual := corev1.IPFamilyPolicyPreferDualStack
-	s := &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: m,
-		Spec: corev1.ServiceSpec{
-			Type:           corev1.ServiceTypeClusterIP,
-			IPFamilyPolicy: &dual,
-			Selector:       selectGateway(v1alpha1.GatewayEgress),
-		},
-	}
+	s := legService(m)
 	if len(in.VIPs) == 0 && len(in.Wanted) > 0 {
 		s.Spec.ClusterIP, s.Spec.ClusterIPs = in.Wanted[0], slices.Clone(in.Wanted)
 	}
 	for _, l := range legs {
 		s.Spec.Ports = append(s.Spec.Ports,
 			servicePort(portName(l.port.ServicePort), l.port.Port, l.listeners.Plain),
-			servicePort("mtls-"+itoa(l.port.Port), l.listeners.MTLS, l.listeners.MTLS))
+			servicePort(mtlsPortName(l.port.Port), l.listeners.MTLS, l.listeners.MTLS))
 	}
 	return s
+}
+
+// legService is a Service of the egress gateway, to which the ports of legs are still to be added.
+func legService(m metav1.ObjectMeta) *corev1.Service {
+	m.Labels[labelNoPortTranslation] = "true"
+	return &corev1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+		ObjectMeta: m,
+		Spec: corev1.ServiceSpec{
+			Type:           corev1.ServiceTypeClusterIP,
+			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
+			Selector:       selectGateway(v1alpha1.GatewayEgress),
+		},
+	}
 }
 
 func servicePort(name string, port, target int32) corev1.ServicePort {
