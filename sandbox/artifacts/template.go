@@ -16,6 +16,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // templateConfig configures the containerd that imports images. Plugins that are off need kernel features, write to
@@ -232,16 +234,19 @@ func (c *importer) remove(ctx context.Context, refs []string) error {
 func (c *importer) await(ctx context.Context, what string, ok func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
 	defer cancel()
-	for {
+	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) {
 		if yes, err := ok(); yes || err != nil {
-			return err
+			return yes, err
 		}
 		select {
 		case <-c.ended:
-			return fmt.Errorf("%s: it ended: %w", what, c.err)
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", what, ctx.Err())
-		case <-time.After(50 * time.Millisecond):
+			return false, fmt.Errorf("%s: it ended: %w", what, c.err)
+		default:
+			return false, nil
 		}
+	})
+	if wait.Interrupted(err) {
+		return fmt.Errorf("%s: %w", what, err)
 	}
+	return err
 }

@@ -15,7 +15,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
+
+// lookAgain is how often it is looked whether a process has ended.
+const lookAgain = 20 * time.Millisecond
 
 // Members returns the processes of a group and of all groups below it.
 func (t *Tree) Members(path string) ([]int, error) {
@@ -61,41 +65,41 @@ func gone(err error) bool {
 
 // Kill ends every process of a group and of the groups below it, and waits until none is left or ctx ends.
 func (t *Tree) Kill(ctx context.Context, path string) error {
-	for {
-		pids, err := t.Members(path)
-		if err != nil || len(pids) == 0 {
-			return err
+	var pids []int
+	err := wait.PollUntilContextCancel(ctx, lookAgain, true, func(context.Context) (bool, error) {
+		var err error
+		if pids, err = t.Members(path); err != nil {
+			return false, err
 		}
 		for _, pid := range pids {
 			if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("end process %d of %s: %w", pid, path, err)
+				return false, fmt.Errorf("end process %d of %s: %w", pid, path, err)
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("processes %v of %s do not end: %w", pids, path, context.Cause(ctx))
-		case <-time.After(20 * time.Millisecond):
-		}
+		return len(pids) == 0, nil
+	})
+	if wait.Interrupted(err) {
+		return fmt.Errorf("processes %v of %s do not end: %w", pids, path, context.Cause(ctx))
 	}
+	return err
 }
 
 // Remove deletes a group and the groups below it. They must be empty; a group that is still busy because its last
 // process is being buried is tried again until ctx ends.
 func (t *Tree) Remove(ctx context.Context, path string) error {
 	for _, root := range t.roots {
-		for {
-			err := removeBelow(filepath.Join(root, path))
-			if err == nil {
-				break
+		var busy error
+		err := wait.PollUntilContextCancel(ctx, lookAgain, true, func(context.Context) (bool, error) {
+			if busy = removeBelow(filepath.Join(root, path)); busy != nil && !errors.Is(busy, unix.EBUSY) {
+				return false, busy
 			}
-			if !errors.Is(err, unix.EBUSY) {
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return errors.Join(err, context.Cause(ctx))
-			case <-time.After(20 * time.Millisecond):
-			}
+			return busy == nil, nil
+		})
+		if wait.Interrupted(err) {
+			return errors.Join(busy, context.Cause(ctx))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

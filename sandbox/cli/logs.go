@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 func newLogs(o *options) *cobra.Command {
@@ -61,19 +62,14 @@ func printLog(ctx context.Context, out io.Writer, file string, lines int, follow
 	if err := seekLines(f, lines); err != nil {
 		return err
 	}
-	for {
-		if _, err := io.Copy(out, f); err != nil {
-			return err
-		}
-		if !follow {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(200 * time.Millisecond):
-		}
+	err = wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(context.Context) (bool, error) {
+		_, err := io.Copy(out, f)
+		return !follow, err
+	})
+	if wait.Interrupted(err) {
+		return nil // told to stop
 	}
+	return err
 }
 
 // seekLines puts the file where its last lines begin.

@@ -10,8 +10,11 @@ import (
 	"os"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/l7mp/mc-wan/sandbox/image"
 	"github.com/l7mp/mc-wan/sandbox/kube"
+	"github.com/l7mp/mc-wan/sandbox/process"
 )
 
 // ErrEnded says that the cluster's process 1 ended while it was waited for.
@@ -41,7 +44,7 @@ func (c *Cluster) Boot(ctx context.Context) (started bool, err error) {
 // inPlace says whether process 1 is in the network namespace that has the cluster's name now; somebody may have deleted
 // that, and the namespace lives on without its name as long as its processes do.
 func (c *Cluster) inPlace() bool {
-	id, err := c.readProcess()
+	id, err := process.Read(c.processFile())
 	if err != nil {
 		return false
 	}
@@ -55,13 +58,9 @@ func (c *Cluster) watchEnd(ctx context.Context) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for c.Running() {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(100 * time.Millisecond):
-			}
-		}
+		_ = wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(context.Context) (bool, error) { // fails when ctx ends
+			return !c.Running(), nil
+		})
 	}()
 	return ended
 }

@@ -14,23 +14,22 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 const interval = 100 * time.Millisecond
 
 // poll asks until done, or until ctx ends; then the error says what was seen last.
 func poll(ctx context.Context, check func(context.Context) (done bool, seen string)) error {
-	for {
-		done, seen := check(ctx)
-		if done {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w; last seen: %s", context.Cause(ctx), seen)
-		case <-time.After(interval):
-		}
+	var seen string
+	err := wait.PollUntilContextCancel(ctx, interval, true, func(ctx context.Context) (done bool, _ error) {
+		done, seen = check(ctx)
+		return done, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w; last seen: %s", context.Cause(ctx), seen)
 	}
+	return nil
 }
 
 // again makes a request until it is answered. An API server that does not answer or is overloaded, as it may be just

@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"syscall"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/l7mp/mc-wan/sandbox/cgroup"
 	"github.com/l7mp/mc-wan/sandbox/process"
@@ -22,8 +23,8 @@ import (
 
 // Running says whether the process lives.
 func (s *SDWAN) Running() bool {
-	var id process.ID
-	return readJSON(s.processFile(), &id) == nil && id.Alive()
+	id, err := process.Read(s.processFile())
+	return err == nil && id.Alive()
 }
 
 // Start runs the process unless it runs already for the same members, and returns when it answers and holds the
@@ -63,47 +64,27 @@ func (s *SDWAN) spawn() error {
 	if err := s.Groups.Weigh(s.Group, cgroup.Foremost); err != nil {
 		return err
 	}
-	out, err := os.OpenFile(s.Log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	_, err := process.Spawn{Args: []string{"internal", "wan", s.configFile()}, Log: s.Log(), File: s.processFile()}.Start()
 	if err != nil {
-		return err
+		return fmt.Errorf("the SD-WAN: %w", err)
 	}
-	defer func() { _ = out.Close() }() // the child has its own
-	cmd := exec.Command("/proc/self/exe", "internal", "wan", s.configFile())
-	cmd.Args[0] = "mcwan-sandbox"
-	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	go func() { _ = cmd.Wait() }() // how it ended stands in its log
-	id, err := process.Identify(cmd.Process.Pid)
-	if err != nil {
-		return fmt.Errorf("the SD-WAN ended at once: %w", err)
-	}
-	data, err := json.Marshal(id)
-	if err != nil {
-		return err
-	}
-	return state.WriteFile(s.processFile(), data, 0o600)
+	return nil
 }
 
 // waitAttached waits until every site's device is held.
 func (s *SDWAN) waitAttached(ctx context.Context) error {
 	client := wan.NewClient(s.Socket())
-	for {
-		err := attached(ctx, client)
-		if err == nil {
-			return nil
+	var seen error
+	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		if seen = attached(ctx, client); seen != nil && !s.Running() {
+			return false, errors.New("the SD-WAN ended")
 		}
-		if !s.Running() {
-			return errors.New("the SD-WAN ended")
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w; last seen: %w", context.Cause(ctx), err)
-		case <-time.After(50 * time.Millisecond):
-		}
+		return seen == nil, nil
+	})
+	if wait.Interrupted(err) {
+		return fmt.Errorf("%w; last seen: %w", context.Cause(ctx), seen)
 	}
+	return err
 }
 
 func attached(ctx context.Context, client *wan.Client) error {
@@ -140,8 +121,8 @@ func (s *SDWAN) Stop(ctx context.Context) error {
 
 // kill ends the process even when it has not been moved into its control group yet.
 func (s *SDWAN) kill() error {
-	var id process.ID
-	if readJSON(s.processFile(), &id) != nil || !id.Alive() {
+	id, err := process.Read(s.processFile())
+	if err != nil || !id.Alive() {
 		return nil
 	}
 	if err := syscall.Kill(id.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/l7mp/mc-wan/sandbox/cgroup"
@@ -72,18 +73,13 @@ func (s *sorter) run(ctx context.Context) {
 			return
 		case <-s.watcher.Changed():
 		}
-		for {
+		_ = wait.PollUntilContextCancel(ctx, retryAfter, true, func(ctx context.Context) (bool, error) { // fails when ctx ends
 			err := s.apply(ctx)
-			if err == nil {
-				break
+			if err != nil {
+				s.log.Error("the SD-WAN's classes are not set", "error", err)
 			}
-			s.log.Error("the SD-WAN's classes are not set", "error", err)
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(retryAfter):
-			}
-		}
+			return err == nil, nil
+		})
 	}
 }
 

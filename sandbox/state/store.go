@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // DefaultRoot is where sandboxes live unless --state-dir says otherwise. It has to be on a file system that
@@ -126,16 +127,16 @@ func (s Store) Lock(ctx context.Context, name string, waiting func()) (*Lock, er
 }
 
 func (s Store) lock(ctx context.Context, dir string) (*Lock, error) {
-	for {
-		if l, err := tryLock(dir); l != nil || err != nil {
-			return l, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for another mcwan-sandbox to let go of %s: %w", dir, context.Cause(ctx))
-		case <-time.After(100 * time.Millisecond):
-		}
+	var l *Lock
+	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(context.Context) (bool, error) {
+		var err error
+		l, err = tryLock(dir)
+		return l != nil, err
+	})
+	if wait.Interrupted(err) {
+		return nil, fmt.Errorf("waiting for another mcwan-sandbox to let go of %s: %w", dir, context.Cause(ctx))
 	}
+	return l, err
 }
 
 // tryLock returns nil without an error when somebody else has the lock, or when the folder was removed by the last

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // attachRetry is how often a device that cannot be attached is tried again, and how often an attached one is checked to be
@@ -63,7 +65,7 @@ func (s *site) start() {
 }
 
 func (s *site) supervise(ctx context.Context, cfg Site, tried func()) {
-	for {
+	again := func(ctx context.Context) {
 		a, err := s.open(cfg)
 		if err == nil {
 			s.setAttached(a, nil)
@@ -75,12 +77,9 @@ func (s *site) supervise(ctx context.Context, cfg Site, tried func()) {
 		}
 		s.setAttached(nil, err)
 		tried()
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(attachRetry):
-		}
 	}
+	wait.UntilWithContext(ctx, again, attachRetry)
+	tried() // ctx may have ended before the first try
 }
 
 // serve reads from a until ctx ends, the reader fails, or a is not the right device any more. It closes a.

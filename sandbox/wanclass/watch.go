@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
@@ -88,22 +89,16 @@ func (w *Watcher) Follow(ctx context.Context, cluster string, client dynamic.Int
 // waitForKind waits until the cluster serves WANPolicies: an informer that is refused backs off for longer than a
 // person waits for an add-on that was just installed.
 func (w *Watcher) waitForKind(ctx context.Context, cluster string, client dynamic.Interface) bool {
-	for {
+	err := wait.PollUntilContextCancel(ctx, lookAgain, true, func(ctx context.Context) (bool, error) {
 		_, err := client.Resource(wanPolicies()).List(ctx, metav1.ListOptions{Limit: 1})
-		if err == nil {
-			return true
-		}
 		if apierrors.IsNotFound(err) {
 			w.forgetOthers(cluster, nil)
-		} else {
+		} else if err != nil {
 			w.log.Debug("WAN policies cannot be read yet", "cluster", cluster, "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(lookAgain):
-		}
-	}
+		return err == nil, nil
+	})
+	return err == nil
 }
 
 func (w *Watcher) set(cluster string, object any) {
