@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/l7mp/mc-wan/tests/failover"
+	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -50,11 +51,11 @@ func TestFailover(t *testing.T) {
 			if c.Clusters > len(bench.Exporters) {
 				t.Skip("needs three clusters")
 			}
-			played, err := bench.Play(t.Context(), c, timing, failover.Protocols(), "")
+			played, err := bench.Play(t.Context(), c, timing, result.Protocols(), "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Log(failover.Line(played))
+			t.Log(result.Line(played))
 			b.hold(t, bench, played)
 		})
 	}
@@ -83,9 +84,9 @@ func failoverBench(t *testing.T) *failover.Bench {
 }
 
 // hold asserts the bar.
-func (b bar) hold(t *testing.T, bench *failover.Bench, played *failover.Played) {
+func (b bar) hold(t *testing.T, bench *failover.Bench, played *result.Played) {
 	t.Helper()
-	get := played.Cell(failover.GET)
+	get := played.Cell(result.GET)
 	if get.Failed > 0 {
 		t.Errorf("%d of %d GETs failed: %v", get.Failed, get.Sent, get.Errors)
 	}

@@ -12,50 +12,27 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/l7mp/mc-wan/tests/failover/result"
 )
-
-// Protocol is how a client calls.
-type Protocol string
-
-// The protocols of the matrix.
-const (
-	GET  Protocol = "get"
-	POST Protocol = "post"
-	GRPC Protocol = "grpc"
-	TCP  Protocol = "tcp"
-)
-
-// Protocols are all of them in the order of the report.
-func Protocols() []Protocol { return []Protocol{GET, POST, GRPC, TCP} }
 
 // target is what the load generator calls at a host.
-func (p Protocol) target(host string) string {
+func target(p result.Protocol, host string) string {
 	switch p {
-	case GRPC:
+	case result.GRPC:
 		return fmt.Sprintf("%s:%d", host, portGRPC)
-	case TCP:
+	case result.TCP:
 		return fmt.Sprintf("%s:%d", host, portTCP)
 	default:
 		return fmt.Sprintf("http://%s:%d/", host, portHTTP)
 	}
 }
 
-// Request is what became of one request.
-type Request struct {
-	// Sent is when, since the load began.
-	Sent time.Duration `json:"sent"`
-	Took time.Duration `json:"took"`
-	// Cluster answered, and Tunnel carried it; empty where that is not known.
-	Cluster string `json:"cluster,omitempty"`
-	Tunnel  string `json:"tunnel,omitempty"`
-	Err     string `json:"err,omitempty"`
-}
-
 // requestTimeout is how long a client waits.
 const requestTimeout = 10 * time.Second
 
 // send runs the load generator in the client's pod and returns what became of each request since start.
-func (b *Bench) send(ctx context.Context, p Protocol, host string, rate int, length time.Duration, start time.Time) ([]Request, error) {
+func (b *Bench) send(ctx context.Context, p result.Protocol, host string, rate int, length time.Duration, start time.Time) ([]result.Request, error) {
 	pods, err := b.Consumer.ReadyPods(ctx, Namespace, client.MatchingLabels{"app": clientName})
 	if err != nil {
 		return nil, err
@@ -64,7 +41,7 @@ func (b *Bench) send(ctx context.Context, p Protocol, host string, rate int, len
 		return nil, errors.New("no client is ready")
 	}
 	out, err := b.Consumer.Exec(ctx, &pods[0], "client", "load", "-protocol", string(p), "-rate", strconv.Itoa(rate),
-		"-duration", length.String(), "-timeout", requestTimeout.String(), p.target(host))
+		"-duration", length.String(), "-timeout", requestTimeout.String(), target(p, host))
 	if err != nil {
 		return nil, err
 	}
@@ -75,12 +52,12 @@ func (b *Bench) send(ctx context.Context, p Protocol, host string, rate int, len
 var columns = [...]string{"sent", "took", "cluster", "port", "error"}
 
 // parse reads what the load generator writes.
-func parse(text string, start time.Time) ([]Request, error) {
+func parse(text string, start time.Time) ([]result.Request, error) {
 	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("the load generator's report: %w", err)
 	}
-	out := make([]Request, 0, len(lines))
+	out := make([]result.Request, 0, len(lines))
 	for _, l := range lines {
 		if len(l) != len(columns) {
 			return nil, fmt.Errorf("the load generator's report: %q, want %v", l, columns)
@@ -90,7 +67,7 @@ func parse(text string, start time.Time) ([]Request, error) {
 		if err := errors.Join(sentErr, tookErr); err != nil {
 			return nil, fmt.Errorf("the load generator's report: %q: %w", l, err)
 		}
-		out = append(out, Request{
+		out = append(out, result.Request{
 			Sent: time.UnixMicro(sent).Sub(start), Took: time.Duration(took) * time.Microsecond,
 			Cluster: l[2], Tunnel: tunnelOf(l[3]), Err: l[4],
 		})

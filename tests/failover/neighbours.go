@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -102,7 +103,7 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 }
 
 // Beside sends GETs to the n good services in turn, while one is bad, and returns what became of theirs.
-func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length time.Duration) (requests []Request, err error) {
+func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length time.Duration) (requests []result.Request, err error) {
 	if bad.Rate != "" {
 		if err := b.WAN.Set(ctx, tunnelFirst, "--rate="+bad.Rate); err != nil {
 			return nil, err

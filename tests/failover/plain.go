@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -156,7 +157,7 @@ func (b *Bench) plainGateway(ctx context.Context) error {
 // plainAnswers waits until the plain way carries every protocol.
 func (b *Bench) plainAnswers(ctx context.Context) error {
 	return story.Eventually(ctx, readyWithin, "the plain way answers", func(ctx context.Context) error {
-		for _, p := range Protocols() {
+		for _, p := range result.Protocols() {
 			requests, err := b.send(ctx, p, plainHost, 5, time.Second, time.Now())
 			if err != nil {
 				return err

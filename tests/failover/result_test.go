@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/l7mp/mc-wan/tests/failover/result"
 )
 
 func TestCellSumsUp(t *testing.T) {
@@ -18,12 +20,12 @@ func TestCellSumsUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	played := &Played{Broke: 1500 * time.Millisecond, Healed: 5 * time.Second, End: 9 * time.Second}
-	c := cellOf(GET, requests, played)
+	played := &result.Played{Broke: 1500 * time.Millisecond, Healed: 5 * time.Second, End: 9 * time.Second}
+	c := result.CellOf(result.GET, requests, played)
 	if c.Sent != 8 || c.Failed != 1 || c.Slowest != 900*time.Millisecond || c.Errors[`Get "http://x": timeout`] != 1 {
 		t.Errorf("cell %+v", c)
 	}
-	if (c.Before != Way{"business", "cluster-2"}) || (c.During != Way{"none", "none"}) || (c.After != Way{"business", "cluster-3"}) {
+	if (c.Before != result.Way{Tunnel: "business", Cluster: "cluster-2"}) || (c.During != result.Way{Tunnel: "none", Cluster: "none"}) || (c.After != result.Way{Tunnel: "business", Cluster: "cluster-3"}) {
 		t.Errorf("before %v, during %v, after %v", c.Before, c.During, c.After)
 	}
 	if got := c.SlowestBetween(3*time.Second, 5*time.Second); got != 30*time.Millisecond {

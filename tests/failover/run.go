@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -24,15 +25,15 @@ type Timing struct {
 // length is how long the load goes on.
 func (t Timing) length() time.Duration { return t.Calm + t.Broken + t.After }
 
-func (t Timing) rate(p Protocol) int {
-	if p == GET {
+func (t Timing) rate(p result.Protocol) int {
+	if p == result.GET {
 		return t.GETRate
 	}
 	return t.Rate
 }
 
 // Play plays a case: all protocols at once, and the same the plain way where plain says how to call it.
-func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []Protocol, plain string) (played *Played, err error) {
+func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []result.Protocol, plain string) (played *result.Played, err error) {
 	if c.Prepare != nil {
 		if err := c.Prepare(ctx, b); err != nil {
 			return nil, fmt.Errorf("%s: preparing: %w", c.Name, err)
@@ -44,7 +45,7 @@ func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []Protocol
 	if err := b.ready(ctx); err != nil {
 		return nil, fmt.Errorf("%s: before it broke: %w", c.Name, err)
 	}
-	played = &Played{Name: c.Name, Title: c.Title, End: t.length()}
+	played = &result.Played{Name: c.Name, Title: c.Title, End: t.length()}
 	start := time.Now()
 	tcp := b.watchTCP(ctx, start)
 	loads := b.start(ctx, t, protocols, plain, start)
@@ -55,12 +56,12 @@ func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []Protocol
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	for _, r := range results {
-		if r.protocol == TCP {
+		if r.protocol == result.TCP {
 			for i := range r.requests {
 				r.requests[i].Tunnel = tunnels.at(r.requests[i].Sent + r.requests[i].Took)
 			}
 		}
-		cell := cellOf(r.protocol, r.requests, played)
+		cell := result.CellOf(r.protocol, r.requests, played)
 		if r.plain {
 			played.Plain = append(played.Plain, cell)
 		} else {
@@ -71,7 +72,7 @@ func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []Protocol
 }
 
 // breakAndHeal follows the case's times. Whatever happens, it heals.
-func (b *Bench) breakAndHeal(ctx context.Context, c Case, t Timing, played *Played, start time.Time) error {
+func (b *Bench) breakAndHeal(ctx context.Context, c Case, t Timing, played *result.Played, start time.Time) error {
 	if err := story.Pause(ctx, t.Calm); err != nil {
 		return err
 	}
@@ -87,13 +88,13 @@ func (b *Bench) breakAndHeal(ctx context.Context, c Case, t Timing, played *Play
 
 // sent is what one load generator has to tell.
 type sent struct {
-	protocol Protocol
+	protocol result.Protocol
 	plain    bool
-	requests []Request
+	requests []result.Request
 }
 
 // start starts the load; what it returns waits for its end.
-func (b *Bench) start(ctx context.Context, t Timing, protocols []Protocol, plain string, start time.Time) func() ([]sent, error) {
+func (b *Bench) start(ctx context.Context, t Timing, protocols []result.Protocol, plain string, start time.Time) func() ([]sent, error) {
 	hosts := []string{serviceHost}
 	if plain != "" {
 		hosts = append(hosts, plain)

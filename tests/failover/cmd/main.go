@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/tests/failover"
+	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -64,7 +65,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	report := failover.Report{When: time.Now().UTC().Truncate(time.Second), Clusters: 1 + len(bench.Exporters), CPUs: runtime.NumCPU()}
+	report := result.Report{When: time.Now().UTC().Truncate(time.Second), Clusters: 1 + len(bench.Exporters), CPUs: runtime.NumCPU()}
 	report.Load[0] = load()
 	if report.Gateways, err = gateways(ctx, bench); err != nil {
 		return err
@@ -75,7 +76,7 @@ func run(ctx context.Context, o options) error {
 	return errors.Join(err, write(o.out, report))
 }
 
-func play(ctx context.Context, bench *failover.Bench, o options, report *failover.Report) error {
+func play(ctx context.Context, bench *failover.Bench, o options, report *result.Report) error {
 	if err := bench.Up(ctx); err != nil {
 		return err
 	}
@@ -94,14 +95,14 @@ func play(ctx context.Context, bench *failover.Bench, o options, report *failove
 		if (len(names) > 0 && !slices.Contains(names, c.Name)) || c.Clusters > len(bench.Exporters) || ctx.Err() != nil {
 			continue
 		}
-		played, err := bench.Play(ctx, c, o.timing, failover.Protocols(), plain)
+		played, err := bench.Play(ctx, c, o.timing, result.Protocols(), plain)
 		if err != nil {
 			errs = append(errs, err)
 			bench.Say("%s: %v", c.Name, err)
 			continue
 		}
 		report.Cases = append(report.Cases, *played)
-		bench.Say("%s", failover.Line(played))
+		bench.Say("%s", result.Line(played))
 	}
 	return errors.Join(errs...)
 }
@@ -130,7 +131,7 @@ func load() string {
 	return strings.Join(strings.Fields(string(text))[:3], " ")
 }
 
-func write(path string, report failover.Report) error {
+func write(path string, report result.Report) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

@@ -10,50 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
-)
 
-// The file's form is that of package failover, see result.go there.
-type (
-	request struct {
-		Sent    time.Duration `json:"sent"`
-		Took    time.Duration `json:"took"`
-		Cluster string        `json:"cluster"`
-		Tunnel  string        `json:"tunnel"`
-		Err     string        `json:"err"`
-	}
-	way struct {
-		Tunnel  string `json:"tunnel"`
-		Cluster string `json:"cluster"`
-	}
-	cell struct {
-		Protocol string         `json:"protocol"`
-		Sent     int            `json:"sent"`
-		Failed   int            `json:"failed"`
-		Slowest  time.Duration  `json:"slowest"`
-		Errors   map[string]int `json:"errors"`
-		Before   way            `json:"before"`
-		During   way            `json:"during"`
-		After    way            `json:"after"`
-		Requests []request      `json:"requests"`
-	}
-	played struct {
-		Name   string        `json:"name"`
-		Title  string        `json:"title"`
-		Broke  time.Duration `json:"broke"`
-		Healed time.Duration `json:"healed"`
-		End    time.Duration `json:"end"`
-		Ours   []cell        `json:"ours"`
-		Plain  []cell        `json:"plain"`
-	}
-	results struct {
-		When     time.Time `json:"when"`
-		Clusters int       `json:"clusters"`
-		Gateways int       `json:"gateways"`
-		Load     [2]string `json:"load"`
-		CPUs     int       `json:"cpus"`
-		Cases    []played  `json:"cases"`
-	}
+	"github.com/l7mp/mc-wan/tests/failover/result"
 )
 
 func main() {
@@ -71,7 +29,7 @@ func run(in, docs string) error {
 	if err != nil {
 		return err
 	}
-	var r results
+	var r result.Report
 	if err := json.Unmarshal(text, &r); err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/l7mp/mc-wan/tests/failover/result"
 )
 
 const head = `# Failover report
@@ -27,7 +29,7 @@ third of the time after it healed. Requests wait for an answer for 10 s.
 `
 
 // page is the whole report.
-func page(r results) []byte {
+func page(r result.Report) []byte {
 	var out bytes.Buffer
 	out.WriteString(head)
 	fmt.Fprintf(&out, "Measured %s with %d clusters and %d pods of each gateway on %d cores; load averages of the machine (1, 5, 15 min) %s before and %s after.\n",
@@ -48,17 +50,17 @@ func page(r results) []byte {
 	return out.Bytes()
 }
 
-func eachProtocol(r results, f func(string) string) []string {
+func eachProtocol(r result.Report, f func(string) string) []string {
 	var out []string
 	if len(r.Cases) > 0 {
 		for _, c := range r.Cases[0].Ours {
-			out = append(out, f(c.Protocol))
+			out = append(out, f(string(c.Protocol)))
 		}
 	}
 	return out
 }
 
-func section(out *bytes.Buffer, p played) {
+func section(out *bytes.Buffer, p result.Played) {
 	fmt.Fprintf(out, "\n## %s\n\n%s, from %s to %s.\n\n", p.Name, p.Title, p.Broke.Round(time.Second), p.Healed.Round(time.Second))
 	out.WriteString("| protocol | sent | failed | slowest | before | during | after | plain: failed | plain: slowest |\n|---|---|---|---|---|---|---|---|---|\n")
 	for i, c := range p.Ours {
@@ -76,8 +78,6 @@ func section(out *bytes.Buffer, p played) {
 	}
 	fmt.Fprintf(out, "\n![latency of each request over time](images/failover/%s.png)\n", p.Name)
 }
-
-func (w way) String() string { return w.Tunnel + " " + w.Cluster }
 
 // commonErrors are the three most frequent ones.
 func commonErrors(errors map[string]int) string {

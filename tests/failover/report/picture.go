@@ -14,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"github.com/l7mp/mc-wan/tests/failover/result"
 )
 
 const (
@@ -23,19 +25,24 @@ const (
 	lowest, highest = 1, 10000
 )
 
-// tunnels are the colours, in the order of the legend.
-var tunnels = []struct {
+// shown is a tunnel in the legend.
+type shown struct {
 	name   string
 	colour color.Color
-}{
-	{"business", color.RGBA{0x1f, 0x77, 0xb4, 0xff}},
-	{"default", color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
-	{"another", color.RGBA{0x2c, 0xa0, 0x2c, 0xff}},
+}
+
+// tunnels are in the order of the legend. The last stands for all that are not named.
+func tunnels() []shown {
+	return []shown{
+		{"business", color.RGBA{0x1f, 0x77, 0xb4, 0xff}},
+		{"default", color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
+		{"another", color.RGBA{0x2c, 0xa0, 0x2c, 0xff}},
+	}
 }
 
 // picture draws a case: a row a protocol, mc-wan to the left and the plain way to the right.
-func picture(p played, file string) error {
-	columns := [][]cell{p.Ours}
+func picture(p result.Played, file string) error {
+	columns := [][]result.Cell{p.Ours}
 	titles := []string{"mc-wan"}
 	if len(p.Plain) > 0 {
 		columns, titles = append(columns, p.Plain), append(titles, "plain")
@@ -43,7 +50,7 @@ func picture(p played, file string) error {
 	rows := make([][]*plot.Plot, len(p.Ours))
 	for i := range p.Ours {
 		for j, cells := range columns {
-			panel, err := panelOf(p, cells[i], cells[i].Protocol+", "+titles[j])
+			panel, err := panelOf(p, cells[i], string(cells[i].Protocol)+", "+titles[j])
 			if err != nil {
 				return err
 			}
@@ -76,7 +83,7 @@ func decades() []plot.Tick {
 	return out
 }
 
-func panelOf(p played, c cell, title string) (*plot.Plot, error) {
+func panelOf(p result.Played, c result.Cell, title string) (*plot.Plot, error) {
 	panel := plot.New()
 	panel.Title.Text = title
 	panel.X.Label.Text, panel.Y.Label.Text = "seconds", "ms"
@@ -93,15 +100,13 @@ func panelOf(p played, c cell, title string) (*plot.Plot, error) {
 	}
 	broken.Color, broken.LineStyle.Width = color.RGBA{0xee, 0xee, 0xee, 0xff}, 0
 	panel.Add(broken)
-	for i, t := range tunnels {
-		points := pointsOf(c.Requests, func(r request) bool {
-			return r.Err == "" && (r.Tunnel == t.name || (i == len(tunnels)-1 && !known(r.Tunnel)))
-		})
+	for _, t := range tunnels() {
+		points := pointsOf(c.Requests, func(r result.Request) bool { return r.Err == "" && tunnelOf(r) == t })
 		if err := add(panel, points, t.name, draw.GlyphStyle{Color: t.colour, Radius: vg.Points(1), Shape: draw.CircleGlyph{}}); err != nil {
 			return nil, err
 		}
 	}
-	failed := pointsOf(c.Requests, func(r request) bool { return r.Err != "" })
+	failed := pointsOf(c.Requests, func(r result.Request) bool { return r.Err != "" })
 	for i := range failed {
 		failed[i].Y = highest * 0.8
 	}
@@ -125,16 +130,16 @@ func add(panel *plot.Plot, points plotter.XYs, name string, style draw.GlyphStyl
 	return nil
 }
 
-func known(tunnel string) bool {
-	return slices.ContainsFunc(tunnels[:len(tunnels)-1], func(t struct {
-		name   string
-		colour color.Color
-	}) bool {
-		return t.name == tunnel
-	})
+// tunnelOf is what a request's tunnel is shown as.
+func tunnelOf(r result.Request) shown {
+	all := tunnels()
+	if i := slices.IndexFunc(all, func(t shown) bool { return t.name == r.Tunnel }); i >= 0 {
+		return all[i]
+	}
+	return all[len(all)-1]
 }
 
-func pointsOf(requests []request, match func(request) bool) plotter.XYs {
+func pointsOf(requests []result.Request, match func(result.Request) bool) plotter.XYs {
 	var out plotter.XYs
 	for _, r := range requests {
 		if match(r) {

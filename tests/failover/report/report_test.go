@@ -9,16 +9,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/l7mp/mc-wan/tests/failover/result"
 )
 
 // A case as the runner writes it: the first tunnel breaks at 5 s, the plain way loses a second of requests.
-func blackhole() results {
-	p := played{Name: "blackhole", Title: "The tunnel swallows every packet", Broke: 5 * time.Second, Healed: 20 * time.Second, End: 30 * time.Second}
-	for _, protocol := range []string{"get", "post", "grpc", "tcp"} {
-		ours := cell{Protocol: protocol, Before: way{"business", "cluster-2"}, During: way{"default", "cluster-2"}, After: way{"business", "cluster-2"}}
+func blackhole() result.Report {
+	p := result.Played{Name: "blackhole", Title: "The tunnel swallows every packet", Broke: 5 * time.Second, Healed: 20 * time.Second, End: 30 * time.Second}
+	for _, protocol := range result.Protocols() {
+		business, other := result.Way{Tunnel: "business", Cluster: "cluster-2"}, result.Way{Tunnel: "default", Cluster: "cluster-2"}
+		ours := result.Cell{Protocol: protocol, Before: business, During: other, After: business}
 		plain := ours
 		for at := time.Duration(0); at < p.End; at += 20 * time.Millisecond {
-			r := request{Sent: at, Took: 45 * time.Millisecond, Cluster: "cluster-2", Tunnel: "business"}
+			r := result.Request{Sent: at, Took: 45 * time.Millisecond, Cluster: "cluster-2", Tunnel: "business"}
 			if at > p.Broke && at < p.Healed {
 				r.Took, r.Tunnel = 65*time.Millisecond, "default"
 			}
@@ -32,7 +35,7 @@ func blackhole() results {
 		ours.Sent, plain.Sent, ours.Slowest, plain.Slowest = len(ours.Requests), len(plain.Requests), 65*time.Millisecond, 65*time.Millisecond
 		p.Ours, p.Plain = append(p.Ours, ours), append(p.Plain, plain)
 	}
-	return results{When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Clusters: 3, Gateways: 2, CPUs: 2, Load: [2]string{"0.1", "1.2"}, Cases: []played{p}}
+	return result.Report{When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Clusters: 3, Gateways: 2, CPUs: 2, Load: [2]string{"0.1", "1.2"}, Cases: []result.Played{p}}
 }
 
 func TestReport(t *testing.T) {

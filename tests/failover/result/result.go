@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package failover
+// Package result is what the cases of the failure matrix came to: package failover writes it down, the report is made of it.
+package result
 
 import (
 	"cmp"
@@ -10,6 +11,31 @@ import (
 	"strings"
 	"time"
 )
+
+// Protocol is how a client calls.
+type Protocol string
+
+// The protocols of the matrix.
+const (
+	GET  Protocol = "get"
+	POST Protocol = "post"
+	GRPC Protocol = "grpc"
+	TCP  Protocol = "tcp"
+)
+
+// Protocols are all of them in the order of the report.
+func Protocols() []Protocol { return []Protocol{GET, POST, GRPC, TCP} }
+
+// Request is what became of one request.
+type Request struct {
+	// Sent is when, since the load began.
+	Sent time.Duration `json:"sent"`
+	Took time.Duration `json:"took"`
+	// Cluster answered, and Tunnel carried it; empty where that is not known.
+	Cluster string `json:"cluster,omitempty"`
+	Tunnel  string `json:"tunnel,omitempty"`
+	Err     string `json:"err,omitempty"`
+}
 
 // Cell is a case played with one protocol.
 type Cell struct {
@@ -34,6 +60,9 @@ type Way struct {
 	Tunnel  string `json:"tunnel"`
 	Cluster string `json:"cluster"`
 }
+
+// String is the way in a table.
+func (w Way) String() string { return w.Tunnel + " " + w.Cluster }
 
 // Played is what became of a case.
 type Played struct {
@@ -68,8 +97,8 @@ func (p *Played) Cell(protocol Protocol) *Cell {
 	return &p.Ours[i]
 }
 
-// cellOf sums up.
-func cellOf(p Protocol, requests []Request, played *Played) Cell {
+// CellOf sums up what became of the requests of one protocol, given when the case broke, healed and ended.
+func CellOf(p Protocol, requests []Request, played *Played) Cell {
 	c := Cell{Protocol: p, Sent: len(requests), Requests: requests, Errors: map[string]int{}}
 	for _, r := range requests {
 		if r.Err != "" {
