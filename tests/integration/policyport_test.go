@@ -22,8 +22,8 @@ import (
 func TestFormerPortOfAPolicyStaysForAWhile(t *testing.T) {
 	f := joined(t, 2, func(o *controller.Options) { o.PortLinger = 4 * time.Second })
 	one, two := f.members[0], f.members[1]
-	service := two.service("payment", 1)
-	change(two, service, func(s *corev1.Service) {
+	two.service("payment", 1)
+	change(two, service(f.namespace, "payment"), func(s *corev1.Service) {
 		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: "tcp-db", Port: 5432})
 	})
 	two.export("payment", "high")

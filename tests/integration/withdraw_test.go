@@ -65,7 +65,9 @@ func TestClusterThatIsCutOffServesItself(t *testing.T) {
 		m.export("payment", "high")
 	}
 	one.imported("payment", one.id, two.id, three.id)
-	one.eventually(soon, "all share", func() error { return one.sharesAre("payment", 8080, fmt.Sprintf("%s=34,%s=33,%s=33", one.id, two.id, three.id)) })
+	one.eventually(soon, "all share", func() error {
+		return one.sharesAre("payment", 8080, fmt.Sprintf("%s=34,%s=33,%s=33", one.id, two.id, three.id))
+	})
 	two.down()
 	three.down()
 	for _, peer := range []*member{two, three} {
