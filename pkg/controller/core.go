@@ -42,6 +42,8 @@ type core struct {
 	hops *hopBook
 	// reach knows which peers are out of reach.
 	reach *reach
+	// hopsChanged holds one token: look at hops again.
+	hopsChanged chan struct{}
 
 	// What one reconciler asks of another.
 	exports, imports, pathKeys, fleet, peers trigger

@@ -15,6 +15,7 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
+	"github.com/l7mp/mc-wan/pkg/apply"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
 	"github.com/l7mp/mc-wan/pkg/translate"
@@ -24,7 +25,7 @@ import (
 // what the ServiceExport's owner is told.
 type exportReconciler struct {
 	*core
-	linger *linger
+	linger *linger[apply.Ref]
 }
 
 func (r *exportReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {

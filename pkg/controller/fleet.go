@@ -28,6 +28,10 @@ const holdOff = 100 * time.Millisecond
 type fleetReconciler struct {
 	*core
 	announcer *feed.Announcer
+	// former keeps the ports that policies had before.
+	former *linger[int32]
+	// closing are the policies with such ports.
+	closing map[string]bool
 	// kubernetes is the version of the own API server.
 	kubernetes string
 	// problems are those of the mesh that have been told.
@@ -43,7 +47,7 @@ type fleetReconciler struct {
 }
 
 func newFleetReconciler(c *core, announcer *feed.Announcer, live client.Reader, kubernetes string) *fleetReconciler {
-	return &fleetReconciler{core: c, announcer: announcer, live: live, kubernetes: kubernetes, problems: map[string]bool{}}
+	return &fleetReconciler{core: c, announcer: announcer, former: newLinger[int32](c.opts.PortLinger, c.now), live: live, kubernetes: kubernetes, closing: map[string]bool{}, problems: map[string]bool{}}
 }
 
 // Reconcile brings everything of the fleet in line.
@@ -53,6 +57,7 @@ func (r *fleetReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 	if err := l.Err(); err != nil {
 		return reconcile.Result{}, err
 	}
+	again := r.closeFormerPorts(ctx, in)
 	result := translate.Fleet(in)
 	if err := r.provide(ctx, result); err != nil {
 		return r.standing(fleetKey, req.NamespacedName, err)
@@ -69,7 +74,28 @@ func (r *fleetReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 			return reconcile.Result{}, err
 		}
 	}
-	return reconcile.Result{}, nil
+	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// closeFormerPorts takes those out of in that have stayed long enough, and returns when to look again. When a policy's
+// Gateway has let go of them, so do the exports' TLS servers.
+func (r *fleetReconciler) closeFormerPorts(ctx context.Context, in translate.FleetInput) time.Duration {
+	again := time.Duration(0)
+	for _, p := range in.Policies {
+		key, former := client.ObjectKey{Name: p.Name}, in.FormerPorts[p.Name]
+		switch left := r.former.left(key, former); {
+		case left > 0:
+			again = max(again, left)
+			r.closing[p.Name] = true
+		case len(former) > 0:
+			delete(in.FormerPorts, p.Name)
+			again = max(again, time.Second) // the Gateway as it is read may lag behind
+		case r.closing[p.Name]:
+			delete(r.closing, p.Name)
+			r.exports.ask(r.allExports(ctx)...)
+		}
+	}
+	return again
 }
 
 // provide writes the fleet's objects: paths to peers' feeds before the routes to them.

@@ -84,8 +84,14 @@ func (b *hopBook) update(now time.Time, reports []probe.Report, j probe.Judgemen
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var news hopNews
-	news.reorder = clustersThatDiffer(b.verdicts, j.Verdicts)
-	b.verdicts = j.Verdicts
+	verdicts := maps.Clone(j.Verdicts)
+	for key, state := range b.verdicts {
+		if j.Undecided[key.Cluster] {
+			verdicts[key] = state
+		}
+	}
+	news.reorder = clustersThatDiffer(b.verdicts, verdicts)
+	b.verdicts = verdicts
 	news.moves = b.moves(reports)
 	byCluster := map[string][]probe.Report{}
 	for _, r := range reports {

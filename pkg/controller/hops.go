@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/feed"
 	"github.com/l7mp/mc-wan/pkg/probe"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
 	"github.com/l7mp/mc-wan/pkg/translate"
@@ -21,30 +22,31 @@ import (
 const lookEvery = time.Second
 
 // verdictsTogether is how long paths wait for what else a dying tunnel takes along: its hops to other clusters and other
-// gateways fall within the same moments, and a path would be written for each. Envoy does without the dead hop meanwhile.
+// gateways fall within the same moments, and a path would be written for each.
 const verdictsTogether = 150 * time.Millisecond
 
 // hopWatch measures the hops of accepted peers while this replica leads, and has paths and Peers follow the verdicts.
 type hopWatch struct {
 	*core
 	prober  *probe.Prober
-	changed chan struct{}
+	witness *witness
 }
 
 func newHopWatch(c *core) *hopWatch {
-	w := &hopWatch{core: c, changed: make(chan struct{}, 1)}
+	w := &hopWatch{core: c}
+	w.witness = newWitness(feed.NewAsker(c.opts.FeedBaseURL, c.opts.FeedTransport).Answers, c.lookAtHops, c.now)
 	dial := c.opts.ProbeDial
 	if dial == nil {
 		dial = probe.Handshake
 	}
-	w.prober = probe.New(dial, w.wake)
+	w.prober = probe.New(dial, c.lookAtHops)
 	return w
 }
 
-// wake has the verdicts looked at soon; several calls count as one.
-func (w *hopWatch) wake() {
+// lookAtHops has verdicts, and what feeds say of them, looked at soon; several calls count as one.
+func (c *core) lookAtHops() {
 	select {
-	case w.changed <- struct{}{}:
+	case c.hopsChanged <- struct{}{}:
 	default:
 	}
 }
@@ -61,7 +63,7 @@ func (w *hopWatch) Start(ctx context.Context) error {
 		case <-ctx.Done():
 			return <-done
 		case <-tick.C:
-		case <-w.changed:
+		case <-w.hopsChanged:
 		}
 	}
 }
@@ -79,7 +81,9 @@ func (w *hopWatch) look(ctx context.Context) {
 	}
 	w.prober.Set(targets)
 	reports := w.prober.Reports()
-	news := w.hops.update(w.now(), reports, probe.Judge(reports, w.peerBook.synced))
+	w.witness.silent(ctx, probe.Silent(reports), w.peerBook.synced)
+	judgement := probe.Judge(reports, w.witness.says)
+	news := w.hops.update(w.now(), reports, judgement)
 	for _, cluster := range news.reorder {
 		w.pathKeys.askAfter(verdictsTogether, w.pathsOf(cluster)...)
 	}
@@ -146,6 +150,7 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 
 // tellMove tells of one hop on its Peer, in the log, and to who counts.
 func (w *hopWatch) tellMove(peers []v1alpha1.Peer, m hopMove) {
+	w.metrics.moves.WithLabelValues(m.to.Cluster, m.to.Policy, string(m.to.State), m.to.Reason).Inc()
 	w.opts.Log.Info("A hop changed its state", "peer", m.to.Cluster, "policy", m.to.Policy, "address", m.to.Address, "port", m.to.Port,
 		"state", m.to.State, "before", m.from, "reason", m.to.Reason, "rtt", m.to.RTT, "jitter", m.to.Jitter, "loss", m.to.Loss)
 	i := slices.IndexFunc(peers, func(p v1alpha1.Peer) bool { return p.Spec.ClusterID == m.to.Cluster })

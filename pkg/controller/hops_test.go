@@ -24,7 +24,7 @@ func measured(policy string, state v1alpha1.HopState, rtt time.Duration) probe.R
 	}
 }
 
-func readNothing(string) bool { return false }
+func readNothing(string) probe.Testimony { return probe.FeedSilent }
 
 func TestHopBookTellsWhatIsNews(t *testing.T) {
 	b, now := newHopBook(), noon

@@ -14,23 +14,23 @@ import (
 )
 
 // linger keeps what has become surplus for a while: others may still be using it. After a restart the while starts anew.
-type linger struct {
+type linger[T comparable] struct {
 	while time.Duration
 	now   func() time.Time
 
 	mu    sync.Mutex
-	since map[types.NamespacedName]map[apply.Ref]time.Time
+	since map[types.NamespacedName]map[T]time.Time
 }
 
-func newLinger(while time.Duration, now func() time.Time) *linger {
-	return &linger{while: while, now: now, since: map[types.NamespacedName]map[apply.Ref]time.Time{}}
+func newLinger[T comparable](while time.Duration, now func() time.Time) *linger[T] {
+	return &linger[T]{while: while, now: now, since: map[types.NamespacedName]map[T]time.Time{}}
 }
 
-// left is how long the surplus objects of key stay at least; 0 when all may go, or there are none.
-func (l *linger) left(key types.NamespacedName, surplus []apply.Ref) time.Duration {
+// left is how long what is surplus of key stays at least; 0 when all may go, or there is none.
+func (l *linger[T]) left(key types.NamespacedName, surplus []T) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before, after := l.since[key], map[apply.Ref]time.Time{}
+	before, after := l.since[key], map[T]time.Time{}
 	longest := time.Duration(0)
 	for _, ref := range surplus {
 		since, known := before[ref]
@@ -48,7 +48,7 @@ func (l *linger) left(key types.NamespacedName, surplus []apply.Ref) time.Durati
 	return longest
 }
 
-func (l *linger) forget(key types.NamespacedName) {
+func (l *linger[T]) forget(key types.NamespacedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.since, key)

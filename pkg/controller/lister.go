@@ -149,6 +149,21 @@ func (l *lister) Health() map[translate.HopKey]v1alpha1.HopState {
 	return snapshot.StatusHealth(l.Peers())
 }
 
+// FormerPorts implements snapshot.Lister.
+func (l *lister) FormerPorts() map[string][]int32 {
+	out, policies := map[string][]int32{}, l.Policies()
+	for i := range policies {
+		standing := found(l, v1alpha1.Namespace, translate.PolicyGatewayName(policies[i].Name), &networkingv1.Gateway{})
+		if standing == nil {
+			continue
+		}
+		if former := translate.FormerPorts(standing, policies); len(former) > 0 {
+			out[policies[i].Name] = former
+		}
+	}
+	return out
+}
+
 // found is obj filled in, nil when there is no object of that name.
 func found[T client.Object](l *lister, namespace, name string, obj T) T {
 	var none T

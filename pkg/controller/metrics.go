@@ -22,20 +22,27 @@ type metrics struct {
 	accepted    *prometheus.GaugeVec
 	refused     *prometheus.GaugeVec
 	meshProblem *prometheus.GaugeVec
+	doubted     *prometheus.GaugeVec
+	withdrawn   *prometheus.GaugeVec
+	moves       *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
 	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
 	return &metrics{
-		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mcwan_writes_total", Help: "Writes to the API server that changed something.",
-		}, []string{"kind", "action"}),
+		writes:      counters("mcwan_writes_total", "Writes to the API server that changed something.", "kind", "action"),
+		moves:       counters("mcwan_hop_transitions_total", "Changes of the verdict on hops of the peer over the policy, by the new state and why.", "peer", "policy", "state", "reason"),
 		peerSynced:  gauges("mcwan_peer_synced", "1 while the peer's feed is read and watched.", "peer"),
 		accepted:    gauges("mcwan_peer_advertisements_accepted", "Advertisements of the peer that are in use.", "peer"),
 		refused:     gauges("mcwan_peer_advertisements_refused", "Advertisements of the peer that were refused.", "peer"),
 		meshProblem: gauges("mcwan_mesh_problem", "1 while istiod is set up in a way that does not work with mc-wan.", "reason"),
+		doubted:     gauges("mcwan_peer_probe_doubted", "1 while the prober's verdicts on the peer cannot be true and are not acted on.", "peer"),
+		withdrawn:   gauges("mcwan_peer_withdrawn", "1 while neither the feed nor any hop of the peer answers, and its exports are used only where no other cluster serves.", "peer"),
 	}
 }
 
@@ -49,7 +56,7 @@ func (m *metrics) register(r prometheus.Registerer, c *core) error {
 	}
 	var errs []error
 	for _, collector := range []prometheus.Collector{
-		m.writes, m.peerSynced, m.accepted, m.refused, m.meshProblem,
+		m.writes, m.moves, m.peerSynced, m.accepted, m.refused, m.doubted, m.withdrawn, m.meshProblem,
 		counted("mcwan_exports", "Services that this cluster advertises.", c.countExports),
 		counted("mcwan_imports", "Services that this cluster imports.", c.countImports),
 		counted("mcwan_paths", "Paths in use.", c.paths.count),
@@ -98,7 +105,8 @@ func (m *metrics) wrote(changes ...apply.Change) {
 
 // forgetPeer drops the series of a cluster that left.
 func (m *metrics) forgetPeer(id string) {
-	for _, vec := range []*prometheus.GaugeVec{m.peerSynced, m.accepted, m.refused} {
+	for _, vec := range []*prometheus.GaugeVec{m.peerSynced, m.accepted, m.refused, m.doubted, m.withdrawn} {
 		vec.DeleteLabelValues(id)
 	}
+	m.moves.DeletePartialMatch(prometheus.Labels{"peer": id})
 }

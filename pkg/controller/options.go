@@ -43,6 +43,9 @@ type Options struct {
 	DummyServices bool
 	// DrainDeadline is how long the way to a service stays at the latest after it was unexported.
 	DrainDeadline time.Duration
+	// PortLinger is how long the ingress gateway goes on to receive on a WAN policy's former port: until peers have learnt
+	// of the new one and what they have under way has ended.
+	PortLinger time.Duration
 	// WithdrawAfter is how long neither the feed nor any hop of a peer has to answer until its exports count as draining.
 	WithdrawAfter time.Duration
 	// AckSettle is the time between a leg that avoids a draining exporter being written and being relied on: istiod and
@@ -86,7 +89,8 @@ func DefaultOptions() Options {
 		PeerSyncTimeout:        30 * time.Second,
 		DummyServices:          true,
 		DrainDeadline:          10 * time.Second,
-		WithdrawAfter:          time.Minute,
+		PortLinger:             time.Minute,
+		WithdrawAfter:          10 * time.Second,
 		AckSettle:              2 * time.Second,
 		PathSettle:             2 * time.Second,
 		PathLinger:             5 * time.Second,

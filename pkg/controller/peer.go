@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -104,13 +105,14 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.PeerKind))
 	told.Namespace, told.Name, told.UID, told.Generation = peer.Namespace, peer.Name, peer.UID, peer.Generation
 	hops, doubt := r.hops.of(peer.Spec.ClusterID)
+	withdrawn := r.reach.withdrawn(peer.Spec.ClusterID, peer.Status)
 	told.Status = peerStatus(peerState{
 		hops: hops, doubt: doubt, policies: policies, peers: all,
-		withdrawn: r.reach.withdrawn(peer.Spec.ClusterID, peer.Status), withdrawAfter: r.opts.WithdrawAfter,
+		withdrawn: withdrawn, withdrawAfter: r.opts.WithdrawAfter,
 		accepted: accepted, report: report, givenUp: givenUp, timeout: r.opts.PeerSyncTimeout,
 		effective: translate.EffectiveCard(r.self, peer, report.Card), before: peer.Status,
 	})
-	r.measure(report)
+	r.measure(report, doubt != "", withdrawn)
 	return reconcile.Result{RequeueAfter: lookAgain(givenUp, left)}, r.status(ctx, told)
 }
 
@@ -122,14 +124,21 @@ func lookAgain(givenUp bool, left time.Duration) time.Duration {
 	return left
 }
 
-func (r *peerReconciler) measure(report feed.PeerReport) {
-	synced := 0.0
-	if report.Reason == v1alpha1.ReasonSynced {
-		synced = 1
+func (r *peerReconciler) measure(report feed.PeerReport, doubted, withdrawn bool) {
+	set := func(gauge *prometheus.GaugeVec, v float64) { gauge.WithLabelValues(report.ClusterID).Set(v) }
+	set(r.metrics.peerSynced, oneIf(report.Reason == v1alpha1.ReasonSynced))
+	set(r.metrics.accepted, float64(report.Counts.Accepted))
+	set(r.metrics.refused, float64(report.Counts.Refused))
+	set(r.metrics.doubted, oneIf(doubted))
+	set(r.metrics.withdrawn, oneIf(withdrawn))
+}
+
+// oneIf is how a gauge says yes.
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
 	}
-	r.metrics.peerSynced.WithLabelValues(report.ClusterID).Set(synced)
-	r.metrics.accepted.WithLabelValues(report.ClusterID).Set(float64(report.Counts.Accepted))
-	r.metrics.refused.WithLabelValues(report.ClusterID).Set(float64(report.Counts.Refused))
+	return 0
 }
 
 // cardOf is the copy of a peer's card; nil when there is none.

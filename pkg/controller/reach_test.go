@@ -74,7 +74,12 @@ func TestOneWitnessWithdrawsNothing(t *testing.T) {
 		book, feeds := newHopBook(), newPeerBook()
 		feeds.set(feed.PeerReport{ClusterID: "c2", Reason: tc.feed})
 		reports := []probe.Report{measured("high", tc.high, 0), measured("low", tc.low, 0)}
-		book.update(noon, reports, probe.Judge(reports, feeds.synced))
+		book.update(noon, reports, probe.Judge(reports, func(cluster string) probe.Testimony {
+			if feeds.synced(cluster) {
+				return probe.FeedAnswers
+			}
+			return probe.FeedSilent
+		}))
 		if got := unreached(peers, book, feeds); len(got) != tc.want {
 			t.Errorf("%+v: %v", tc, got)
 		}

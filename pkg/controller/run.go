@@ -134,6 +134,8 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, mcs mcsa
 		hops:     newHopBook(),
 		reach:    newReach(opts.WithdrawAfter),
 		blocked:  newBlocked(),
+
+		hopsChanged: make(chan struct{}, 1),
 	}
 	c.applier = apply.New(apply.Options{
 		Client: mgr.GetClient(), Cache: mgr.GetCache(), Scheme: mgr.GetScheme(),
@@ -163,7 +165,7 @@ func wire(mgr manager.Manager, c *core) error {
 		sources []source.Source
 		reconcile.Reconciler
 	}{
-		{"export", workers, c.exportSources(mgr.GetCache()), &exportReconciler{core: c, linger: newLinger(c.opts.DrainDeadline, c.now)}},
+		{"export", workers, c.exportSources(mgr.GetCache()), &exportReconciler{core: c, linger: newLinger[apply.Ref](c.opts.DrainDeadline, c.now)}},
 		{"import", workers, c.importSources(mgr.GetCache()), &importReconciler{core: c}},
 		{"path", workers, c.pathSources(mgr.GetCache()), &pathReconciler{core: c}},
 		{"fleet", 1, c.fleetSources(mgr.GetCache()), newFleetReconciler(c, announcer, mgr.GetAPIReader(), version)},

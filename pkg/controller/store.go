@@ -106,6 +106,7 @@ func (s *store) Report(report feed.PeerReport) {
 	s.peers.ask(types.NamespacedName{Namespace: v1alpha1.Namespace, Name: report.ClusterID})
 	if before.Reason != report.Reason {
 		s.exports.ask(s.drainingExports()...)
+		s.lookAtHops()
 	}
 }
 

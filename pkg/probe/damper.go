@@ -7,7 +7,8 @@ import "time"
 const (
 	// A hop returns after a stable time, which grows with every fall and shrinks again with the time that it stands. A
 	// tunnel that dies again is found dead at once, so being careful is worth no more than a minute. A service level that
-	// is broken again takes seconds to find, and a link around its bound must not move traffic more than once in five minutes.
+	// is broken again takes seconds to find, and a link around its bound must not move traffic more than once in five
+	// minutes, whatever its rhythm: returns are that far apart at least.
 	deadHold         = 5 * time.Second
 	deadGrowth       = 2
 	maxDeadHold      = time.Minute
@@ -16,6 +17,7 @@ const (
 	degradedGrowth   = 6
 	maxDegradedHold  = 5 * time.Minute
 	degradedForgives = 5 * time.Minute
+	degradedApart    = 5 * time.Minute
 )
 
 // damper says how long a hop must be well before it returns.
@@ -24,6 +26,8 @@ type damper struct {
 	growth      int
 	// forgives is how long a hop must stand for one fall to be forgotten.
 	forgives time.Duration
+	// apart is the least time between two returns; 0 for any.
+	apart time.Duration
 
 	falls    int // that are not forgotten
 	returned time.Time
@@ -38,6 +42,11 @@ func (d *damper) fall(now time.Time) {
 }
 
 func (d *damper) back(now time.Time) { d.returned = now }
+
+// mayReturn tells whether a hop that has been well for some time may return.
+func (d *damper) mayReturn(now time.Time, wellFor time.Duration) bool {
+	return wellFor >= d.hold() && (d.returned.IsZero() || now.Sub(d.returned) >= d.apart)
+}
 
 // hold is the stable time that the next return takes.
 func (d *damper) hold() time.Duration {

@@ -17,8 +17,8 @@
 // # Pace
 //
 // One handshake every 0.5 to 0.6 seconds. Every 0.1 seconds while an answer is half overdue or was refused, until there
-// is an answer or a verdict. Every 0.2 seconds for 2 seconds after an answer beyond the SLA, and for 10 seconds after a
-// loss where the SLA bounds losses. An answer is overdue after 4 round trips, at least 0.25 seconds, at most 0.98.
+// is an answer or a verdict, and for 10 seconds after a loss where the SLA bounds losses. Every 0.2 seconds for 2 seconds
+// after an answer beyond the SLA. An answer is overdue after 4 round trips, at least 0.25 seconds, at most 0.98.
 //
 // # Verdicts
 //
@@ -30,16 +30,16 @@
 // statistics. Among 100 simulated hops with an SLA of 1 % (in the first column the share of handshakes lost; then how
 // many are found within ten minutes, and the median and the 90th percentile of the time that took):
 //
-//	0.5 %     2 %   -       -
-//	1 %       4 %   -       -
-//	2 %      70 %   7m2s    -
-//	5 %     100 %   28s     59s
-//	10 %    100 %   15s     27s
-//	30 %    100 %   5s      8s
+//	0.5 %     0 %   -       -
+//	1 %       6 %   -       -
+//	2 %      96 %   2m55s   7m27s
+//	5 %     100 %   21s     40s
+//	10 %    100 %   12s     21s
+//	20 %    100 %   6s      12s
+//	30 %    100 %   4s      7s
 //
-// A dead hop returns after it has answered everything for 5 seconds, a degraded one after 10 seconds at no more than 80 %
-// of each bound. Each further fall makes the next return take longer: twice as long, up to 1 minute, after death
-// (deadGrowth, maxDeadHold); six times as long, up to 5 minutes, after a broken SLA (degradedGrowth, maxDegradedHold). One
-// fall is forgotten for every 2 minutes (deadForgives) or 5 minutes (degradedForgives) that the hop stood. So a link that
-// oscillates around its SLA returns at most once in five minutes. A hop that died degraded comes back degraded.
+// A dead hop returns after it has answered everything for deadHold, a degraded one after degradedHold at no more than 80 %
+// of each bound. Each fall makes the next return take longer, and is forgotten after the hop has stood for a while (the
+// constants in damper.go). A degraded hop besides returns at most once in five minutes, however its link oscillates around
+// the SLA. A hop that died degraded comes back degraded. Falls are not remembered over a restart.
 package probe

@@ -7,56 +7,82 @@ import (
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
+// Testimony is what a peer's feed says about hops that are all said to be dead: it is read over the same hops.
+type Testimony int
+
+// What a feed can say.
+const (
+	// FeedSilent: the feed is not being read, or did not answer when asked.
+	FeedSilent Testimony = iota
+	// FeedAsked: it has been asked, and may still answer.
+	FeedAsked
+	// FeedAnswers: it has answered since the hops are said to be dead.
+	FeedAnswers
+)
+
 // Judgement is which verdicts are acted on.
 type Judgement struct {
 	// Verdicts order the hops of paths. Hops that are missing are Unknown.
 	Verdicts map[translate.HopKey]v1alpha1.HopState
 	// Doubts say of a cluster why its hops are not reordered; clusters without doubt are missing.
 	Doubts map[string]string
+	// Undecided are the clusters of which the last verdicts hold until the feed has answered or failed to.
+	Undecided map[string]bool
 }
 
 // Judge tells which verdicts can be true. Those that cannot move nothing: then Envoy's own detection rules alone.
 //
-// A cluster that is said to be dead on every hop while its feed is being read over one of them is not. Where every hop of
-// every cluster is dead, or cannot be tried, the fault is more likely here than everywhere else.
-func Judge(reports []Report, feedRead func(cluster string) bool) Judgement {
-	out := Judgement{Verdicts: map[translate.HopKey]v1alpha1.HopState{}, Doubts: map[string]string{}}
-	out.doubt(reports, feedRead)
+// A cluster that is said to be dead on every hop while its feed answers over one of them is not. A prober that is proven
+// wrong about one cluster in this way, and says the same of all others, is believed about none. Where no feed answers
+// either, there is nothing that speaks against it: this cluster may be the one that is cut off.
+func Judge(reports []Report, feed func(cluster string) Testimony) Judgement {
+	out := Judgement{Verdicts: map[translate.HopKey]v1alpha1.HopState{}, Doubts: map[string]string{}, Undecided: map[string]bool{}}
+	out.doubt(reports, feed)
 	for _, r := range reports {
-		if r.State != v1alpha1.HopUnknown && out.Doubts[r.Cluster] == "" {
+		if r.State != v1alpha1.HopUnknown && out.Doubts[r.Cluster] == "" && !out.Undecided[r.Cluster] {
 			out.Verdicts[r.HopKey] = r.State
 		}
 	}
 	return out
 }
 
-func (j *Judgement) doubt(reports []Report, feedRead func(string) bool) {
-	silent, broken, all := map[string]int{}, map[string]int{}, map[string]int{}
+// Silent are the clusters of which every hop is said to be dead or cannot be tried.
+func Silent(reports []Report) map[string]bool {
+	out := map[string]bool{}
 	for _, r := range reports {
-		all[r.Cluster]++
-		if r.Broken {
-			broken[r.Cluster]++
-		}
-		if r.Broken || r.State == v1alpha1.HopDead {
-			silent[r.Cluster]++
+		silent, known := out[r.Cluster]
+		out[r.Cluster] = (silent || !known) && (r.Broken || r.State == v1alpha1.HopDead)
+	}
+	for cluster, silent := range out {
+		if !silent {
+			delete(out, cluster)
 		}
 	}
-	lost := 0
-	for cluster, n := range all {
-		if silent[cluster] < n {
-			continue
-		}
-		lost++
-		switch {
-		case broken[cluster] == n:
+	return out
+}
+
+func (j *Judgement) doubt(reports []Report, feed func(string) Testimony) {
+	clusters, tried := map[string]bool{}, map[string]bool{}
+	for _, r := range reports {
+		clusters[r.Cluster] = true
+		tried[r.Cluster] = tried[r.Cluster] || !r.Broken
+	}
+	silent, disproved := Silent(reports), false
+	for cluster := range silent {
+		switch testimony := feed(cluster); {
+		case !tried[cluster]:
 			j.Doubts[cluster] = "the prober cannot open connections; see the controller's log"
-		case feedRead(cluster):
+		case testimony == FeedAnswers:
+			disproved = true
 			j.Doubts[cluster] = "no hop answers the prober, but the peer's feed is read over one of them"
+		case testimony == FeedAsked:
+			j.Undecided[cluster] = true
 		}
 	}
-	if lost == len(all) && lost > 1 {
-		for cluster := range all {
-			j.Doubts[cluster] = "no hop of any peer answers the prober: the fault is probably in this cluster"
+	if disproved && len(silent) == len(clusters) && len(clusters) > 1 {
+		for cluster := range clusters {
+			j.Doubts[cluster] = "no hop of any peer answers the prober, but a peer's feed is read: the fault is in this cluster"
 		}
+		clear(j.Undecided)
 	}
 }

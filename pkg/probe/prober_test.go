@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -148,24 +149,35 @@ func TestJudge(t *testing.T) {
 		return Report{HopKey: translate.HopKey{Cluster: cluster, Policy: policy}, State: state, Broken: len(broken) > 0}
 	}
 	for _, tc := range []struct {
-		name     string
-		reports  []Report
-		read     string
-		verdicts int
-		doubts   int
+		name    string
+		reports []Report
+		// answers and asked are the clusters whose feed answers, or has just been asked.
+		answers, asked              string
+		verdicts, doubts, undecided int
 	}{
-		{"all is well", []Report{report("a", "1", healthy), report("b", "1", degraded)}, "ab", 2, 0},
-		{"one tunnel dead", []Report{report("a", "1", dead), report("a", "2", healthy)}, "a", 2, 0},
-		{"unknown is no verdict", []Report{report("a", "1", v1alpha1.HopUnknown), report("a", "2", healthy)}, "a", 1, 0},
-		{"a cluster is lost", []Report{report("a", "1", dead), report("a", "2", dead), report("b", "1", healthy)}, "b", 3, 0},
-		{"a cluster is lost, but its feed is read", []Report{report("a", "1", dead), report("a", "2", dead), report("b", "1", healthy)}, "ab", 1, 1},
-		{"nobody answers", []Report{report("a", "1", dead), report("b", "1", dead)}, "", 0, 2},
-		{"nothing can be tried", []Report{report("a", "1", healthy, true), report("a", "2", dead, true)}, "", 0, 1},
-		{"one address cannot be tried", []Report{report("a", "1", healthy, true), report("a", "2", healthy)}, "", 2, 0},
-		{"the only peer is lost", []Report{report("a", "1", dead)}, "", 1, 0},
+		{name: "all is well", reports: []Report{report("a", "1", healthy), report("b", "1", degraded)}, answers: "ab", verdicts: 2},
+		{name: "one tunnel dead", reports: []Report{report("a", "1", dead), report("a", "2", healthy)}, answers: "a", verdicts: 2},
+		{name: "unknown is no verdict", reports: []Report{report("a", "1", v1alpha1.HopUnknown), report("a", "2", healthy)}, answers: "a", verdicts: 1},
+		{name: "a cluster is lost", reports: []Report{report("a", "1", dead), report("a", "2", dead), report("b", "1", healthy)}, answers: "b", verdicts: 3},
+		{name: "a cluster is lost, but its feed answers", reports: []Report{report("a", "1", dead), report("a", "2", dead), report("b", "1", healthy)}, answers: "ab", verdicts: 1, doubts: 1},
+		{name: "a cluster is lost, and its feed may still answer", reports: []Report{report("a", "1", dead), report("b", "1", healthy)}, answers: "b", asked: "a", verdicts: 1, undecided: 1},
+		{name: "this cluster is cut off", reports: []Report{report("a", "1", dead), report("b", "1", dead)}, verdicts: 2},
+		{name: "the prober is wrong about one, and says the same of all", reports: []Report{report("a", "1", dead), report("b", "1", dead)}, answers: "b", asked: "a", doubts: 2},
+		{name: "nothing can be tried", reports: []Report{report("a", "1", healthy, true), report("a", "2", dead, true)}, doubts: 1},
+		{name: "one address cannot be tried", reports: []Report{report("a", "1", healthy, true), report("a", "2", healthy)}, verdicts: 2},
+		{name: "the only peer is lost", reports: []Report{report("a", "1", dead)}, verdicts: 1},
+		{name: "the only peer is lost, but its feed answers", reports: []Report{report("a", "1", dead)}, answers: "a", doubts: 1},
 	} {
-		got := Judge(tc.reports, func(c string) bool { return len(tc.read) > 0 && (c == tc.read[:1] || c == tc.read[len(tc.read)-1:]) })
-		if len(got.Verdicts) != tc.verdicts || len(got.Doubts) != tc.doubts {
+		got := Judge(tc.reports, func(cluster string) Testimony {
+			switch {
+			case strings.Contains(tc.answers, cluster):
+				return FeedAnswers
+			case strings.Contains(tc.asked, cluster):
+				return FeedAsked
+			}
+			return FeedSilent
+		})
+		if len(got.Verdicts) != tc.verdicts || len(got.Doubts) != tc.doubts || len(got.Undecided) != tc.undecided {
 			t.Errorf("%s: %+v", tc.name, got)
 		}
 	}

@@ -13,13 +13,14 @@ const (
 	// Interval is the pause between two handshakes with a hop that gives no cause for suspicion, and with one that has
 	// been judged. Up to a fifth is added at random, so that hops are not asked in step.
 	Interval = 500 * time.Millisecond
-	// confirmEvery is the pause while an answer is overdue, lookEvery while an SLA seems to be broken.
+	// confirmEvery is the pause while an answer is overdue and while losses are counted, lookEvery while another bound of
+	// the SLA seems to be broken.
 	confirmEvery = 100 * time.Millisecond
 	lookEvery    = 200 * time.Millisecond
 	// lookFor is how long a single odd answer keeps us looking closer.
 	lookFor = 2 * time.Second
-	// lookForLoss is the same after a loss, where the SLA bounds losses: a share takes many handshakes to estimate.
-	lookForLoss = 10 * time.Second
+	// countFor is how long a loss does, where the SLA bounds losses: a share takes many handshakes to estimate.
+	countFor = 10 * time.Second
 
 	// GiveUp ends a handshake. Less than a second, after which the kernel would send the SYN again and hide the loss
 	// (RFC 6298, section 2; Linux TCP_TIMEOUT_INIT).
@@ -80,10 +81,11 @@ type Track struct {
 	broken  int
 	answers int // since the state was entered
 
-	next      time.Time // when the next handshake is due
-	lastSent  time.Time
-	stalled   time.Time // when the process had not run, last
-	lookUntil time.Time
+	next     time.Time // when the next handshake is due
+	lastSent time.Time
+	stalled  time.Time // when the process had not run, last
+	// lookUntil and countUntil are until when it is looked closer: at odd answers, at losses.
+	lookUntil, countUntil time.Time
 
 	breachSince, wellSince time.Time
 
@@ -97,7 +99,7 @@ func NewTrack(bounds Bounds, found v1alpha1.HopState, reason string, since, now 
 	t := &Track{
 		bounds: bounds, state: found, reason: reason, since: since, next: now,
 		dead:     damper{first: deadHold, most: maxDeadHold, growth: deadGrowth, forgives: deadForgives},
-		degraded: damper{first: degradedHold, most: maxDegradedHold, growth: degradedGrowth, forgives: degradedForgives},
+		degraded: damper{first: degradedHold, most: maxDegradedHold, growth: degradedGrowth, forgives: degradedForgives, apart: degradedApart},
 	}
 	if found == "" || found == v1alpha1.HopUnknown {
 		t.state, t.reason = v1alpha1.HopUnknown, v1alpha1.ReasonNotMeasured
@@ -146,7 +148,10 @@ func (t *Track) pause(now time.Time, spread float64) time.Duration {
 	case t.state == v1alpha1.HopDead:
 	case t.suspicious(now):
 		return confirmEvery
-	case now.Before(t.lookUntil) && t.state != v1alpha1.HopDegraded:
+	case t.state == v1alpha1.HopDegraded:
+	case now.Before(t.countUntil):
+		return confirmEvery
+	case now.Before(t.lookUntil):
 		return lookEvery
 	}
 	return Interval + time.Duration(spread*float64(Interval/5))
@@ -191,7 +196,9 @@ func (t *Track) Done(now time.Time, r Result) {
 		t.broken = 0
 		if t.state != v1alpha1.HopDead {
 			t.est.lostOne(now)
-			t.lookUntil = now.Add(t.lossLook())
+			if t.bounds.Loss >= 0 {
+				t.countUntil = now.Add(countFor)
+			}
 		}
 		t.failed()
 	case Refused:
@@ -214,13 +221,6 @@ func (t *Track) answered(now time.Time, r Result) {
 	if t.bounds.odd(r.RTT, deviation) {
 		t.lookUntil = now.Add(lookFor)
 	}
-}
-
-func (t *Track) lossLook() time.Duration {
-	if t.bounds.Loss < 0 {
-		return lookFor
-	}
-	return lookForLoss
 }
 
 func (t *Track) failed() {
@@ -294,7 +294,7 @@ func (t *Track) die(now time.Time, reason string) {
 	if t.state == v1alpha1.HopDegraded {
 		t.degradedBy = t.reason
 	}
-	t.wellSince, t.breachSince, t.lookUntil = time.Time{}, time.Time{}, time.Time{}
+	t.wellSince, t.breachSince, t.lookUntil, t.countUntil = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	t.enter(now, v1alpha1.HopDead, reason)
 	t.next = now.Add(Interval)
 }
@@ -313,7 +313,7 @@ func (t *Track) mayReturn(now time.Time, breach string) {
 	if t.wellSince.IsZero() {
 		t.wellSince = now
 	}
-	if now.Sub(t.wellSince) < t.dead.hold() {
+	if !t.dead.mayReturn(now, now.Sub(t.wellSince)) {
 		return
 	}
 	t.dead.back(now)
@@ -337,7 +337,7 @@ func (t *Track) mayRecover(now time.Time) {
 	if t.wellSince.IsZero() {
 		t.wellSince = now
 	}
-	if now.Sub(t.wellSince) >= t.degraded.hold() {
+	if t.degraded.mayReturn(now, now.Sub(t.wellSince)) {
 		t.degraded.back(now)
 		t.enter(now, v1alpha1.HopHealthy, v1alpha1.HopReasonAnswers)
 	}

@@ -134,7 +134,7 @@ func near(a, b time.Duration) bool { return (a - b).Abs() <= 1500*ms }
 // A link that oscillates around the threshold, in whatever rhythm, flaps less than once in five minutes.
 func TestOscillationIsDamped(t *testing.T) {
 	good, bad := steady(60*ms, 3*ms), steady(130*ms, 3*ms)
-	for _, period := range []time.Duration{2, 5, 10, 20, 30, 45, 60, 90, 120} {
+	for _, period := range []time.Duration{2, 5, 10, 20, 30, 45, 60, 90, 120, 130, 150, 180, 240, 300, 450} {
 		period *= time.Second
 		for seed := range int64(3) {
 			s := newSim(high, seed, alternate(good, period/2, bad, period/2))
@@ -274,7 +274,7 @@ func TestDetectionTimes(t *testing.T) {
 func detectionTable() []string {
 	const runs, limit = 100, 10 * minute
 	var out []string
-	for _, percent := range []float64{0.5, 1, 2, 5, 10, 30} {
+	for _, percent := range []float64{0.5, 1, 2, 5, 10, 20, 30} {
 		var times []time.Duration
 		for seed := range int64(runs) {
 			bad := 35 * time.Second

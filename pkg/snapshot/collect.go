@@ -149,7 +149,9 @@ func ExportInput(l Lister, key types.NamespacedName) (translate.ExportInput, boo
 
 // ExportInputOf collects what the ingress side of an export is made of, given what is about to be advertised.
 func ExportInputOf(l Lister, spec v1alpha1.ServiceAdvertisementSpec) translate.ExportInput {
-	in := translate.ExportInput{Self: l.Self(), Advertisement: spec, Policies: l.Policies(), Rules: l.OwnerRules(spec.Namespace, spec.Name)}
+	in := translate.ExportInput{
+		Self: l.Self(), Advertisement: spec, Policies: l.Policies(), FormerPorts: l.FormerPorts(), Rules: l.OwnerRules(spec.Namespace, spec.Name),
+	}
 	service := l.Service(spec.Namespace, spec.Name)
 	if service != nil && spec.Type == string(mcsv1beta1.Headless) {
 		in.Endpoints = mcs.NamedEndpoints(service, l.Slices(spec.Namespace, spec.Name))
@@ -180,7 +182,7 @@ func PathInput(l Lister, key translate.PathKey) translate.PathInput {
 
 // FleetInput collects what the fleet's objects are made of.
 func FleetInput(l Lister) translate.FleetInput {
-	return translate.FleetInput{Self: l.Self(), Policies: l.Policies(), Peers: l.Peers(), Cards: Cards(l)}
+	return translate.FleetInput{Self: l.Self(), Policies: l.Policies(), Peers: l.Peers(), Cards: Cards(l), FormerPorts: l.FormerPorts()}
 }
 
 // CardInput collects what the own card is made of. policies are those whose Gateways have been written. Advertisements,

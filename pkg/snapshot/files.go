@@ -149,6 +149,9 @@ func (f *Files) PathShares(path translate.PathKey) translate.Shares {
 	return f.shares[shared{"ServiceEntry", translate.PathName(path)}]
 }
 
+// FormerPorts are none: files are rendered as for a cluster in which nothing is under way.
+func (f *Files) FormerPorts() map[string][]int32 { return nil }
+
 // Health is what the Peers' status says, where the files hold it.
 func (f *Files) Health() map[translate.HopKey]v1alpha1.HopState { return StatusHealth(f.peers) }
 

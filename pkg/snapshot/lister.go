@@ -51,6 +51,9 @@ type Lister interface {
 	// PathShares are the shares in use on a TCP leg's path (the same annotation on the ServiceEntry translate.PathName);
 	// nil if there are none.
 	PathShares(key translate.PathKey) translate.Shares
+	// FormerPorts are the ports, by policy, on which the policy's Gateway receives as it stands though none of the
+	// Policies has them (translate.FormerPorts).
+	FormerPorts() map[string][]int32
 	// Health is the verdict on hops; hops that nothing has measured are missing.
 	Health() map[translate.HopKey]v1alpha1.HopState
 }

@@ -24,7 +24,7 @@ const (
 	filterHCM                = "envoy.filters.network.http_connection_manager"
 	filterHeaderMutation     = "envoy.filters.http.header_mutation"
 	retryPreviousPriorities  = "envoy.retry_priorities.previous_priorities"
-	tcpConnectAttempts       = 8
+	tcpConnectAttempts       = 16
 	tcpConnectPause          = "0.025s"
 	previousPrioritiesUpdate = 1
 	// never is how Envoy writes that there is no timeout, tcpIdle an hour.
@@ -144,8 +144,9 @@ func longLived(gateway string) Object {
 }
 
 // tcpConnectAttemptsFilter: istiod never sets max_connect_attempts, so the first connection after a tunnel has died
-// would be lost; with it the client is connected on the next hop. The growing pause in between is for Envoy itself: a
-// worker learns that the hop is out from the main thread, and without the pause all attempts can be over before.
+// would be lost; with it the client is connected on the next hop. A path's first
+// rank has every gateway address of every exporter, and each may have to be tried. The growing pause in between is for
+// Envoy itself: a worker learns that the hop is out from the main thread, and without it all attempts can be over before.
 func tcpConnectAttemptsFilter() Object {
 	return envoyFilter("tcp-connect-attempts", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
 		ApplyTo: networkingv1alpha3.EnvoyFilter_NETWORK_FILTER,

@@ -174,15 +174,15 @@ func (e export) tcpGateway(wires []WireKey) Object {
 		ObjectMeta: oursFor(ExportGatewayName(a.Namespace, a.Name), v1alpha1.PartExport, a.Namespace, a.Name),
 		Spec:       networkingv1alpha3.Gateway{Selector: selectGateway(v1alpha1.GatewayIngress)},
 	}
-	for _, policy := range e.policies {
+	for _, port := range receivingPorts(e.policies, e.in.FormerPorts) {
 		for _, wire := range wires {
-			name := "tls-" + itoa(policy.Spec.Port) + "-" + itoa(wire.Port)
+			name := "tls-" + itoa(port) + "-" + itoa(wire.Port)
 			if !wire.Endpoint.IsZero() {
 				name += "-" + wire.Endpoint.Hostname
 			}
 			gw.Spec.Servers = append(gw.Spec.Servers, &networkingv1alpha3.Server{
 				Port: &networkingv1alpha3.Port{
-					Number: uint32(policy.Spec.Port), Name: name, Protocol: protocolTLS,
+					Number: uint32(port), Name: name, Protocol: protocolTLS,
 				},
 				Tls:   &networkingv1alpha3.ServerTLSSettings{Mode: networkingv1alpha3.ServerTLSSettings_ISTIO_MUTUAL},
 				Hosts: []string{inNamespace(WireName(wire))},

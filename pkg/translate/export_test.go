@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,5 +84,41 @@ func TestFeedPath(t *testing.T) {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// A port that a policy had before is received on as long as it is said to be, for what is routed by name and by server name.
+func TestFormerPortsAreReceivedOn(t *testing.T) {
+	in := exported()
+	in.FormerPorts = map[string][]int32{"low": {31113}}
+	fleet := Fleet(FleetInput{Self: in.Self, Policies: in.Policies, FormerPorts: in.FormerPorts}).Objects
+	got := map[string][]uint32{}
+	for _, o := range append(Export(in), fleet...) {
+		gw, ok := o.(*networkingv1.Gateway)
+		if !ok {
+			continue
+		}
+		for _, s := range gw.Spec.Servers {
+			got[gw.Name] = append(got[gw.Name], s.Port.Number)
+		}
+		if gw.Name == PolicyGatewayName("low") && (len(FormerPorts(gw, in.Policies)) != 1 || FormerPorts(gw, in.Policies)[0] != 31113) {
+			t.Errorf("former ports as they stand: %v", FormerPorts(gw, in.Policies))
+		}
+	}
+	for name, want := range map[string][]uint32{
+		PolicyGatewayName("high"): {31111}, PolicyGatewayName("low"): {31112, 31113}, ExportGatewayName("secure", "payment"): {31111, 31112, 31113},
+	} {
+		if !slices.Equal(got[name], want) {
+			t.Errorf("%s receives on %v, want %v", name, got[name], want)
+		}
+	}
+	standing := &networkingv1.Gateway{}
+	for _, o := range fleet {
+		if gw, ok := o.(*networkingv1.Gateway); ok && gw.Name == PolicyGatewayName("low") {
+			standing = gw
+		}
+	}
+	if taken := append(in.Policies, aged(policy("new", 0), 3, 31113)); len(FormerPorts(standing, taken)) != 0 {
+		t.Error("a port that another policy has now is no former one")
 	}
 }

@@ -31,29 +31,56 @@ func Fleet(in FleetInput) FleetResult {
 	out.Objects = append(out.Objects, admission(in.Self, peers)...)
 	out.Objects = append(out.Objects, envoyFilters(in.Policies)...)
 	for _, p := range policies {
-		out.Objects = append(out.Objects, policyGateway(p))
+		out.Objects = append(out.Objects, policyGateway(p.Name, receivingPorts([]v1alpha1.WANPolicy{p}, in.FormerPorts)))
 	}
 	out.Objects = append(out.Objects, feedObjects(in, policies, peers, &out)...)
 	if len(policies) > 0 {
-		out.Objects = append(out.Objects, ingressPorts(policies))
+		out.Objects = append(out.Objects, ingressPorts(receivingPorts(policies, in.FormerPorts)))
 	}
 	return out
 }
 
-// policyGateway receives on a policy's port. Only VirtualServices of mc-wan can attach to it.
-func policyGateway(p v1alpha1.WANPolicy) Object {
+// policyGateway receives on a policy's ports: its own, and for a while those that it had before. Only VirtualServices of
+// mc-wan can attach to it.
+func policyGateway(policy string, ports []int32) Object {
+	var servers []*networkingv1alpha3.Server
+	for _, port := range ports {
+		servers = append(servers, &networkingv1alpha3.Server{
+			Port:  &networkingv1alpha3.Port{Number: uint32(port), Name: "https-" + itoa(port), Protocol: protocolHTTPS},
+			Tls:   &networkingv1alpha3.ServerTLSSettings{Mode: networkingv1alpha3.ServerTLSSettings_ISTIO_MUTUAL},
+			Hosts: []string{inNamespace("*.svc." + v1alpha1.ClusterSetDomain)},
+		})
+	}
 	return &networkingv1.Gateway{
 		TypeMeta:   typeNetworking("Gateway"),
-		ObjectMeta: ours(PolicyGatewayName(p.Name), v1alpha1.PartFleet),
+		ObjectMeta: ours(PolicyGatewayName(policy), v1alpha1.PartFleet),
 		Spec: networkingv1alpha3.Gateway{
 			Selector: selectGateway(v1alpha1.GatewayIngress),
-			Servers: []*networkingv1alpha3.Server{{
-				Port:  &networkingv1alpha3.Port{Number: uint32(p.Spec.Port), Name: "https-" + itoa(p.Spec.Port), Protocol: protocolHTTPS},
-				Tls:   &networkingv1alpha3.ServerTLSSettings{Mode: networkingv1alpha3.ServerTLSSettings_ISTIO_MUTUAL},
-				Hosts: []string{inNamespace("*.svc." + v1alpha1.ClusterSetDomain)},
-			}},
+			Servers:  servers,
 		},
 	}
+}
+
+// receivingPorts are the ports on which the ingress gateway receives for policies.
+func receivingPorts(policies []v1alpha1.WANPolicy, former map[string][]int32) []int32 {
+	var out []int32
+	for _, p := range policies {
+		out = append(out, p.Spec.Port)
+		out = append(out, former[p.Name]...)
+	}
+	return out
+}
+
+// FormerPorts are the ports of a policy's Gateway, as it stands, that no policy has now.
+func FormerPorts(standing *networkingv1.Gateway, policies []v1alpha1.WANPolicy) []int32 {
+	var out []int32
+	for _, s := range standing.Spec.Servers {
+		port := int32(s.GetPort().GetNumber())
+		if !slices.ContainsFunc(policies, func(p v1alpha1.WANPolicy) bool { return p.Spec.Port == port }) {
+			out = append(out, port)
+		}
+	}
+	return out
 }
 
 func policyGateways(policies []v1alpha1.WANPolicy) []string {
@@ -64,16 +91,16 @@ func policyGateways(policies []v1alpha1.WANPolicy) []string {
 	return out
 }
 
-// ingressPorts are the policies' ports of the Service mcw-ingress, and nothing else of it: it is the chart's, so it gets
+// ingressPorts are the WAN ports of the Service mcw-ingress, and nothing else of it: it is the chart's, so it gets
 // none of our labels, and server-side apply leaves the rest as it is.
-func ingressPorts(policies []v1alpha1.WANPolicy) Object {
+func ingressPorts(ports []int32) Object {
 	s := &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: v1alpha1.IngressName},
 	}
-	for _, p := range policies {
+	for _, port := range ports {
 		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{
-			Name: "tls-" + itoa(p.Spec.Port), Protocol: corev1.ProtocolTCP, Port: p.Spec.Port, TargetPort: intstr.FromInt32(p.Spec.Port),
+			Name: "tls-" + itoa(port), Protocol: corev1.ProtocolTCP, Port: port, TargetPort: intstr.FromInt32(port),
 		})
 	}
 	return s

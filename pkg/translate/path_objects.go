@@ -31,8 +31,10 @@ const (
 	// tcpLocalOriginFailures: a TCP connection is not retried on another one's knowledge, so the first failure counts.
 	tcpLocalOriginFailures = 1
 	// sweep is how often Envoy looks for hops whose time out is over; timeOut is that time, growing with each repetition.
+	// When it is over Envoy sends live requests to find out, so it is long: the prober takes dead hops out of the order well
+	// before, and one that it lets back in is a new host to Envoy, with no time out.
 	sweep   = time.Second
-	timeOut = 5 * time.Second
+	timeOut = 15 * time.Second
 
 	// minConnectTimeout and roundTripsOfConnect bound TCP and TLS 1.3 handshake together: a round trip each. Waiting up to a
 	// second longer would help nobody whose first packet was lost: it is not sent again before (RFC 6298, section 2).

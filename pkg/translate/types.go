@@ -233,6 +233,8 @@ type ExportInput struct {
 	Advertisement v1alpha1.ServiceAdvertisementSpec
 	// Policies are this cluster's WANPolicies.
 	Policies []v1alpha1.WANPolicy
+	// FormerPorts are as in FleetInput.
+	FormerPorts map[string][]int32
 	// Endpoints are the ready endpoints of a headless Service, by hostname.
 	Endpoints []mcs.NamedEndpoint
 	// Rules are what the owner says of requests; nil for nothing. Unlike the advertisement's they are never too large.
@@ -246,6 +248,8 @@ type FleetInput struct {
 	Peers    []v1alpha1.Peer
 	// Cards are the cards of this cluster and its peers as EffectiveCard returns them.
 	Cards []v1alpha1.ClusterAdvertisementSpec
+	// FormerPorts are the ports, by policy, on which the ingress gateway still receives though the policy has another now.
+	FormerPorts map[string][]int32
 }
 
 // FleetResult is what a cluster needs once.

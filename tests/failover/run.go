@@ -160,7 +160,7 @@ func (b *Bench) watchTCP(ctx context.Context, start time.Time) func() timeline {
 			out = append(out, struct {
 				until  time.Duration
 				tunnel string
-			}{time.Since(start), commonest(counts)})
+			}{time.Since(start), result.Commonest(counts)})
 		}
 	}()
 	return func() timeline { cancel(); <-done; return out }

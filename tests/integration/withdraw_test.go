@@ -55,6 +55,37 @@ func TestPeerOutOfReachIsWithdrawn(t *testing.T) {
 	one.eventually(soon, "both clusters share again", func() error { return one.sharesAre("payment", 8080, both) })
 }
 
+// TestClusterThatIsCutOffServesItself: with all peers out of reach at once nothing speaks for any of them, so the own
+// backends get all there is to serve.
+func TestClusterThatIsCutOffServesItself(t *testing.T) {
+	f := joined(t, 3, func(o *controller.Options) { o.WithdrawAfter = 3 * time.Second })
+	one, two, three := f.members[0], f.members[1], f.members[2]
+	for _, m := range f.members {
+		m.service("payment", 1)
+		m.export("payment", "high")
+	}
+	one.imported("payment", one.id, two.id, three.id)
+	one.eventually(soon, "all share", func() error {
+		return one.sharesAre("payment", 8080, fmt.Sprintf("%s=34,%s=33,%s=33", one.id, two.id, three.id))
+	})
+	two.down()
+	three.down()
+	for _, peer := range []*member{two, three} {
+		for _, policy := range []string{"high", "default"} {
+			f.tunnels.set(policy, peer.id, probe.Lost, 0)
+		}
+	}
+	for _, peer := range []*member{two, three} {
+		one.peerIs(peer.id, v1alpha1.ConditionReachable, metav1.ConditionFalse, v1alpha1.ReasonWithdrawn)
+		one.peerIs(peer.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionFalse, v1alpha1.ReasonAllHopsDead)
+	}
+	one.eventually(soon, "the own backends have it all", func() error { return one.sharesAre("payment", 8080, one.id+"=100") })
+	for _, peer := range []*member{two, three} {
+		f.tunnels.set("high", peer.id, probe.Answered, 0)
+	}
+	one.peerIs(two.id, v1alpha1.ConditionReachable, metav1.ConditionTrue, v1alpha1.ReasonReachable)
+}
+
 // TestDrainedTunnelLeavesTheOrder: by policy, and by peer; the last way stays, and the status says what is asked for.
 func TestDrainedTunnelLeavesTheOrder(t *testing.T) {
 	f := joined(t, 2)

@@ -124,10 +124,10 @@ func mostOf(requests []Request, from, to time.Duration) Way {
 			clusters[r.Cluster]++
 		}
 	}
-	return Way{Tunnel: commonest(tunnels), Cluster: commonest(clusters)}
+	return Way{Tunnel: Commonest(tunnels), Cluster: Commonest(clusters)}
 }
 
-func commonest(counts map[string]int) string {
+func Commonest(counts map[string]int) string {
 	keys := slices.Sorted(maps.Keys(counts))
 	if len(keys) == 0 {
 		return "none"

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/probe"
+)
+
+// TestWitnessIsAskedOnceInAWhile: when hops fall silent the feed is asked; its word holds for a while, and what is not
+// read is not asked.
+func TestWitnessIsAskedOnceInAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, told, answers := 0, 0, true
+		w := newWitness(func(ctx context.Context, _ string) bool {
+			asked++
+			if answers {
+				return true
+			}
+			<-ctx.Done()
+			return false
+		}, func() { told++ }, time.Now)
+		read := map[string]bool{"c2": true, "c3": false}
+		look := func(silent ...string) probe.Testimony {
+			clusters := map[string]bool{}
+			for _, c := range silent {
+				clusters[c] = true
+			}
+			w.silent(t.Context(), clusters, func(c string) bool { return read[c] })
+			return w.says("c2")
+		}
+		expect := func(what string, got, want probe.Testimony, asks int) {
+			t.Helper()
+			if got != want || asked != asks || w.says("c3") != probe.FeedSilent {
+				t.Errorf("%s: says %d after %d questions, want %d after %d", what, got, asked, want, asks)
+			}
+		}
+		expect("all is well", look(), probe.FeedSilent, 0)
+		if got := look("c2", "c3"); got != probe.FeedAsked {
+			t.Errorf("while it is asked: says %d", got)
+		}
+		synctest.Wait()
+		expect("it answered", look("c2", "c3"), probe.FeedAnswers, 1)
+		time.Sleep(askAgainAfter) //nolint:forbidigo // simulated time
+		answers = false
+		again := look("c2")
+		synctest.Wait()
+		expect("while it is asked again", again, probe.FeedAnswers, 2)
+		time.Sleep(answerWithin) //nolint:forbidigo // simulated time
+		synctest.Wait()
+		expect("it did not answer", look("c2"), probe.FeedSilent, 2)
+		read["c2"] = false
+		time.Sleep(askAgainAfter) //nolint:forbidigo // simulated time
+		expect("it is not read any more", look("c2"), probe.FeedSilent, 2)
+		if told != 2 {
+			t.Errorf("told %d times", told)
+		}
+	})
+}
+
+// TestUndecidedHopsKeepTheirVerdicts: while a feed may still answer the order stays as it was.
+func TestUndecidedHopsKeepTheirVerdicts(t *testing.T) {
+	b, says := newHopBook(), probe.FeedSilent
+	look := func(reports ...probe.Report) hopNews {
+		return b.update(noon, reports, probe.Judge(reports, func(string) probe.Testimony { return says }))
+	}
+	high, low := measured("high", v1alpha1.HopDead, 0), measured("low", v1alpha1.HopHealthy, time.Millisecond)
+	look(high, low)
+	low.State, says = v1alpha1.HopDead, probe.FeedAsked
+	if news := look(high, low); len(news.reorder) != 0 || b.health()[high.HopKey] != v1alpha1.HopDead || b.health()[low.HopKey] != v1alpha1.HopHealthy {
+		t.Errorf("while it is asked: %+v, %v", news, b.health())
+	}
+	says = probe.FeedSilent
+	if news := look(high, low); len(news.reorder) != 1 || b.health()[low.HopKey] != v1alpha1.HopDead {
+		t.Errorf("when it did not answer: %+v, %v", news, b.health())
+	}
+}
