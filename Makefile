@@ -81,9 +81,9 @@ FAILOVER_FLAGS ?=
 .PHONY: failover-report
 failover-report: sandbox-build ## Play the failure matrix on a sandbox of its own and write docs/failover-report.md
 	$(FAILOVER_SANDBOX) up --clusters 3 --replicas 2
-	go run ./tests/failover/cmd -sandbox '$(FAILOVER_SANDBOX)' -out $(BUILD)/failover/results.json $(FAILOVER_FLAGS)
-	cd tests/failover/report && go run . -in $(BUILD)/failover/results.json -docs $(CURDIR)/docs
-	$(FAILOVER_SANDBOX) down
+	@failed=0; \
+	go run ./tests/failover/cmd -sandbox '$(FAILOVER_SANDBOX)' -out $(BUILD)/failover/results.json $(FAILOVER_FLAGS) || failed=1; \
+	(cd tests/failover/report && go run . -in $(BUILD)/failover/results.json -docs $(CURDIR)/docs) && $(FAILOVER_SANDBOX) down && exit $$failed
 
 .PHONY: figures
 figures: ## Measure what docs/figures.md states, on the demo's sandbox

@@ -133,6 +133,31 @@ func joinAgain(ctx context.Context, b *Bench) error {
 	return b.Consumer.Create(ctx, b.left)
 }
 
+// exportHere has the consumer export the service, too, and waits until its import says so.
+func exportHere(ctx context.Context, b *Bench) error {
+	if err := apply(ctx, b.Consumer, fmt.Sprintf(clusterName, b.Consumer.Name), backend); err != nil {
+		return err
+	}
+	if err := rolledOut(ctx, b.Consumer, Namespace, serviceName); err != nil {
+		return err
+	}
+	return b.export(ctx, b.Consumer)
+}
+
+// unexportHere takes that back.
+func unexportHere(ctx context.Context, b *Bench) error {
+	if err := b.unexport(ctx, b.Consumer); err != nil {
+		return err
+	}
+	return story.Eventually(ctx, readyWithin, "the consumer's own export is gone", func(ctx context.Context) error {
+		imp, err := b.imported(ctx)
+		if err == nil && len(imp.Status.Clusters) != len(b.Exporters) {
+			err = fmt.Errorf("exporters %v", imp.Status.Clusters)
+		}
+		return err
+	})
+}
+
 // failsOver sets where the consumer's traffic of the first policy goes when its tunnel fails.
 func failsOver(to mcw.Failover) action {
 	return func(ctx context.Context, b *Bench) error {
@@ -211,15 +236,16 @@ func drained(policies ...string) action {
 	}
 }
 
-// freezeAPI stops the victim's control plane in the middle of what it does: connections stay and nothing answers.
-func freezeAPI(_ context.Context, b *Bench) error { return b.signalAPI(syscall.SIGSTOP) }
+// signalAPI sends a signal to a cluster's control plane: stopped in the middle of what it does, connections stay and
+// nothing answers.
+func signalAPI(of func(*Bench) *story.Cluster, s syscall.Signal) action {
+	return func(_ context.Context, b *Bench) error { return b.signalAPI(of(b), s) }
+}
 
-func thawAPI(_ context.Context, b *Bench) error { return b.signalAPI(syscall.SIGCONT) }
-
-// signalAPI finds the process that is API server, etcd and controller manager of the victim by its arguments, which lie
+// signalAPI finds the process that is API server, etcd and controller manager of a cluster by its arguments, which lie
 // in the sandbox's own folder.
-func (b *Bench) signalAPI(s syscall.Signal) error {
-	arguments := filepath.Join(b.StateDir, b.victim().Name, "config", "args")
+func (b *Bench) signalAPI(c *story.Cluster, s syscall.Signal) error {
+	arguments := filepath.Join(b.StateDir, c.Name, "config", "args")
 	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return err

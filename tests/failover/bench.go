@@ -21,6 +21,7 @@ import (
 const (
 	tunnelFirst  = "business"
 	tunnelSecond = "default"
+	tunnelThird  = "internet"
 )
 
 // Bench is where cases are played.
@@ -46,6 +47,8 @@ func (b *Bench) Say(format string, args ...any) {
 func (b *Bench) clusters() []*story.Cluster {
 	return append([]*story.Cluster{b.Consumer}, b.Exporters...)
 }
+
+func (b *Bench) consumer() *story.Cluster { return b.Consumer }
 
 // victim is the exporter that breaks.
 func (b *Bench) victim() *story.Cluster { return b.Exporters[0] }

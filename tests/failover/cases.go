@@ -4,6 +4,7 @@ package failover
 
 import (
 	"context"
+	"syscall"
 	"time"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -23,6 +24,8 @@ type Case struct {
 	NeedsHost bool
 	// Clusters is how many exporters it needs; 0 is one.
 	Clusters int
+	// After is how long it is looked at at least after it healed: what broke a service level comes back later.
+	After time.Duration
 }
 
 // Cases are all cases, in the order of the report.
@@ -34,14 +37,19 @@ func tunnelCases() []Case {
 	business := func(name, title string, settings ...string) Case {
 		return Case{Name: name, Title: title, Break: wan(append([]string{tunnelFirst}, settings...)...), Heal: calm}
 	}
+	brownout := func(name, title string, settings ...string) Case {
+		c := business(name, title, settings...)
+		c.After = time.Minute
+		return c
+	}
 	return []Case{
 		business("refused", "The tunnel refuses connections", "--state=refused"),
 		business("blackhole", "The tunnel swallows every packet", "--state=blackhole"),
-		business("loss-2", "The tunnel loses 2 % of packets each way", "--loss=2%"),
-		business("loss-5", "The tunnel loses 5 % of packets each way", "--loss=5%"),
-		business("loss-30", "The tunnel loses 30 % of packets each way", "--loss=30%"),
-		business("latency", "The tunnel's round trip is 400 ms", "--latency=200ms"),
-		business("jitter", "The tunnel's delay wanders between 20 and 320 ms each way", "--jitter=300ms"),
+		brownout("loss-2", "The tunnel loses 2 % of packets each way", "--loss=2%"),
+		brownout("loss-5", "The tunnel loses 5 % of packets each way", "--loss=5%"),
+		brownout("loss-30", "The tunnel loses 30 % of packets each way", "--loss=30%"),
+		brownout("latency", "The tunnel's round trip is 400 ms", "--latency=200ms"),
+		brownout("jitter", "The tunnel's delay wanders between 20 and 320 ms each way", "--jitter=300ms"),
 		{Name: "flapping", Title: "The tunnel is black for 3 s of every 10 s", Break: flapping, Heal: calm},
 		{
 			Name: "one-way", Title: "The tunnel swallows what comes back from the exporter",
@@ -50,7 +58,7 @@ func tunnelCases() []Case {
 			},
 			Heal: calm,
 		},
-		business("rate", "The tunnel carries 200 kbit/s, less than the load", "--rate=200kbit"),
+		brownout("rate", "The tunnel carries 200 kbit/s, less than the load", "--rate=200kbit"),
 	}
 }
 
@@ -66,7 +74,18 @@ func clusterCases() []Case {
 			},
 			Heal: calm,
 		},
-		{Name: "api-gone", Title: "An exporting cluster's control plane hangs", NeedsHost: true, Break: freezeAPI, Heal: thawAPI},
+		{
+			Name: "isolated", Title: "The calling cluster is cut off from all others, and exports the service too",
+			Prepare: exportHere, Restore: unexportHere,
+			Break: func(ctx context.Context, b *Bench) error {
+				if err := b.WAN.Set(ctx, "*", "--from="+b.Consumer.Name, "--state=blackhole"); err != nil {
+					return err
+				}
+				return b.WAN.Set(ctx, "*", "--to="+b.Consumer.Name, "--state=blackhole")
+			},
+			Heal: calm,
+		},
+		{Name: "api-gone", Title: "An exporting cluster's control plane hangs", NeedsHost: true, Break: signalAPI((*Bench).victim, syscall.SIGSTOP), Heal: signalAPI((*Bench).victim, syscall.SIGCONT)},
 		{
 			Name: "gateway-gone", Title: "An exporting cluster loses all ingress gateways at once", Clusters: 2,
 			Break: killed("mc-wan", "mcw-ingress"), Heal: scaledBack("mc-wan", "mcw-ingress"),
@@ -86,21 +105,24 @@ func ownCases() []Case {
 	return []Case{
 		{
 			Name: "controller-gone", Title: "The consumer's controllers are killed, and 5 s later the tunnel refuses",
-			Break: func(ctx context.Context, b *Bench) error {
-				if err := kill(ctx, b.Consumer, "mc-wan", "mcw-controller"); err != nil {
-					return err
-				}
-				if err := story.Pause(ctx, 5*time.Second); err != nil {
-					return err
-				}
-				return b.WAN.Set(ctx, tunnelFirst, "--state=refused")
-			},
+			Break: inTurn(func(ctx context.Context, b *Bench) error { return kill(ctx, b.Consumer, "mc-wan", "mcw-controller") },
+				wan(tunnelFirst, "--state=refused")),
 			Heal: func(ctx context.Context, b *Bench) error {
 				if err := b.calm(ctx); err != nil {
 					return err
 				}
 				return scaleBack(ctx, b.Consumer, "mc-wan", "mcw-controller")
 			},
+		},
+		{
+			Name: "partitioned", Title: "The consumer's control plane hangs, and 5 s later the tunnel refuses", NeedsHost: true,
+			Break: inTurn(signalAPI((*Bench).consumer, syscall.SIGSTOP), wan(tunnelFirst, "--state=refused")),
+			Heal:  inTurn(signalAPI((*Bench).consumer, syscall.SIGCONT), calm),
+		},
+		{
+			Name: "upgrade", Title: "The consumer's controller is replaced as by an upgrade, and 5 s later the tunnel refuses",
+			Break: inTurn(func(ctx context.Context, b *Bench) error { return restart(ctx, b.Consumer, "mcw-controller") }, wan(tunnelFirst, "--state=refused")),
+			Heal:  calm,
 		},
 		{
 			Name: "rotation", Title: "The gateways' certificates are renewed every half minute",
@@ -114,11 +136,33 @@ func ownCases() []Case {
 		},
 		{Name: "leave", Title: "The consumer leaves an exporting cluster, and joins it again", Clusters: 2, Break: leave, Heal: joinAgain},
 		{
-			Name: "order", Title: "The policy's order of tunnels is changed",
-			Break: failsOver(mcw.Failover{Mode: mcw.FailoverOrdered, To: []string{policySecond}}),
-			Heal:  failsOver(mcw.Failover{Mode: mcw.FailoverAutomatic}),
+			Name: "order", Title: "The tunnel refuses, and 5 s later the policy's order of the others is changed",
+			Break: inTurn(wan(tunnelFirst, "--state=refused"), failsOver(mcw.Failover{Mode: mcw.FailoverOrdered, To: []string{policyThird, policySecond}})),
+			Heal: func(ctx context.Context, b *Bench) error {
+				if err := b.calm(ctx); err != nil {
+					return err
+				}
+				return failsOver(mcw.Failover{Mode: mcw.FailoverAutomatic})(ctx, b)
+			},
 		},
 		{Name: "port", Title: "The policy's port is changed at the exporter", Break: movePort(portFirst + portStep), Heal: movePort(portFirst)},
+	}
+}
+
+// inTurn does one thing, and the next 5 s later.
+func inTurn(actions ...action) action {
+	return func(ctx context.Context, b *Bench) error {
+		for i, do := range actions {
+			if i > 0 {
+				if err := story.Pause(ctx, 5*time.Second); err != nil {
+					return err
+				}
+			}
+			if err := do(ctx, b); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 }
 

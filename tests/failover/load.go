@@ -84,6 +84,8 @@ func tunnelOf(port string) string {
 		return tunnelFirst
 	case strconv.Itoa(portSecond):
 		return tunnelSecond
+	case strconv.Itoa(portThird):
+		return tunnelThird
 	default:
 		return "port " + port
 	}

@@ -23,9 +23,8 @@ import (
 // nothing but what is between client and backend can be shared to anybody's harm.
 const badName = "bad"
 
-// importedWithin is how long it may take until all neighbours can be called. With dummy Services a hundred imports are some
-// 1500 objects a cluster, of which every Envoy hears: on two cores that carry three clusters a matter of ten minutes.
-const importedWithin = 15 * time.Minute
+// importedWithin is how long it may take until all neighbours can be called, on two cores that carry three clusters.
+const importedWithin = 5 * time.Minute
 
 func healthyName(i int) string { return fmt.Sprintf("good-%03d", i) }
 

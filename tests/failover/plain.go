@@ -101,6 +101,31 @@ type plainPort struct {
 
 // Plain makes the plain way and returns the host by which it is called.
 func (b *Bench) Plain(ctx context.Context) (string, error) {
+	if err := b.plainGateway(ctx); err != nil {
+		return "", err
+	}
+	if err := b.plainRoutes(ctx); err != nil {
+		return "", err
+	}
+	if err := rolledOut(ctx, b.Consumer, "mc-wan", plainName); err != nil {
+		return "", err
+	}
+	return plainHost, b.plainAnswers(ctx)
+}
+
+// plainAnew has the plain way know the hops of now and nothing of earlier cases.
+func (b *Bench) plainAnew(ctx context.Context) error {
+	if err := b.plainRoutes(ctx); err != nil {
+		return err
+	}
+	if err := restart(ctx, b.Consumer, plainName); err != nil {
+		return err
+	}
+	return b.plainAnswers(ctx)
+}
+
+// plainRoutes are the plain way's Istio objects.
+func (b *Bench) plainRoutes(ctx context.Context) error {
 	var in struct {
 		Ports      []plainPort
 		Hops       []mcw.HopStatus
@@ -113,7 +138,7 @@ func (b *Bench) Plain(ctx context.Context) (string, error) {
 	for _, c := range b.Exporters {
 		peer := &mcw.Peer{}
 		if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: "mc-wan", Name: c.Name}, peer); err != nil {
-			return "", err
+			return err
 		}
 		in.Identities = append(in.Identities, peer.Spec.Identities.Ingress)
 		in.Hops = append(in.Hops, slices.DeleteFunc(peer.Status.Hops, func(h mcw.HopStatus) bool {
@@ -122,22 +147,13 @@ func (b *Bench) Plain(ctx context.Context) (string, error) {
 	}
 	t, err := template.New("plain").Parse(plainObjects)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var text bytes.Buffer
 	if err := t.Execute(&text, in); err != nil {
-		return "", err
+		return err
 	}
-	if err := b.plainGateway(ctx); err != nil {
-		return "", err
-	}
-	if err := apply(ctx, b.Consumer, text.String()); err != nil {
-		return "", err
-	}
-	if err := rolledOut(ctx, b.Consumer, "mc-wan", plainName); err != nil {
-		return "", err
-	}
-	return plainHost, b.plainAnswers(ctx)
+	return apply(ctx, b.Consumer, text.String())
 }
 
 // plainGateway is the egress gateway again, under labels that nothing of mc-wan selects.

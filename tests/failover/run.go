@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
@@ -45,6 +48,12 @@ func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []result.P
 	if err := b.ready(ctx); err != nil {
 		return nil, fmt.Errorf("%s: before it broke: %w", c.Name, err)
 	}
+	if plain != "" {
+		if err := b.plainAnew(ctx); err != nil {
+			return nil, fmt.Errorf("%s: the plain way: %w", c.Name, err)
+		}
+	}
+	t.After = max(t.After, c.After)
 	played = &result.Played{Name: c.Name, Title: c.Title, End: t.length()}
 	start := time.Now()
 	tcp := b.watchTCP(ctx, start)
@@ -58,7 +67,7 @@ func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []result.P
 	for _, r := range results {
 		if r.protocol == result.TCP {
 			for i := range r.requests {
-				r.requests[i].Tunnel = tunnels.at(r.requests[i].Sent + r.requests[i].Took)
+				r.requests[i].Tunnel = tunnels.at(r.plain, r.requests[i].Sent+r.requests[i].Took)
 			}
 		}
 		cell := result.CellOf(r.protocol, r.requests, played)
@@ -116,23 +125,23 @@ func (b *Bench) start(ctx context.Context, t Timing, protocols []result.Protocol
 	}
 }
 
-// timeline says over which tunnel new connections went at which time.
+// timeline says over which tunnel new TCP connections went at which time: ours, and the plain way's.
 type timeline []struct {
-	until  time.Duration
-	tunnel string
+	until       time.Duration
+	ours, plain string
 }
 
-func (t timeline) at(when time.Duration) string {
-	i := slices.IndexFunc(t, func(e struct {
-		until  time.Duration
-		tunnel string
-	}) bool {
-		return when <= e.until
-	})
-	if i < 0 {
-		return ""
+func (t timeline) at(plain bool, when time.Duration) string {
+	for _, e := range t {
+		switch {
+		case when > e.until:
+		case plain:
+			return e.plain
+		default:
+			return e.ours
+		}
 	}
-	return t[i].tunnel
+	return ""
 }
 
 // watchTCP counts new connections of the consumer's egress gateways by tunnel, half a second at a time: nearly all are
@@ -144,24 +153,48 @@ func (b *Bench) watchTCP(ctx context.Context, start time.Time) func() timeline {
 	go func() {
 		defer close(done)
 		var before story.Counters
+		var ours, plain []string
 		for story.Pause(ctx, 500*time.Millisecond) == nil {
-			sources, err := b.Consumer.GatewayAddresses(ctx, "egress")
-			now, countErr := b.WAN.Counters(ctx)
-			if err != nil || countErr != nil {
+			b.refresh(ctx, &ours, client.MatchingLabels{mcw.LabelGateway: mcw.GatewayEgress})
+			b.refresh(ctx, &plain, client.MatchingLabels{"app": plainName})
+			now, err := b.WAN.Counters(ctx)
+			if err != nil {
 				continue // the next look is soon
 			}
-			counts := map[string]int{}
-			for _, f := range now.Since(before) {
-				if before != nil && slices.Contains(sources, f.Source) {
-					counts[f.Tunnel] += int(f.Connections)
-				}
+			if before != nil {
+				since := now.Since(before)
+				out = append(out, struct {
+					until       time.Duration
+					ours, plain string
+				}{time.Since(start), tunnelOfMost(since, ours), tunnelOfMost(since, plain)})
 			}
 			before = now
-			out = append(out, struct {
-				until  time.Duration
-				tunnel string
-			}{time.Since(start), result.Commonest(counts)})
 		}
 	}()
 	return func() timeline { cancel(); <-done; return out }
+}
+
+// refresh sets addresses to those of the ready pods; they stay what they are while the API server does not answer.
+func (b *Bench) refresh(ctx context.Context, addresses *[]string, labels client.MatchingLabels) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	pods, err := b.Consumer.ReadyPods(ctx, "mc-wan", labels)
+	if err != nil {
+		return
+	}
+	*addresses = nil
+	for _, p := range pods {
+		*addresses = append(*addresses, p.Status.PodIP)
+	}
+}
+
+// tunnelOfMost is the tunnel of most new connections from some addresses.
+func tunnelOfMost(counted story.Counters, sources []string) string {
+	counts := map[string]int{}
+	for _, f := range counted {
+		if slices.Contains(sources, f.Source) {
+			counts[f.Tunnel] += int(f.Connections)
+		}
+	}
+	return result.Commonest(counts)
 }

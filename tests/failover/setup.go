@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,7 +31,10 @@ const (
 	clientName  = "client"
 
 	policyFirst, policySecond = "failover-first", "failover-second"
-	portFirst, portSecond     = 31131, 31132
+	// policyThird is the chart's, over a third tunnel.
+	policyThird           = "default"
+	portFirst, portSecond = 31131, 31132
+	portThird             = 31110
 	// portStep is how far a policy's port is moved away.
 	portStep = 10
 
@@ -45,6 +49,9 @@ const (
 // Up makes what the cases need, in exporters of the bench: two policies, a service with three ports, its exports, a client.
 func (b *Bench) Up(ctx context.Context) error {
 	if err := b.calm(ctx); err != nil {
+		return err
+	}
+	if err := b.dummyServices(ctx, false); err != nil {
 		return err
 	}
 	for _, c := range b.clusters() {
@@ -77,6 +84,30 @@ func (b *Bench) Up(ctx context.Context) error {
 	return b.ready(ctx)
 }
 
+// dummyServices switches them on or off in all clusters: a hundred imports with them are thousands of objects that no case
+// is about.
+func (b *Bench) dummyServices(ctx context.Context, on bool) error {
+	const off = "--dummy-services=false"
+	for _, c := range b.clusters() {
+		d, err := deployment(ctx, c, "mc-wan", "mcw-controller")
+		if err != nil {
+			return err
+		}
+		before, container := d.DeepCopy(), &d.Spec.Template.Spec.Containers[0]
+		container.Args = slices.DeleteFunc(container.Args, func(arg string) bool { return arg == off })
+		if !on {
+			container.Args = append(container.Args, off)
+		}
+		if err := c.Patch(ctx, d, client.MergeFrom(before)); err != nil {
+			return err
+		}
+		if err := rolledOut(ctx, c, "mc-wan", "mcw-controller"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // goneBefore waits until the namespace of an earlier bench has gone, if it is on its way.
 func goneBefore(ctx context.Context, c *story.Cluster) error {
 	return story.Eventually(ctx, readyWithin, "end of namespace "+Namespace+" in "+c.Name, func(ctx context.Context) error {
@@ -91,7 +122,7 @@ func goneBefore(ctx context.Context, c *story.Cluster) error {
 
 // Down removes it, and leaves the tunnels as they were at start.
 func (b *Bench) Down(ctx context.Context) error {
-	errs := []error{b.WAN.Heal(ctx)}
+	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true)}
 	for _, c := range b.clusters() {
 		errs = append(errs, gone(c.Delete(ctx, export())))
 		errs = append(errs, gone(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})))
@@ -140,11 +171,11 @@ func (b *Bench) ready(ctx context.Context) error {
 		break
 	}
 	return story.Eventually(ctx, readyWithin, "all exporters imported and their hops healthy", func(ctx context.Context) error {
-		imp := &mcs.ServiceImport{}
-		if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: serviceName}, imp); err != nil {
+		imp, err := b.imported(ctx)
+		if err != nil {
 			return err
 		}
-		if len(imp.Status.Clusters) != len(b.Exporters) || !meta.IsStatusConditionTrue(imp.Status.Conditions, string(mcs.ServiceImportConditionReady)) {
+		if len(imp.Status.Clusters) < len(b.Exporters) || !meta.IsStatusConditionTrue(imp.Status.Conditions, string(mcs.ServiceImportConditionReady)) {
 			return fmt.Errorf("exporters %v", imp.Status.Clusters)
 		}
 		for _, c := range b.Exporters {
@@ -154,6 +185,11 @@ func (b *Bench) ready(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+func (b *Bench) imported(ctx context.Context) (*mcs.ServiceImport, error) {
+	imp := &mcs.ServiceImport{}
+	return imp, b.Consumer.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: serviceName}, imp)
 }
 
 func (b *Bench) hopsHealthy(ctx context.Context, cluster string) error {

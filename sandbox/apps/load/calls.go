@@ -26,20 +26,33 @@ const message = "how is the weather"
 func callerOf(o options, target string) (caller, error) {
 	switch o.protocol {
 	case "get":
-		return overHTTP(target, http.MethodGet, "", o), nil
+		return overHTTP(target, http.MethodGet, "", manyConnections(o)), nil
+	case "h2":
+		return overHTTP(target, http.MethodGet, "", oneConnection()), nil
 	case "post":
-		return overHTTP(target, http.MethodPost, message, o), nil
+		return overHTTP(target, http.MethodPost, message, manyConnections(o)), nil
 	case "grpc":
 		return overGRPC(target)
 	case "tcp":
 		return overTCP(target), nil
 	}
-	return nil, fmt.Errorf("unknown protocol %q; there are get, post, grpc, tcp", o.protocol)
+	return nil, fmt.Errorf("unknown protocol %q; there are get, h2, post, grpc, tcp", o.protocol)
 }
 
-// overHTTP keeps connections, as many as are needed at once.
-func overHTTP(url, method, body string, o options) caller {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: o.rate, MaxIdleConns: o.rate}}
+// manyConnections are kept, as many as are needed at once: HTTP/1.1.
+func manyConnections(o options) *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: o.rate, MaxIdleConns: o.rate}
+}
+
+// oneConnection carries all requests: HTTP/2 without TLS, and without a question whether the server speaks it.
+func oneConnection() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Transport{Protocols: protocols}
+}
+
+func overHTTP(url, method, body string, transport *http.Transport) caller {
+	client := &http.Client{Transport: transport}
 	return func(ctx context.Context) (answer, error) {
 		req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewBufferString(body))
 		if err != nil {

@@ -55,6 +55,29 @@ func TestEveryRequestIsWrittenDown(t *testing.T) {
 	}
 }
 
+func TestHTTP2IsOneConnection(t *testing.T) {
+	connections := map[string]bool{}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			t.Errorf("a request over %s", r.Proto)
+		}
+		connections[r.RemoteAddr] = true
+		fmt.Fprint(w, `{"cluster":"cluster-2"}`)
+	}))
+	srv.Config.Protocols = new(http.Protocols)
+	srv.Config.Protocols.SetUnencryptedHTTP2(true)
+	srv.Start()
+	defer srv.Close()
+	for _, l := range lines(t, "-protocol", "h2", "-rate", "20", "-duration", "400ms", srv.URL) {
+		if l[2] != "cluster-2" || l[4] != "" {
+			t.Errorf("line %v", l)
+		}
+	}
+	if len(connections) != 1 {
+		t.Errorf("connections %v", connections)
+	}
+}
+
 func TestTCPIsAConnectionARequest(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

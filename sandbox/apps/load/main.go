@@ -3,10 +3,10 @@
 // Command load sends requests to command echo at a fixed rate and writes down what became of each: what a failure test
 // needs to know is the one request that was slow, not the average.
 //
-//	load -protocol get|post|grpc|tcp [-rate 50] [-duration 10s] [-timeout 10s] TARGET...
+//	load -protocol get|h2|post|grpc|tcp [-rate 50] [-duration 10s] [-timeout 10s] TARGET...
 //
-// TARGET is a URL for get and post, HOST:PORT for grpc and tcp; several take turns. A request is a GET, a POST of a short body, a unary call,
-// or a connection on which the server's banner is waited for and a line goes to and fro. They are sent when they are due,
+// TARGET is a URL for get, h2 and post, HOST:PORT for grpc and tcp; several take turns. A request is a GET (HTTP/1.1; HTTP/2 for
+// h2), a POST of a short body, a unary call, or a connection on which the server's banner is waited for and a line goes to and fro. They are sent when they are due,
 // whether earlier ones have been answered or not. SIGINT ends it early.
 //
 // Standard output is CSV without a header, a line a request, in the order in which they were sent: when it was sent
@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
-	flags.StringVar(&o.protocol, "protocol", "get", "get, post, grpc or tcp")
+	flags.StringVar(&o.protocol, "protocol", "get", "get, h2, post, grpc or tcp")
 	flags.IntVar(&o.rate, "rate", 50, "requests a second")
 	flags.DurationVar(&o.duration, "duration", 10*time.Second, "how long to send")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long a request may take")

@@ -32,6 +32,7 @@ type options struct {
 	cases   string
 	out     string
 	plain   bool
+	imports int
 	timing  failover.Timing
 }
 
@@ -51,6 +52,7 @@ func parse() options {
 	flag.StringVar(&o.cases, "cases", "", "cases to play, separated by commas (default: all)")
 	flag.StringVar(&o.out, "out", "build/failover/results.json", "where to write the results")
 	flag.BoolVar(&o.plain, "plain", true, "send the same load the plain way beside it")
+	flag.IntVar(&o.imports, "imports", 100, "how many other services the clusters import meanwhile")
 	flag.DurationVar(&o.timing.Calm, "calm", 10*time.Second, "time before it breaks")
 	flag.DurationVar(&o.timing.Broken, "broken", 3*time.Minute, "time that it is broken")
 	flag.DurationVar(&o.timing.After, "after", 30*time.Second, "time after it has healed")
@@ -65,7 +67,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	report := result.Report{When: time.Now().UTC().Truncate(time.Second), Clusters: 1 + len(bench.Exporters), CPUs: runtime.NumCPU()}
+	report := result.Report{When: time.Now().UTC().Truncate(time.Second), Clusters: 1 + len(bench.Exporters), CPUs: runtime.NumCPU(), Imports: o.imports}
 	report.Load[0] = load()
 	if report.Gateways, err = gateways(ctx, bench); err != nil {
 		return err
@@ -79,6 +81,11 @@ func run(ctx context.Context, o options) error {
 func play(ctx context.Context, bench *failover.Bench, o options, report *result.Report) error {
 	if err := bench.Up(ctx); err != nil {
 		return err
+	}
+	if o.imports > 0 {
+		if err := bench.Neighbours(ctx, o.imports); err != nil {
+			return err
+		}
 	}
 	plain := ""
 	if o.plain {

@@ -21,10 +21,12 @@ the words mean and what is done about each failure is in [failover](failover.md)
 
 Each case goes with all protocols at once. *plain* is the same load at the same time over an egress gateway without
 mc-wan: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with maxEjectionPercent
-100, because the default tenth of a few endpoints is none) and default retries, no prober, and mc-wan's hops as they were
-before the case began. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and *after* are the
+100, because the default tenth of a few endpoints is none) and default retries, no prober; it is made anew before each case,
+with the hops of that moment. *h2* is GETs on one HTTP/2 connection. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and *after* are the
 tunnel and the cluster of most requests before it broke, in the last third of the time that it was broken, and in the last
-third of the time after it healed. Requests wait for an answer for 10 s.
+third of the time after it healed. *moved* is how long after it broke the last request still went the way of before, *back* how
+long after it healed the first did so again; *later* is the slowest request from 10 s after it broke until it healed. Requests
+wait for an answer for 10 s. GET, h2, POST and gRPC share the paths' HTTP/2 connections.
 
 `
 
@@ -32,8 +34,8 @@ third of the time after it healed. Requests wait for an answer for 10 s.
 func page(r result.Report) []byte {
 	var out bytes.Buffer
 	out.WriteString(head)
-	fmt.Fprintf(&out, "Measured %s with %d clusters and %d pods of each gateway on %d cores; load averages of the machine (1, 5, 15 min) %s before and %s after.\n",
-		r.When.Format("2006-01-02 15:04 MST"), r.Clusters, r.Gateways, r.CPUs, r.Load[0], r.Load[1])
+	fmt.Fprintf(&out, "Measured %s with %d clusters, %d pods of each gateway and %d other imports on %d cores; load averages of the machine (1, 5, 15 min) %s before and %s after.\n",
+		r.When.Format("2006-01-02 15:04 MST"), r.Clusters, r.Gateways, r.Imports, r.CPUs, r.Load[0], r.Load[1])
 	out.WriteString("Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms.\n\n## All cases\n\n")
 	out.WriteString("Failed of sent, and the slowest that did not fail.\n\n| case | " + strings.Join(eachProtocol(r, func(p string) string { return p }), " | ") + " |\n|---|" +
 		strings.Repeat("---|", len(eachProtocol(r, func(p string) string { return p }))) + "\n")
@@ -44,10 +46,32 @@ func page(r result.Report) []byte {
 		}
 		out.WriteString("\n")
 	}
+	bars(&out, r)
 	for _, p := range r.Cases {
 		section(&out, p)
 	}
 	return out.Bytes()
+}
+
+// bars are what GETs are held to, and what they came to.
+func bars(out *bytes.Buffer, r result.Report) {
+	out.WriteString("\n## Bars\n\nWhat GETs (HTTP/1.1 and HTTP/2) are held to.\n\n| case | bar | get | h2 |\n|---|---|---|---|\n")
+	for _, b := range result.Bars() {
+		for _, p := range r.Cases {
+			if p.Name != b.Case {
+				continue
+			}
+			fmt.Fprintf(out, "| [%s](#%s) | %s |", b.Case, b.Case, b)
+			for _, protocol := range []result.Protocol{result.GET, result.H2} {
+				verdict := "not played"
+				if c := p.Cell(protocol); c != nil {
+					verdict = cmp.Or(strings.Join(b.Breaches(c), "; "), "held")
+				}
+				fmt.Fprintf(out, " %s |", verdict)
+			}
+			out.WriteString("\n")
+		}
+	}
 }
 
 func eachProtocol(r result.Report, f func(string) string) []string {
@@ -62,14 +86,14 @@ func eachProtocol(r result.Report, f func(string) string) []string {
 
 func section(out *bytes.Buffer, p result.Played) {
 	fmt.Fprintf(out, "\n## %s\n\n%s, from %s to %s.\n\n", p.Name, p.Title, p.Broke.Round(time.Second), p.Healed.Round(time.Second))
-	out.WriteString("| protocol | sent | failed | slowest | before | during | after | plain: failed | plain: slowest |\n|---|---|---|---|---|---|---|---|---|\n")
+	out.WriteString("| protocol | sent | failed | slowest | later | moved | back | before | during | after | plain: failed | plain: slowest |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for i, c := range p.Ours {
 		plain := []string{"", ""}
 		if i < len(p.Plain) {
 			plain = []string{fmt.Sprintf("%d of %d", p.Plain[i].Failed, p.Plain[i].Sent), ms(p.Plain[i].Slowest)}
 		}
-		fmt.Fprintf(out, "| %s | %d | %d | %s | %s | %s | %s | %s |\n", c.Protocol, c.Sent, c.Failed, ms(c.Slowest),
-			c.Before, c.During, c.After, strings.Join(plain, " | "))
+		fmt.Fprintf(out, "| %s | %d | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Protocol, c.Sent, c.Failed, ms(c.Slowest),
+			ms(c.Settled), seconds(c.Moved, c.During != c.Before), seconds(c.Back, c.During != c.Before && c.Back > 0), c.Before, c.During, c.After, strings.Join(plain, " | "))
 	}
 	for _, c := range p.Ours {
 		if c.Failed > 0 {
@@ -89,6 +113,14 @@ func commonErrors(errors map[string]int) string {
 		out = append(out, fmt.Sprintf("%d x `%.120s`", errors[t], strings.ReplaceAll(t, "`", "'")))
 	}
 	return strings.Join(out, "; ")
+}
+
+// seconds is empty for what did not happen.
+func seconds(d time.Duration, happened bool) string {
+	if !happened {
+		return ""
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }

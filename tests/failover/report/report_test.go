@@ -18,7 +18,10 @@ func blackhole() result.Report {
 	p := result.Played{Name: "blackhole", Title: "The tunnel swallows every packet", Broke: 5 * time.Second, Healed: 20 * time.Second, End: 30 * time.Second}
 	for _, protocol := range result.Protocols() {
 		business, other := result.Way{Tunnel: "business", Cluster: "cluster-2"}, result.Way{Tunnel: "default", Cluster: "cluster-2"}
-		ours := result.Cell{Protocol: protocol, Before: business, During: other, After: business}
+		ours := result.Cell{
+			Protocol: protocol, Before: business, During: other, After: business,
+			Settled: 65 * time.Millisecond, Moved: 800 * time.Millisecond, Back: 200 * time.Millisecond,
+		}
 		plain := ours
 		for at := time.Duration(0); at < p.End; at += 20 * time.Millisecond {
 			r := result.Request{Sent: at, Took: 45 * time.Millisecond, Cluster: "cluster-2", Tunnel: "business"}
@@ -57,7 +60,8 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| [blackhole](#blackhole) | 0 of 1500, 65 ms |",
-		"| get | 1500 | 0 | 65 ms | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
+		"| get | 1500 | 0 | 65 ms | 65 ms | 0.8 s | 0.2 s | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
+		"| [blackhole](#blackhole) | none fails, slowest 1s, later 250ms | held | held |",
 		"(images/failover/blackhole.png)",
 	} {
 		if !strings.Contains(string(page), want) {

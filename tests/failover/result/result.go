@@ -18,13 +18,14 @@ type Protocol string
 // The protocols of the matrix.
 const (
 	GET  Protocol = "get"
+	H2   Protocol = "h2"
 	POST Protocol = "post"
 	GRPC Protocol = "grpc"
 	TCP  Protocol = "tcp"
 )
 
 // Protocols are all of them in the order of the report.
-func Protocols() []Protocol { return []Protocol{GET, POST, GRPC, TCP} }
+func Protocols() []Protocol { return []Protocol{GET, H2, POST, GRPC, TCP} }
 
 // Request is what became of one request.
 type Request struct {
@@ -44,6 +45,12 @@ type Cell struct {
 	Sent    int           `json:"sent"`
 	Failed  int           `json:"failed"`
 	Slowest time.Duration `json:"slowest"`
+	// Settled is the slowest of those sent from ten seconds after it broke until it healed.
+	Settled time.Duration `json:"settled"`
+	// Moved is how long after it broke the last request went the way of before, Back how long after it healed the first did so
+	// again; 0 where traffic did not move or did not return.
+	Moved time.Duration `json:"moved,omitempty"`
+	Back  time.Duration `json:"back,omitempty"`
 	// Errors counts what clients saw.
 	Errors map[string]int `json:"errors,omitempty"`
 	// Before, During and After are where most requests went: before it broke, in the last third of the time that it was
@@ -82,6 +89,7 @@ type Report struct {
 	When     time.Time `json:"when"`
 	Clusters int       `json:"clusters"`
 	Gateways int       `json:"gateways"`
+	Imports  int       `json:"imports"`
 	// Load is how many processes could run on the machine at the begin and at the end (load average of a minute).
 	Load  [2]string `json:"load"`
 	CPUs  int       `json:"cpus"`
@@ -112,7 +120,35 @@ func CellOf(p Protocol, requests []Request, played *Played) Cell {
 	c.Before = mostOf(requests, 0, played.Broke)
 	c.During = third(played.Broke, played.Healed)
 	c.After = third(played.Healed, played.End)
+	c.Settled = c.SlowestBetween(played.Broke+settleTime, played.Healed)
+	if c.During != c.Before {
+		c.Moved, c.Back = c.moves(played)
+	}
 	return c
+}
+
+// settleTime is how long after it broke nothing should be slow any more.
+const settleTime = 10 * time.Second
+
+// moves tells when traffic left the way of before and when it came back, by the tunnel; by the cluster where the tunnel
+// stayed the same.
+func (c *Cell) moves(played *Played) (moved, back time.Duration) {
+	asBefore := func(r Request) bool {
+		if c.During.Tunnel != c.Before.Tunnel {
+			return r.Tunnel == c.Before.Tunnel
+		}
+		return r.Cluster == c.Before.Cluster
+	}
+	for _, r := range c.Requests {
+		switch {
+		case r.Err != "" || !asBefore(r):
+		case r.Sent >= played.Broke && r.Sent < played.Healed:
+			moved = r.Sent - played.Broke
+		case r.Sent >= played.Healed && back == 0:
+			back = r.Sent - played.Healed
+		}
+	}
+	return moved, back
 }
 
 // mostOf is where most of the requests went that were sent in a time.
@@ -127,6 +163,7 @@ func mostOf(requests []Request, from, to time.Duration) Way {
 	return Way{Tunnel: Commonest(tunnels), Cluster: Commonest(clusters)}
 }
 
+// Commonest is what has been counted most often; "none" if nothing has.
 func Commonest(counts map[string]int) string {
 	keys := slices.Sorted(maps.Keys(counts))
 	if len(keys) == 0 {
