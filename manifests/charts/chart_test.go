@@ -99,7 +99,10 @@ func TestRefused(t *testing.T) {
 		"no replicas":         {[]string{"--set", "clusterID=cluster-1", "--set", "gateways.replicas=0"}, "at '/gateways/replicas': minimum"},
 		"label of the chart":  {[]string{"--set", "clusterID=cluster-1", "--set", "gateways.podLabels.app=x"}, "invalid propertyName 'app'"},
 		"long account suffix": {[]string{"--set", "clusterID=cluster-1", "--set", "gateways.serviceAccountSuffix=" + strings.Repeat("a", 60)}, "gateways.serviceAccountSuffix is too long"},
-		"policy on low port":  {[]string{"--set", "clusterID=cluster-1", "--set", "defaultPolicy.port=80"}, "at '/defaultPolicy/port': minimum"},
+		"policy on low port":  {[]string{"--set", "clusterID=cluster-1", "--set", "defaultPolicy.port=80"}, "at '/defaultPolicy/port': minimum: got 80, want 1,024"},
+		"policy on feed port": {[]string{"--set", "clusterID=cluster-1", "--set", "defaultPolicy.port=9443"}, "at '/defaultPolicy/port': minimum: got 9,443, want 9,445"},
+		"policy on leg port":  {[]string{"--set", "clusterID=cluster-1", "--set", "defaultPolicy.port=20000"}, "at '/defaultPolicy/port': minimum: got 20,000, want 30,000"},
+		"policy on own port":  {[]string{"--set", "clusterID=cluster-1", "--set", "defaultPolicy.port=15021"}, "at '/defaultPolicy/port': minimum: got 15,021, want 30,000"},
 		"exposure by mistake": {[]string{"--set", "clusterID=cluster-1", "--set", "gateways.ingress.service.type=Public"}, "value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'"},
 	} {
 		t.Run(name, func(t *testing.T) {
