@@ -95,7 +95,7 @@ bench: ## Benchmarks with their numbers
 
 ##@ Keep in shape
 .PHONY: generate
-generate: ## Generate deepcopy code, CRDs and RBAC
+generate: ## Generate deepcopy code and CRDs
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:allowDangerousTypes=true paths=./api/... output:crd:artifacts:config=manifests/charts/mc-wan/crds
 	hack/mcs-crds.sh
 

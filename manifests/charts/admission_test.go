@@ -115,3 +115,42 @@ func TestForeignGatewayCannotSelectOurPods(t *testing.T) {
 		}
 	}
 }
+
+// Istio knows a Gateway of another namespace by several spellings; a VirtualService may name ours by none of them.
+func TestForeignRoutesCannotBindToOurGateways(t *testing.T) {
+	out, err := template(t, "--set", "clusterID=cluster-1")
+	if err != nil {
+		t.Fatal(out)
+	}
+	policy := rendered[admissionv1.ValidatingAdmissionPolicy](t, out, "ValidatingAdmissionPolicy", "mcw-foreign-routes")
+	for name, c := range map[string]struct {
+		gateways []any
+		admitted bool
+	}{
+		"namespace and name":               {[]any{"mc-wan/mcw-exports"}, false},
+		"name and namespace":               {[]any{"mcw-exports.mc-wan"}, false},
+		"FQDN":                             {[]any{"mcw-exports.mc-wan.svc.cluster.local"}, false},
+		"FQDN of another domain":           {[]any{"mcw-exports.mc-wan.svc.example.org"}, false},
+		"name, namespace and a dot":        {[]any{"mcw-exports.mc-wan."}, false},
+		"among others":                     {[]any{"mesh", "shop/front", "mcw-exports.mc-wan.svc"}, false},
+		"none":                             {nil, true},
+		"mesh":                             {[]any{"mesh"}, true},
+		"own namespace":                    {[]any{"front", "./front"}, true},
+		"own Gateway named as we are":      {[]any{"mc-wan", "./mc-wan"}, true},
+		"Gateway mc-wan of another":        {[]any{"shop/mc-wan", "mc-wan.shop", "mc-wan.shop.svc.cluster.local"}, true},
+		"namespace that begins as ours":    {[]any{"mc-wan-lab/front", "front.mc-wan-lab", "front.mc-wan-lab.svc.cluster.local"}, true},
+		"namespace that ends as ours":      {[]any{"my-mc-wan/front", "front.my-mc-wan", "front.my-mc-wan.svc.cluster.local"}, true},
+		"ours in another part of the name": {[]any{"front.shop.mc-wan", "front.shop.svc.mc-wan.local", "shop/front.mc-wan"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := map[string]any{"hosts": []any{"pay.example.org"}}
+			if c.gateways != nil {
+				spec["gateways"] = c.gateways
+			}
+			object := map[string]any{"spec": spec}
+			if got := evaluate(t, policy.Spec.Validations[0].Expression, object, nil); got != c.admitted {
+				t.Errorf("admitted: %v, want %v", got, c.admitted)
+			}
+		})
+	}
+}

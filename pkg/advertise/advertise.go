@@ -99,6 +99,9 @@ func Drain(previous v1alpha1.ServiceAdvertisementSpec, deadline metav1.Time) v1a
 	return out
 }
 
+// ExternalNameFix says what to do with a Service of type ExternalName.
+const ExternalNameFix = "export the Service that it points to, or, if that is outside of the cluster, create the same ExternalName in each cluster"
+
 // validity is the condition Valid of KEP-1645, L726-738 for the types of Services.
 func validity(in Input) metav1.Condition {
 	no := func(reason, message string) metav1.Condition {
@@ -117,7 +120,7 @@ func validity(in Input) metav1.Condition {
 	case "", corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
 	default:
 		return no(string(mcsv1beta1.ServiceExportReasonInvalidServiceType),
-			fmt.Sprintf("Service %s has type %s, which has no backends to export; create a Service of that type in each cluster instead.", name, t))
+			fmt.Sprintf("Service %s is of type %s, which has no backends to export; %s.", name, t, ExternalNameFix))
 	}
 	if n := len(in.Service.Spec.Ports); n > maxPorts {
 		return no(v1alpha1.ReasonTooManyPorts,

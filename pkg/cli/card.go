@@ -16,9 +16,9 @@ func newCardCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "card",
 		Short: "Print this cluster's public data, for another cluster to join it",
-		Long: `card prints this cluster's public data as a Peer: its id, the identities of its gateways, where they are reached over
-the SD-WAN and on which ports. There is no secret in it. Applied in another cluster it makes this cluster a peer there;
-a join is both clusters applying each other's card.`,
+		Long: `card prints this cluster's public data as a Peer: its id, the identities of its gateways, where they
+are reached over the SD-WAN and on which ports. There is no secret in it. Applied in another cluster
+it makes this cluster a peer there; a join is both clusters applying each other's card.`,
 		Example: `  # Join two clusters without a machine that reaches both.
   mcwanctl --context cluster-1 card > cluster-1.yaml
   mcwanctl --context cluster-2 card > cluster-2.yaml

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/l7mp/mc-wan/pkg/cli"
 )
@@ -16,8 +17,8 @@ const docsIntro = `# mcwanctl
 
 The texts of ` + "`mcwanctl help`" + `. This page is written by ` + "`make golden`" + ` and compared by the tests.
 
-Standard output carries data, standard error carries words. Exit codes: 0 done, 1 a check failed or a state was not found
-or not reached, 2 the command line makes no sense.
+Results go to standard output; messages and errors go to standard error. Exit codes: 0 done, 1 a check failed or a state was
+not found or not reached, 2 usage error.
 
 Completion: ` + "`source <(mcwanctl completion bash)`" + ` (or zsh, fish, powershell) completes commands and flags, and from the
 cluster contexts, services, exports, policies and peers.
@@ -37,6 +38,11 @@ func TestHelpIsDocumented(t *testing.T) {
 		}
 		if command != "" && !strings.Contains(out.String(), "Examples:") {
 			t.Errorf("mcwanctl %s has no examples", command)
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 100 {
+				t.Errorf("mcwanctl %s: a line of %d columns, more than 100: %s", strings.Join(args, " "), n, line)
+			}
 		}
 		fmt.Fprintf(&got, "\n## %s\n\n```\n%s```\n", strings.TrimSpace("mcwanctl "+command), out.String())
 	}

@@ -25,16 +25,19 @@ func newDrainCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain [PEER] [--wan-policy POLICY]",
 		Short: "Take traffic off a peer or a tunnel, as before maintenance",
-		Long: `drain asks this cluster's controller to send nothing to PEER, or nothing over POLICY's tunnel, or, with both, nothing to
-PEER over that tunnel, while another way serves. New requests and connections take the other ways at once; those under way
-end where they began. Where nothing else lives the drained way is still used: a drain makes no request fail.
+		Long: `drain asks this cluster's controller to send nothing to PEER, or nothing over POLICY's tunnel, or,
+with both, nothing to PEER over that tunnel, while another way serves. New requests and connections
+take the other ways at once; those under way end where they began. Where nothing else lives the
+drained way is still used: a drain makes no request fail.
 
-It writes spec.drain of the Peer, or of the WANPolicy, and waits until nobody uses the drained ways any more. It fails
-(exit code 1) if somebody still does after --timeout. The drain stays until it is taken back by undrain.
+It writes spec.drain of the Peer, or of the WANPolicy, and waits until nobody uses the drained ways
+any more. It fails (exit code 1) if somebody still does after --timeout. The drain stays until it is
+taken back by undrain.
 
-With --end-connections the pods of this cluster's egress gateways are then replaced, as by kubectl rollout restart, so that
-connections, streams and requests that are still open end as well: after the grace period of the pods at the latest (the
-chart's gateways.drain). It ends those on other ways too; clients that connect again are served by the new pods.`,
+With --end-connections the pods of this cluster's egress gateways are then replaced, as by kubectl
+rollout restart, so that connections, streams and requests that are still open end as well: after
+the grace period of the pods at the latest (the chart's gateways.drain). It ends those on other ways
+too; clients that connect again are served by the new pods.`,
 		Example: `  # Before maintenance of cluster-2.
   mcwanctl --context cluster-1 drain cluster-2
 
@@ -69,8 +72,8 @@ func newUndrainCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "undrain [PEER] [--wan-policy POLICY]",
 		Short: "Let traffic back on a peer or a tunnel",
-		Long: `undrain takes back what drain with the same arguments asked for. PEER alone takes back all drains of the peer; a drain of
-a tunnel to all peers is one of its own.`,
+		Long: `undrain takes back what drain with the same arguments asked for. PEER alone takes back all drains of
+the peer; a drain of a tunnel to all peers is one of its own.`,
 		Example: `  mcwanctl --context cluster-1 undrain cluster-2
 
   mcwanctl --context cluster-1 undrain --wan-policy=high`,

@@ -31,18 +31,19 @@ func newExplainCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain NAME/NAMESPACE",
 		Short: "Say what becomes of a request: rule, tunnel, hops, or why it is denied",
-		Long: `explain says what becomes of a request to an imported service in this cluster: which rule it matches and which it does
-not, which WAN policy follows, over which hops in which order with what health and share, which objects carry it, or why it
-is denied. Nothing is sent: it reads what the controller reads. With -f it reads files in place of a cluster, as render
-does. A dummy Service is asked about by its own name, as payment-secure-sd-wan-priority-high/mc-wan. See docs/steering.md.
+		Long: `explain says what becomes of a request to an imported service in this cluster: which rule it matches
+and which it does not, which WAN policy follows, over which hops in which order with what health and
+share, which objects carry it, or why it is denied. Nothing is sent: it reads what the controller
+reads. With -f it reads files in place of a cluster, as render does. A dummy Service is asked about
+by its own name, as payment-secure-sd-wan-priority-high/mc-wan. See docs/steering.md.
 
-Matches are looked at with what the client sends; paths as they are, without decoding. It fails (exit code 1) if the service
-is not imported; a request that is denied is an answer.`,
+Matches are looked at with what the client sends; paths as they are, without decoding. It fails
+(exit code 1) if the service is not imported; a request that is denied is an answer.`,
 		Example: `  mcwanctl --context cluster-1 explain payment/secure --path=/payment/1
   mcwanctl explain payment/secure --method=POST --path='/stats?day=1' --header=x-tier=gold -o yaml
 
   # Before it is applied, without any cluster.
-  mcwanctl explain payment/secure --path=/stats --cluster-id=cluster-1 -f fleet.yaml -f new-rules.yaml
+  mcwanctl explain payment/secure --path=/stats --cluster-id=cluster-1 -f fleet.yaml -f rules.yaml
 
   # Many requests at once, from a list of {service, port, method, path, headers}.
   mcwanctl explain --requests=requests.yaml -o json`,

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,7 @@ func liveState(ctx context.Context, c Access) (*snapshot.Files, error) {
 		return nil, err
 	}
 	var files []snapshot.File
+	imports := &mcsv1beta1.ServiceImportList{}
 	for _, list := range []struct {
 		list client.ObjectList
 		opts []client.ListOption
@@ -38,7 +40,7 @@ func liveState(ctx context.Context, c Access) (*snapshot.Files, error) {
 		{&v1alpha1.PeerList{}, inMCWAN()},
 		{&v1alpha1.ClusterAdvertisementList{}, inMCWAN()},
 		{&v1alpha1.ServiceAdvertisementList{}, inMCWAN()},
-		{&mcsv1beta1.ServiceImportList{}, nil},
+		{imports, nil},
 		{&mcwanv1alpha1.ServiceImportList{}, nil},
 		{&corev1.ServiceList{}, inMCWAN()},
 		// The shares in use stand in annotations.
@@ -54,7 +56,15 @@ func liveState(ctx context.Context, c Access) (*snapshot.Files, error) {
 		}
 		files = append(files, file)
 	}
-	return snapshot.Read(snapshot.Options{ClusterID: own.Spec.ClusterID, DummyServices: true}, files...)
+	return snapshot.Read(snapshot.Options{ClusterID: own.Spec.ClusterID, DummyServices: makesDummies(imports.Items)}, files...)
+}
+
+// makesDummies tells whether the controller makes dummy Services: the imports that may have some then carry a condition
+// about them, and none does where they are switched off.
+func makesDummies(imports []mcsv1beta1.ServiceImport) bool {
+	return slices.ContainsFunc(imports, func(i mcsv1beta1.ServiceImport) bool {
+		return meta.FindStatusCondition(i.Status.Conditions, v1alpha1.ConditionDummyServices) != nil
+	})
 }
 
 func inMCWAN() []client.ListOption {

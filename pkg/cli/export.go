@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -23,6 +22,7 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // fieldManager owns the fields that mcwanctl writes.
@@ -33,11 +33,12 @@ func newExportCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export NAME/NAMESPACE",
 		Short: "Let other clusters call a service",
-		Long: `export lets other clusters call a service, as NAME.NAMESPACE.svc.clusterset.local, over the tunnel of a WAN policy.
+		Long: `export lets other clusters call a service, as NAME.NAMESPACE.svc.clusterset.local, over the tunnel
+of a WAN policy.
 
-It writes a ServiceExport beside the Service. --wan-policy takes the name of a WANPolicy or an ending of it after a dash
-that no other policy has: high stands for sd-wan-priority-high. Without it the default policy is used. To change the
-policy of an exported service, export it again.`,
+It writes a ServiceExport beside the Service. --wan-policy takes the name of a WANPolicy or an
+ending of it after a dash that no other policy has: high stands for sd-wan-priority-high. Without it
+the default policy is used. To change the policy of an exported service, export it again.`,
 		Example: `  # Over the policy sd-wan-priority-high.
   mcwanctl --context cluster-2 export payment/secure --wan-policy=high
 
@@ -113,7 +114,7 @@ func (a *app) checkExportable(ctx context.Context, c Access, key types.Namespace
 		return c.explain("reading Service "+short(key), err)
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		return fmt.Errorf("the Service %s is of type ExternalName, which cannot be exported; export the Service it points to", short(key))
+		return fmt.Errorf("the Service %s is of type ExternalName, which has no backends to export; %s", short(key), advertise.ExternalNameFix)
 	}
 	var left []string
 	carried := false
@@ -125,7 +126,7 @@ func (a *app) checkExportable(ctx context.Context, c Access, key types.Namespace
 		left = append(left, fmt.Sprintf("%d/%s", port.Port, port.Protocol))
 	}
 	if !carried && len(left) > 0 {
-		return fmt.Errorf("the Service %s has no TCP port: the gateways carry TCP only, not %s", short(key), strings.Join(left, ", "))
+		return fmt.Errorf("the Service %s has no TCP port, and the gateways carry TCP only, not %s; offer the service over TCP as well", short(key), strings.Join(left, ", "))
 	}
 	if len(left) > 0 {
 		a.say("warning: the gateways carry TCP only; other clusters cannot reach %s of %s", strings.Join(left, ", "), short(key))
@@ -133,7 +134,8 @@ func (a *app) checkExportable(ctx context.Context, c Access, key types.Namespace
 	return nil
 }
 
-// exportPolicy finds the named policy, or the default one if none is named, and warns if it cannot be used as it is.
+// exportPolicy finds the named policy, or the default one if none is named. One on whose port this cluster does not receive
+// is refused with the words of the condition that the controller gives it; one that is usable but not all right is told.
 func (a *app) exportPolicy(ctx context.Context, c Access, want string) (v1alpha1.WANPolicy, error) {
 	all, err := policies(ctx, c)
 	if err != nil {
@@ -151,8 +153,12 @@ func (a *app) exportPolicy(ctx context.Context, c Access, want string) (v1alpha1
 		}
 		policy = standard
 	}
-	if ready := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Status == metav1.ConditionFalse {
-		a.say("warning: WANPolicy %s is not ready: %s: %s", policy.Name, ready.Reason, ready.Message)
+	verdict := translate.ValidatePolicies(all, nil)[policy.Name]
+	if verdict.Status != metav1.ConditionTrue {
+		return policy, fmt.Errorf("WANPolicy %s cannot be used, so nothing is exported over it: %s: %s", policy.Name, verdict.Reason, verdict.Message)
+	}
+	if verdict.Reason != v1alpha1.ReasonReady {
+		a.say("warning: WANPolicy %s: %s: %s", policy.Name, verdict.Reason, verdict.Message)
 	}
 	return policy, nil
 }
@@ -198,10 +204,8 @@ func exportReady(ctx context.Context, c Access, key types.NamespacedName, policy
 	if err := c.Get(ctx, key, &export); err != nil {
 		return false, "", err
 	}
-	for _, kind := range []mcsv1beta1.ServiceExportConditionType{mcsv1beta1.ServiceExportConditionValid, mcsv1beta1.ServiceExportConditionReady} {
-		if lacking := notTrue(export.Status.Conditions, string(kind), export.Generation); lacking != "" {
-			return false, "ServiceExport is not " + lacking, nil
-		}
+	if ok, why := exportState(&export); !ok {
+		return false, "the export is " + why, nil
 	}
 	adverts, err := advertisements(ctx, c, key)
 	if err != nil {
@@ -227,19 +231,6 @@ func exportReady(ctx context.Context, c Access, key types.NamespacedName, policy
 		return false, "the ServiceImport has no address yet", nil
 	}
 	return true, "", nil
-}
-
-// notTrue describes a condition that is not true of this generation; empty if it is.
-func notTrue(conditions []metav1.Condition, kind string, generation int64) string {
-	condition := meta.FindStatusCondition(conditions, kind)
-	switch {
-	case condition == nil || condition.ObservedGeneration < generation:
-		return kind + " yet: no controller has said so"
-	case condition.Status != metav1.ConditionTrue:
-		return fmt.Sprintf("%s: %s: %s", kind, condition.Reason, condition.Message)
-	default:
-		return ""
-	}
 }
 
 // advertisements are what is known of all exports of a service, by cluster. Where a feed and a person speak for the same

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -48,32 +47,35 @@ func newImportCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import NAME/NAMESPACE (--ingress-gw=IP | --card=CARD)",
 		Short: "Import a service by hand from a cluster that this one does not talk to",
-		Long: `import makes a service of another cluster callable here without joining that cluster: what a joined cluster would say of
-itself and of the service is written down by hand, once, and nothing keeps it up to date. Prefer join where the clusters
-can talk.
+		Long: `import makes a service of another cluster callable here without joining that cluster: what a joined
+cluster would say of itself and of the service is written down by hand, once, and nothing keeps it
+up to date. Prefer join where the clusters can talk.
 
-What is not said by a flag is taken from what was written by hand for the same cluster before, else from --card, else:
+What is not said by a flag is taken from what was written by hand for the same cluster before, else
+from --card, else:
   --cluster     gw- and the first address, such as gw-10-2-0-5
   --port        the ports of this cluster's own Service of that name, else ` + defaultPort + `
   --wan-port    the ports of this cluster's WANPolicies
   identity      that of an mcw-ingress gateway in this cluster's own trust domain
 
-The other cluster's gateway must present the pinned identity, or nothing is sent to it. A wrong one fails safe: no request
-gets through. Name it by --card, --ingress-identity or --trust-domain wherever trust domains differ.
+The other cluster's gateway must present the pinned identity, or nothing is sent to it. A wrong one
+fails safe: no request gets through. Name it by --card, --ingress-identity or --trust-domain
+wherever trust domains differ.
 
-The exporting cluster must export the service under the same name, and its ingress gateway must admit this cluster's
-egress gateway; see docs/import-by-hand.md.
+The exporting cluster must export the service under the same name, and its ingress gateway must
+admit this cluster's egress gateway; see docs/import-by-hand.md.
 
-Importing from several clusters, one after the other, spreads requests over them. unimport takes an import back.`,
+Importing from several clusters, one after the other, spreads requests over them. unimport takes an
+import back.`,
 		Example: `  # From the cluster whose ingress gateway is 10.2.0.5 on the SD-WAN, in the same trust domain.
   mcwanctl --context cluster-1 import payment/secure --ingress-gw=10.2.0.5
 
   # With the card that "mcwanctl card" printed there: its id, identities, addresses and ports.
-  mcwanctl --context cluster-1 import payment/secure --card=cluster-2.yaml --port=http:8080 --port=grpc:9090
+  mcwanctl import payment/secure --card=cluster-2.yaml --port=http:8080 --port=grpc:9090
 
   # Everything said: who it is, what it presents, on which ports it receives.
-  mcwanctl import payment/secure --ingress-gw=10.2.0.5,10.2.0.6 --cluster=cluster-2 --trust-domain=td-2 \
-    --wan-policy=high --wan-port=sd-wan-priority-high=31111`,
+  mcwanctl import payment/secure --ingress-gw=10.2.0.5,10.2.0.6 --cluster=cluster-2 \
+    --trust-domain=td-2 --wan-policy=high --wan-port=sd-wan-priority-high=31111`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(o.gateways) == 0 && o.card == "":
@@ -295,12 +297,12 @@ func importReady(ctx context.Context, c Access, key types.NamespacedName, cluste
 	if err != nil {
 		return false, "", err
 	}
-	if lacking := notTrue(imported.Status.Conditions, string(mcsv1beta1.ServiceImportConditionReady), imported.Generation); lacking != "" {
-		return false, "ServiceImport is not " + lacking, nil
+	if ok, why := importState(&imported); !ok {
+		return false, "the import is " + why, nil
 	}
 	for _, from := range imported.Status.Clusters {
 		if from.Cluster == cluster {
-			return meta.IsStatusConditionTrue(imported.Status.Conditions, string(mcsv1beta1.ServiceImportConditionReady)), "", nil
+			return true, "", nil
 		}
 	}
 	return false, "it is not imported from " + cluster + " yet", nil

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -36,12 +35,14 @@ func newJoinCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "join (CONTEXT | -f CARD)",
 		Short: "Join another cluster",
-		Long: `join makes two clusters peers: each applies the other's card, pins the identities of its gateways and starts to read what
-it exports. Both must run mc-wan and trust the same root certificate.
+		Long: `join makes two clusters peers: each applies the other's card, pins the identities of its gateways
+and starts to read what it exports. Both must run mc-wan and trust the same root certificate.
 
-With CONTEXT, a kubeconfig context of the other cluster, both sides are done, and join waits until each has read the
-other. With -f, the card that ` + "`mcwanctl card`" + ` printed in the other cluster, only this side is done, and join waits until the
-card is accepted; the other cluster must apply this one's card too.
+With CONTEXT, a kubeconfig context of the other cluster, both sides are done, and join waits until
+each has read the other. With -f, the card that ` + "`mcwanctl card`" + ` printed in the other cluster, only
+this side is done, and join waits until the other cluster answers. The other cluster must apply this
+one's card too: until then it turns this one away, which join takes for an answer. It fails (exit
+code 1) if nothing answers, or if what answers is not the identity of the card.
 
 Joining again is harmless: it renews the card.`,
 		Example: `  # From a machine that reaches both.
@@ -117,8 +118,8 @@ func (a *app) join(ctx context.Context, other string, o joinOptions) error {
 	if !o.wait {
 		return nil
 	}
-	waitHere := a.watchPeer(here, there.card.ClusterID, v1alpha1.ConditionFeedReady)
-	waitThere := a.watchPeer(there, here.card.ClusterID, v1alpha1.ConditionFeedReady)
+	waitHere := a.watchPeer(here, there.card.ClusterID, peerState)
+	waitThere := a.watchPeer(there, here.card.ClusterID, peerState)
 	err = a.until(ctx, o.timeout, func(ctx context.Context) (bool, string, error) {
 		ok1, why1, err1 := waitHere(ctx)
 		ok2, why2, err2 := waitThere(ctx)
@@ -151,14 +152,36 @@ func (a *app) joinFile(ctx context.Context, o joinOptions) error {
 	if err := a.applyPeer(ctx, here, peer); err != nil {
 		return err
 	}
+	joinedThere := false
 	if o.wait {
-		err := a.until(ctx, o.timeout, a.watchPeer(here, card.ClusterID, v1alpha1.ConditionAccepted))
-		if err != nil {
-			return fmt.Errorf("%s has not accepted the card of %s: %w", here.card.ClusterID, card.ClusterID, err)
+		if joinedThere, err = a.awaitAnswer(ctx, here, card.ClusterID, o.timeout); err != nil {
+			return err
 		}
 	}
-	a.say("now apply the card of %s in %s: mcwanctl --context %s card | kubectl --context %s apply -f -", here.card.ClusterID, card.ClusterID, here.Context, card.ClusterID)
+	if !joinedThere {
+		a.say("now apply the card of %s in %s: mcwanctl --context %s card | kubectl --context %s apply -f -", here.card.ClusterID, card.ClusterID, here.Context, card.ClusterID)
+	}
 	return nil
+}
+
+// awaitAnswer waits until the peer answers as who it was pinned to be: by its feed, when it has joined this cluster too,
+// or by turning this cluster away, when it has not yet.
+func (a *app) awaitAnswer(ctx context.Context, here side, peerID string, timeout time.Duration) (joinedThere bool, err error) {
+	err = a.until(ctx, timeout, a.watchPeer(here, peerID, func(peer *v1alpha1.Peer) (bool, string) {
+		ok, text := peerState(peer)
+		joinedThere = ok
+		return ok || turnsUsAway(peer), text
+	}))
+	if err != nil {
+		return false, fmt.Errorf("%s does not reach %s: %w; it keeps trying, see: mcwanctl --context %s status; to take the card back: mcwanctl --context %s leave %s",
+			here.card.ClusterID, peerID, err, here.Context, here.Context, peerID)
+	}
+	if joinedThere {
+		a.say("%s reads what %s exports", here.card.ClusterID, peerID)
+	} else {
+		a.say("%s answers; it has not joined %s yet", peerID, here.card.ClusterID)
+	}
+	return joinedThere, nil
 }
 
 // readCard reads a Peer as `mcwanctl card` prints it.
@@ -257,39 +280,21 @@ func (a *app) applyPeer(ctx context.Context, here side, peer *v1alpha1.Peer) err
 	return nil
 }
 
-// watchPeer looks at a condition of a Peer and tells the person when it changes.
-func (a *app) watchPeer(here side, peerID, kind string) func(context.Context) (bool, string, error) {
+// watchPeer looks whether a Peer is as it should be and tells the person when what it says changes.
+func (a *app) watchPeer(here side, peerID string, look func(*v1alpha1.Peer) (bool, string)) func(context.Context) (bool, string, error) {
 	told := ""
 	return func(ctx context.Context) (bool, string, error) {
 		var peer v1alpha1.Peer
 		if err := here.Get(ctx, client.ObjectKey{Namespace: v1alpha1.Namespace, Name: peerID}, &peer); err != nil {
 			return false, "", here.explain("reading Peer "+peerID, err)
 		}
-		done, state := peerState(&peer, kind)
+		done, state := look(&peer)
 		if state != told {
 			told = state
 			a.say("%s: %s: %s", here.card.ClusterID, peerID, state)
 		}
 		return done, fmt.Sprintf("%s: %s: %s", here.card.ClusterID, peerID, state), nil
 	}
-}
-
-// peerState says whether a condition holds, and how it stands. A spec that was not accepted says more than a feed that
-// therefore is not read.
-func peerState(peer *v1alpha1.Peer, kind string) (bool, string) {
-	accepted := meta.FindStatusCondition(peer.Status.Conditions, v1alpha1.ConditionAccepted)
-	if accepted != nil && accepted.Status == metav1.ConditionFalse && accepted.ObservedGeneration >= peer.Generation {
-		return false, accepted.Reason + ": " + accepted.Message
-	}
-	condition := meta.FindStatusCondition(peer.Status.Conditions, kind)
-	if condition == nil || condition.ObservedGeneration < peer.Generation {
-		return false, "the controller has not looked at it yet"
-	}
-	state := condition.Reason
-	if condition.Message != "" {
-		state += ": " + condition.Message
-	}
-	return condition.Status == metav1.ConditionTrue, state
 }
 
 func joinNonEmpty(parts ...string) string {

@@ -24,10 +24,11 @@ func newLeaveCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "leave CLUSTER",
 		Short: "Stop being a peer of another cluster",
-		Long: `leave takes a join back: this cluster forgets what CLUSTER exports and no longer lets its egress gateway in.
+		Long: `leave takes a join back: this cluster forgets what CLUSTER exports and no longer lets its egress
+gateway in.
 
-Services that no other cluster exports lose their imports here. The other cluster keeps its side until it leaves too;
---both does that, by the kubeconfig context of the other cluster.`,
+Services that no other cluster exports lose their imports here. The other cluster keeps its side
+until it leaves too; --both does that, by the kubeconfig context of the other cluster.`,
 		Example: `  mcwanctl --context cluster-1 leave cluster-2
 
   # Both sides, from a machine that reaches both.

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -49,6 +47,7 @@ type PolicyLine struct {
 	Tunnel  string `json:"tunnel"`
 	Port    int32  `json:"port"`
 	Default bool   `json:"default,omitempty"`
+	Ready   bool   `json:"ready"`
 	State   string `json:"state"`
 }
 
@@ -59,6 +58,7 @@ type ServiceLine struct {
 	Exported  bool     `json:"exported"`
 	IPs       []string `json:"ips,omitempty"`
 	Clusters  []string `json:"clusters"`
+	Ready     bool     `json:"ready"`
 	State     string   `json:"state"`
 }
 
@@ -86,7 +86,7 @@ func (a *app) overview(ctx context.Context, output string) error {
 		err = encode(a.Out, output, o)
 	}
 	if err == nil && len(o.Problems) > 0 {
-		err = fmt.Errorf("not all is well:\n  %s", strings.Join(o.Problems, "\n  "))
+		err = fmt.Errorf("problems found:\n  %s", strings.Join(o.Problems, "\n  "))
 	}
 	return err
 }
@@ -108,15 +108,15 @@ func overviewOf(f clusterFacts, exports []mcsv1beta1.ServiceExport, imports []mc
 		}
 	}
 	for _, p := range f.policies {
-		state := conditionState(p.Status.Conditions, v1alpha1.ConditionReady)
-		o.Policies = append(o.Policies, PolicyLine{Name: p.Name, Tunnel: p.Spec.Tunnel, Port: p.Spec.Port, Default: p.Spec.Default, State: state})
-		if !meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady) {
+		ready, state := conditionState(p.Status.Conditions, v1alpha1.ConditionReady, p.Generation)
+		o.Policies = append(o.Policies, PolicyLine{Name: p.Name, Tunnel: p.Spec.Tunnel, Port: p.Spec.Port, Default: p.Spec.Default, Ready: ready, State: state})
+		if !ready {
 			o.Problems = append(o.Problems, fmt.Sprintf("policy %s: %s", p.Name, state))
 		}
 	}
 	o.Services = serviceLines(exports, imports)
 	for _, s := range o.Services {
-		if s.State != "Ready" {
+		if !s.Ready {
 			o.Problems = append(o.Problems, fmt.Sprintf("service %s/%s: %s", s.Name, s.Namespace, s.State))
 		}
 	}
@@ -124,24 +124,11 @@ func overviewOf(f clusterFacts, exports []mcsv1beta1.ServiceExport, imports []mc
 }
 
 func peerLine(p *v1alpha1.Peer) PeerLine {
-	ready, state := peerState(p, v1alpha1.ConditionFeedReady)
+	ready, state := peerState(p)
 	return PeerLine{
 		Cluster: p.Spec.ClusterID, Ready: ready, State: state,
 		Accepted: p.Status.Advertisements.Accepted, Refused: p.Status.Advertisements.Refused,
 		Version: p.Status.Versions.Controller,
-	}
-}
-
-// conditionState is a condition in a word, and why where it is not true.
-func conditionState(conditions []metav1.Condition, kind string) string {
-	condition := meta.FindStatusCondition(conditions, kind)
-	switch {
-	case condition == nil:
-		return "the controller has not looked at it yet"
-	case condition.Status == metav1.ConditionTrue:
-		return "Ready"
-	default:
-		return condition.Reason + ": " + condition.Message
 	}
 }
 
@@ -159,7 +146,7 @@ func serviceLines(exports []mcsv1beta1.ServiceExport, imports []mcsv1beta1.Servi
 		imported := &imports[i]
 		l := line(imported)
 		l.IPs = imported.Spec.IPs
-		l.State = conditionState(imported.Status.Conditions, string(mcsv1beta1.ServiceImportConditionReady))
+		l.Ready, l.State = importState(imported)
 		for _, c := range imported.Status.Clusters {
 			l.Clusters = append(l.Clusters, c.Cluster)
 		}
@@ -167,11 +154,8 @@ func serviceLines(exports []mcsv1beta1.ServiceExport, imports []mcsv1beta1.Servi
 	for i := range exports {
 		l := line(&exports[i])
 		l.Exported = true
-		for _, kind := range []mcsv1beta1.ServiceExportConditionType{mcsv1beta1.ServiceExportConditionValid, mcsv1beta1.ServiceExportConditionReady} {
-			if state := conditionState(exports[i].Status.Conditions, string(kind)); state != "Ready" {
-				l.State = state
-				break
-			}
+		if ok, why := exportState(&exports[i]); !ok {
+			l.Ready, l.State = false, why
 		}
 	}
 	out := make([]ServiceLine, 0, len(lines))

@@ -20,9 +20,10 @@ func newRenderCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render --cluster-id=ID -f FILE...",
 		Short: "Print what the controller would write for objects in files",
-		Long: `render reads YAML files and prints what the controller of cluster ID would write for them: no cluster is asked. Files may
-hold WANPolicies, Peers, cards and advertisements, ServiceExports, Services, EndpointSlices, Namespaces and ServiceImports of both groups;
-other kinds are passed over. A folder stands for the .yaml and .yml files in it. Without any Namespace in the files every
+		Long: `render reads YAML files and prints what the controller of cluster ID would write for them: no
+cluster is asked. Files may hold WANPolicies, Peers, cards and advertisements, ServiceExports,
+Services, EndpointSlices, Namespaces and ServiceImports of both groups; other kinds are passed over.
+A folder stands for the .yaml and .yml files in it. Without any Namespace in the files every
 namespace is taken to exist.`,
 		Example: `  mcwanctl render --cluster-id=cluster-2 -f samples/
 

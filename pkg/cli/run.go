@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,11 +15,11 @@ import (
 
 // Exit codes of mcwanctl.
 const (
-	// ExitOK: done, and all is well.
+	// ExitOK: done, and no problem was found.
 	ExitOK = 0
 	// ExitFailed: a check failed, or a state was not found or not reached.
 	ExitFailed = 1
-	// ExitUsage: the command line makes no sense.
+	// ExitUsage: a usage error.
 	ExitUsage = 2
 )
 
@@ -80,14 +81,16 @@ func newRootCmd(env Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mcwanctl",
 		Short: "Export services to other clusters over an SD-WAN, join clusters, see what stands where",
-		Long: `mcwanctl exports services to other clusters over an SD-WAN, joins clusters and shows what stands where.
+		Long: `mcwanctl exports services to other clusters over an SD-WAN, joins clusters and shows what stands
+where.
 
 Services are named NAME/NAMESPACE, as in payment/secure.
-Exit codes: 0 done, 1 a check failed or a state was not found or not reached, 2 the command line makes no sense.`,
+
+Exit codes: 0 done, 1 a check failed or a state was not found or not reached, 2 usage error.`,
 		Example: `  # In cluster-1: call services of cluster-2 from now on, and the other way round.
   mcwanctl --context cluster-1 join cluster-2
 
-  # In cluster-2: let other clusters call payment in namespace secure, over the high-priority tunnel.
+  # In cluster-2: let other clusters call payment in namespace secure, by the high-priority tunnel.
   mcwanctl --context cluster-2 export payment/secure --wan-policy=high
 
   # See where it stands.
@@ -115,8 +118,12 @@ Exit codes: 0 done, 1 a check failed or a state was not found or not reached, 2 
 		newJoinCmd(a), newLeaveCmd(a), newCardCmd(a),
 		newRenderCmd(a), newVersionCmd(a),
 	)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns)))
 	return root
 }
+
+// helpColumns is how wide the help of flags is; the other help texts are written that wide.
+const helpColumns = 100
 
 // unknownCommand refuses arguments of the root command: they are commands that do not exist.
 func unknownCommand(cmd *cobra.Command, args []string) error {

@@ -8,9 +8,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/advertise"
@@ -217,20 +215,15 @@ func hopStatus(f serviceFacts, exporters []string, policy *PolicyInUse) []HopSta
 // lacking says the first thing that keeps the service from being called; empty if nothing does.
 func lacking(f serviceFacts, s ServiceStatus) string {
 	if f.export != nil {
-		for _, kind := range []string{string(mcsv1beta1.ServiceExportConditionValid), string(mcsv1beta1.ServiceExportConditionReady)} {
-			if why := falseCondition(f.export.Status.Conditions, kind); why != "" {
-				return "the export is not " + why
-			}
-		}
-		if meta.FindStatusCondition(f.export.Status.Conditions, string(mcsv1beta1.ServiceExportConditionValid)) == nil {
-			return "the controller has not looked at the export yet"
+		if ok, why := exportState(f.export); !ok {
+			return "the export is " + why
 		}
 	}
 	if f.imported == nil {
 		return fmt.Sprintf("there is no ServiceImport here; the clusters that export it: %d; does namespace %s exist?", len(s.Exporters), f.key.Namespace)
 	}
-	if why := falseCondition(f.imported.Status.Conditions, string(mcsv1beta1.ServiceImportConditionReady)); why != "" {
-		return "the import is not " + why
+	if ok, why := importState(f.imported); !ok {
+		return "the import is " + why
 	}
 	for _, e := range s.Exporters {
 		for _, ready := range e.Ready {
@@ -240,15 +233,6 @@ func lacking(f serviceFacts, s ServiceStatus) string {
 		}
 	}
 	return "no cluster that exports it has a ready backend"
-}
-
-// falseCondition describes a condition that is there and not true; empty otherwise.
-func falseCondition(conditions []metav1.Condition, kind string) string {
-	condition := meta.FindStatusCondition(conditions, kind)
-	if condition == nil || condition.Status == metav1.ConditionTrue {
-		return ""
-	}
-	return fmt.Sprintf("%s: %s: %s", kind, condition.Reason, condition.Message)
 }
 
 func sortedConditions(in []metav1.Condition) []metav1.Condition {

@@ -20,12 +20,12 @@ func newStatusCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [NAME/NAMESPACE]",
 		Short: "Show where a service, or everything, stands",
-		Long: `status shows a service as this cluster sees it: its name and address, its ports, the WAN policy in use, the clusters that
-export it with their ready backends, and the ways to them. Without a service it shows the cluster: its peers, WAN policies
-and services.
+		Long: `status shows a service as this cluster sees it: its name and address, its ports, the WAN policy in
+use, the clusters that export it with their ready backends, and the ways to them. Without a service
+it shows the cluster: its peers, WAN policies and services.
 
-It fails (exit code 1) if the service is neither exported nor imported here, or is not ready; without a service, if a
-peer, a policy or a service is not ready.`,
+It fails (exit code 1) if the service is neither exported nor imported here, or is not ready;
+without a service, if a peer, a policy or a service is not ready.`,
 		Example: `  mcwanctl --context cluster-1 status payment/secure
 
   # The cluster, its peers and all services.

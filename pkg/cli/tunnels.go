@@ -47,11 +47,13 @@ func newTunnelsCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tunnels [PEER]",
 		Short: "Show the tunnels to the peers: state, round trip, jitter, loss, service level",
-		Long: `tunnels shows every way to the peers, or to one: each of a peer's gateway addresses on each WAN policy's port, as this
-cluster's controller measures it. States are Healthy, Degraded (not within the policy's service level, so used after
-others), Dead (not used) and Unknown; "drained" are those that drain keeps traffic off. USED BY are the services whose
-requests take the tunnel now; others take it when theirs fails. The figures are those of the last change of state, or of the last time one
-moved by more than a fifth; the controller's metrics mcwan_hop_* have them as they are. See docs/failover.md.
+		Long: `tunnels shows every way to the peers, or to one: each of a peer's gateway addresses on each WAN
+policy's port, as this cluster's controller measures it. States are Healthy, Degraded (not within
+the policy's service level, so used after others), Dead (not used) and Unknown; "drained" are those
+that drain keeps traffic off. USED BY are the services whose requests take the tunnel now; others
+take it when theirs fails. The figures are those of the last change of state, or of the last time
+one moved by more than a fifth; the controller's metrics mcwan_hop_* have them as they are. See
+docs/failover.md.
 
 It fails (exit code 1) if there is no such peer.`,
 		Example: `  mcwanctl --context cluster-1 tunnels

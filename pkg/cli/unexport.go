@@ -24,8 +24,8 @@ func newUnexportCmd(a *app) *cobra.Command {
 		Short: "Stop letting other clusters call a service",
 		Long: `unexport takes an export back: it deletes the ServiceExport. The Service itself stays.
 
-Other clusters first move to another exporter, if there is one; then the route is taken away. Where no cluster exports
-the service any more, its ServiceImport and its clusterset.local name disappear.`,
+Other clusters first move to another exporter, if there is one; then the route is taken away. Where
+no cluster exports the service any more, its ServiceImport and its clusterset.local name disappear.`,
 		Example: `  mcwanctl --context cluster-2 unexport payment/secure
 
   # Wait until other clusters have moved away and the route is gone.

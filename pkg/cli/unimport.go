@@ -23,8 +23,9 @@ func newUnimportCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unimport NAME/NAMESPACE",
 		Short: "Take back what import wrote",
-		Long: `unimport takes an import by hand back, from all clusters that the service was imported from by hand, or from one. What
-joined clusters export stays imported. What was written of a cluster itself goes with the last service imported from it.`,
+		Long: `unimport takes an import by hand back, from all clusters that the service was imported from by hand,
+or from one. What joined clusters export stays imported. What was written of a cluster itself goes
+with the last service imported from it.`,
 		Example: `  mcwanctl --context cluster-1 unimport payment/secure
 
   # From one of several clusters.

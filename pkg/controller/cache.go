@@ -15,6 +15,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -22,6 +23,7 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/apply"
+	"github.com/l7mp/mc-wan/pkg/mesh"
 )
 
 // The field indexes, so that one event costs as much among a thousand services as among one.
@@ -38,9 +40,10 @@ const (
 	indexClusterIP = "mcw.clusterIP"
 )
 
-// cacheOptions keep in memory what the controller looks at and no more: Istio's kinds in mc-wan only, configuration of
-// mc-wan and istiod only; of what belongs to others elsewhere, little more than that it exists.
-func cacheOptions(istioNamespace string) cache.Options {
+// cacheOptions keep in memory what the controller looks at and no more: Istio's kinds in mc-wan only, the ConfigMaps and
+// the Deployment that it reads by name, so that it needs the right to list no others; of what belongs to others elsewhere,
+// little more than that it exists.
+func cacheOptions(istioNamespace, istioRevision string) cache.Options {
 	own := map[string]cache.Config{v1alpha1.Namespace: {}}
 	return cache.Options{
 		DefaultTransform: slim,
@@ -54,10 +57,18 @@ func cacheOptions(istioNamespace string) cache.Options {
 			&v1alpha1.Peer{}:                  {Namespaces: own},
 			&v1alpha1.ServiceAdvertisement{}:  {Namespaces: own},
 			&v1alpha1.ClusterAdvertisement{}:  {Namespaces: own},
-			&corev1.ConfigMap{}:               {Namespaces: map[string]cache.Config{v1alpha1.Namespace: {}, istioNamespace: {}}},
-			&appsv1.Deployment{}:              {Namespaces: map[string]cache.Config{istioNamespace: {}}},
+			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{
+				v1alpha1.Namespace: named(mesh.RootConfigMap),
+				istioNamespace:     named(mesh.ConfigMapName(istioRevision)),
+			}},
+			&appsv1.Deployment{}: {Namespaces: map[string]cache.Config{istioNamespace: named(mesh.DeploymentName(istioRevision))}},
 		},
 	}
+}
+
+// named keeps one object of a namespace.
+func named(name string) cache.Config {
+	return cache.Config{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, name)}
 }
 
 // slim drops what nobody here looks at before an object enters the cache.

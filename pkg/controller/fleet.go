@@ -183,17 +183,18 @@ func (r *fleetReconciler) trustRoot(l *lister) string {
 // lookAtMesh returns istiod's version, tells once of each thing about it that fights mc-wan, and fails when the trust
 // domain is no longer the one that all identities were made of.
 func (r *fleetReconciler) lookAtMesh(ctx context.Context) (string, error) {
-	var deployments appsv1.DeploymentList
-	if err := r.cache.List(ctx, &deployments, client.InNamespace(r.opts.IstioNamespace)); err != nil {
+	l := r.lister(ctx)
+	istiod := found(l, r.opts.IstioNamespace, mesh.DeploymentName(r.opts.IstioRevision), &appsv1.Deployment{})
+	if err := l.Err(); err != nil {
 		return "", fmt.Errorf("looking at istiod: %w", err)
 	}
 	version, problems := "", map[string]bool{}
-	for _, d := range mesh.Istiods(deployments.Items, r.opts.IstioRevision) {
-		version = mesh.Version(d)
-		for _, p := range mesh.Problems(d) {
+	if istiod != nil {
+		version = mesh.Version(*istiod)
+		for _, p := range mesh.Problems(*istiod) {
 			problems[p.Reason] = true
 			if !r.problems[p.Reason] {
-				r.notes.meshProblem(&d, p)
+				r.notes.meshProblem(istiod, p)
 			}
 		}
 	}

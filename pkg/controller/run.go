@@ -92,7 +92,7 @@ func newManager(opts Options, scheme *runtime.Scheme, watchFails toolscache.Watc
 	cfg := rest.CopyConfig(opts.Config)
 	cfg.QPS, cfg.Burst = requestsPerSecond, requestBurst
 	cfg.UserAgent = "mcwan-controller/" + opts.Version
-	cacheOpts := cacheOptions(opts.IstioNamespace)
+	cacheOpts := cacheOptions(opts.IstioNamespace, opts.IstioRevision)
 	cacheOpts.DefaultWatchErrorHandler = watchFails
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                        scheme,

@@ -33,6 +33,8 @@ func PortsCarried(ports []mcsv1beta1.ServicePort, generation int64) metav1.Condi
 			strings.Join(not, ", ")), generation)
 }
 
+const noneCarriedMessage = "No port of the service can be carried: the gateways carry TCP only; offer the service over TCP as well."
+
 // noneCarried says whether there are ports and not one of them is carried.
 func noneCarried(ports []mcsv1beta1.ServicePort) bool {
 	return len(ports) > 0 && !slices.ContainsFunc(ports, func(p mcsv1beta1.ServicePort) bool { return Carried(p.Protocol) })

@@ -66,7 +66,7 @@ func exportReady(s ExportState, valid metav1.Condition) metav1.Condition {
 	case s.Advertisement == nil:
 		return no(mcsv1beta1.ServiceExportReasonFailed, "Not exported: "+heldBack(s.Local))
 	case noneCarried(advertisedPorts(*s.Advertisement)):
-		return no(mcsv1beta1.ServiceExportReasonFailed, "No port of the service can be carried: the gateways carry TCP only.")
+		return no(mcsv1beta1.ServiceExportReasonFailed, noneCarriedMessage)
 	case !s.Published:
 		return no(mcsv1beta1.ServiceExportReasonPending, "The advertisement is being written.")
 	}

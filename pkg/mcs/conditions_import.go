@@ -75,7 +75,7 @@ func importReady(s ImportState) metav1.Condition {
 	case s.Problem != nil:
 		return no(s.Problem.Reason, s.Problem.Message)
 	case noneCarried(s.Merged.ServicePorts()):
-		return no(v1alpha1.ReasonUnsupportedProtocol, "No port of the service can be carried: the gateways carry TCP only.")
+		return no(v1alpha1.ReasonUnsupportedProtocol, noneCarriedMessage)
 	case s.Merged.Type == mcsv1beta1.ClusterSetIP && len(s.IPs) == 0:
 		return no(string(mcsv1beta1.ServiceImportReasonPending), "The service has no ClusterSetIP yet.")
 	}

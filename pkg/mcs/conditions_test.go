@@ -92,7 +92,7 @@ func TestExportConditions(t *testing.T) {
 		"nothing can be carried": {
 			ExportState{Local: replace(PortsCarried(advertisedPorts(udpOnly), 0)), Advertisement: &udpOnly, Published: true, Merged: Merge([]export{udpOnly})},
 			[]string{"Valid=True/Valid", "Ready=False/Failed", "Conflict=False/NoConflicts", "mcw.l7mp.io/PortsCarried=False/UnsupportedProtocol", "mcw.l7mp.io/WANPolicyResolved=True/Resolved"},
-			"No port of the service can be carried: the gateways carry TCP only.",
+			"No port of the service can be carried: the gateways carry TCP only; offer the service over TCP as well.",
 		},
 		"refused by the merge": {
 			ExportState{Local: validLocal(), Advertisement: &bad, Published: true, Merged: Merge([]export{bad, other})},

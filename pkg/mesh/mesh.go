@@ -30,11 +30,8 @@ const (
 	configKey       = "mesh"
 	defaultRevision = "default"
 
-	labelApp      = "app"
-	labelVersion  = "app.kubernetes.io/version"
-	labelRevision = "istio.io/rev"
-	istiod        = "istiod"
-	discovery     = "discovery"
+	labelVersion = "app.kubernetes.io/version"
+	discovery    = "discovery"
 )
 
 // Floor is the oldest Istio whose fields we rely on (connectionPool.http.http2KeepAlive).
@@ -79,19 +76,13 @@ func RootFingerprint(bundle string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Istiods are the istiod Deployments of a revision; empty is the default one.
-func Istiods(deployments []appsv1.Deployment, revision string) []appsv1.Deployment {
-	if revision == "" {
-		revision = defaultRevision
+// DeploymentName is the name of istiod's Deployment of an Istio revision; empty is the default one. Istio's charts name it
+// so (istio-control/istio-discovery, templates/deployment.yaml).
+func DeploymentName(revision string) string {
+	if revision == "" || revision == defaultRevision {
+		return "istiod"
 	}
-	var out []appsv1.Deployment
-	for _, d := range deployments {
-		rev := d.Labels[labelRevision]
-		if d.Labels[labelApp] == istiod && (rev == revision || (rev == "" && revision == defaultRevision)) {
-			out = append(out, d)
-		}
-	}
-	return out
+	return "istiod-" + revision
 }
 
 // Version is the version of an istiod: its label, else the tag of its image; empty when neither says.

@@ -71,16 +71,12 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestIstiodsOfARevision(t *testing.T) {
-	all := []appsv1.Deployment{
-		deployment(map[string]string{"app": "istiod"}, "a"),
-		deployment(map[string]string{"app": "istiod", "istio.io/rev": "default"}, "b"),
-		deployment(map[string]string{"app": "istiod", "istio.io/rev": "canary"}, "c"),
-		deployment(map[string]string{"app": "other"}, "d"),
-	}
-	for revision, want := range map[string]int{"": 2, "default": 2, "canary": 1, "none": 0} {
-		if got := mesh.Istiods(all, revision); len(got) != want {
-			t.Errorf("revision %q: %d, want %d", revision, len(got), want)
+func TestNamesOfARevision(t *testing.T) {
+	for revision, want := range map[string][2]string{
+		"": {"istio", "istiod"}, "default": {"istio", "istiod"}, "canary": {"istio-canary", "istiod-canary"},
+	} {
+		if got := [2]string{mesh.ConfigMapName(revision), mesh.DeploymentName(revision)}; got != want {
+			t.Errorf("revision %q: %v, want %v", revision, got, want)
 		}
 	}
 }

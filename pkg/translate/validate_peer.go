@@ -84,7 +84,7 @@ func peerIsOnce(_ Cluster, p v1alpha1.Peer, older []v1alpha1.Peer) verdict {
 		case o.Spec.ClusterID == p.Spec.ClusterID:
 			return refused(v1alpha1.ReasonDuplicateID, "cluster id %s is already that of Peer %s; leave one of them", p.Spec.ClusterID, o.Name)
 		case p.Spec.ClusterUID != "" && o.Spec.ClusterUID == p.Spec.ClusterUID:
-			return refused(v1alpha1.ReasonDuplicateID, "spec.clusterUID is already that of Peer %s: the same cluster cannot join twice", o.Name)
+			return refused(v1alpha1.ReasonDuplicateID, "spec.clusterUID is already that of Peer %s: the same cluster cannot join twice; leave one of them", o.Name)
 		}
 	}
 	return verdict{}

@@ -32,6 +32,8 @@ type Peer struct {
 }
 
 // PeerSpec says who the peer is, how to reach it first, and what it may do here.
+//
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.clusterUID) || oldSelf.clusterUID == '' || (has(self.clusterUID) && self.clusterUID == oldSelf.clusterUID)",message="spec.clusterUID is set once: the id is taken by another cluster; leave it first (mcwanctl leave ID), then join again"
 type PeerSpec struct {
 	// ClusterID is the peer's cluster id: an RFC 1123 label (KEP-1645 "ClusterSet membership"), because it becomes a label value and a DNS label.
 	// +required
@@ -40,7 +42,8 @@ type PeerSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.clusterID cannot change; leave the peer and join it anew"
 	ClusterID string `json:"clusterID"`
 
-	// ClusterUID is the uid of the peer's kube-system namespace. Empty accepts any.
+	// ClusterUID is the uid of the peer's kube-system namespace. Empty accepts any. Once set it stands, so that the card of
+	// another cluster that happens to have the same id does not take the place of the joined one.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ClusterUID string `json:"clusterUID,omitempty"`

@@ -47,6 +47,17 @@ mcw-{{ .name }}
 {{- end -}}
 {{- end -}}
 
+{{/* Name of an object of istiod's, which ends in the revision unless that is the default one; pkg/mesh names them alike.
+     Takes a dict of root and name. */}}
+{{- define "mc-wan.ofRevision" -}}
+{{- $revision := .root.Values.istio.revision -}}
+{{- if or (not $revision) (eq $revision "default") -}}
+{{ .name }}
+{{- else -}}
+{{ .name }}-{{ $revision }}
+{{- end -}}
+{{- end -}}
+
 {{/* Different nodes where possible. Takes the value of the label app. */}}
 {{- define "mc-wan.spread" -}}
 podAntiAffinity:
