@@ -20,9 +20,11 @@ import (
 
 // core is what the reconcilers share.
 type core struct {
-	opts    Options
-	self    translate.Cluster
-	mcs     mcsapi.API
+	opts Options
+	self translate.Cluster
+	mcs  mcsapi.API
+	// ranges says that the API server tells the ranges of its ClusterIPs.
+	ranges  bool
 	cache   client.Reader
 	applier *apply.Applier
 	notes   *notes

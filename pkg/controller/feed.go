@@ -20,7 +20,7 @@ func newFeed(c *core, s *store, cfg *rest.Config) (*feed.Server, *feed.Readers, 
 	log := c.opts.Log.WithName("feed")
 	server, err := feed.NewServer(feed.ServerOptions{
 		ClusterID: c.self.ID, API: cfg, BindAddress: c.opts.FeedBindAddress,
-		Peers: s.lookup, Cards: s, OwnAddress: s.ownAddress, Log: log,
+		Peers: s.lookup, Cards: s, OwnAddress: c.self.OwnAddress, Log: log,
 	})
 	if err != nil {
 		return nil, nil, nil, err

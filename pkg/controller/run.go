@@ -66,7 +66,11 @@ func Run(ctx context.Context, opts Options) error {
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	if err := warm(ctx, mgr.GetCache()); err != nil {
+	ranges, err := servesRanges(opts.Config)
+	if err != nil {
+		return err
+	}
+	if err := warm(ctx, mgr.GetCache(), optionalKinds(ranges)...); err != nil {
 		return err
 	}
 	self, err := lookup(ctx, mgr.GetAPIReader(), opts)
@@ -78,6 +82,7 @@ func Run(ctx context.Context, opts Options) error {
 	}
 	self.MCSVersion = mcs.Version
 	c := newCore(mgr, opts, self, mcs.API, cancel)
+	c.ranges = ranges
 	if err := wire(mgr, c); err != nil {
 		return err
 	}
@@ -136,6 +141,7 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, mcs mcsa
 		reach:    newReach(opts.WithdrawAfter),
 		blocked:  newBlocked(),
 	}
+	c.self.OwnAddress = c.ownAddress
 	c.applier = apply.New(apply.Options{
 		Client: mgr.GetClient(), Cache: mgr.GetCache(), Scheme: mgr.GetScheme(),
 		Label: v1alpha1.LabelManagedBy, Value: v1alpha1.ValueManagedBy, Trim: mcs.Trim,

@@ -122,6 +122,8 @@ func TestBadPeers(t *testing.T) {
 	}{
 		"own card":            {one.asPeer(), v1alpha1.ReasonOwnCluster},
 		"unreachable address": {third(func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = []string{"127.0.0.1"} }), v1alpha1.ReasonInvalidAddress},
+		"own ClusterIP":       {third(func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = []string{one.clusterIP("default", "kubernetes")} }), v1alpha1.ReasonInvalidAddress},
+		"own service range":   {third(func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = []string{"10.101.200.200"} }), v1alpha1.ReasonInvalidAddress},
 		"another's identity":  {third(func(p *v1alpha1.Peer) { p.Spec.Identities = two.asPeer().Spec.Identities }), v1alpha1.ReasonInvalidIdentity},
 	} {
 		t.Run(name, func(t *testing.T) {
