@@ -83,6 +83,23 @@ func TestBadExports(t *testing.T) {
 			return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol)
 		})
 	})
+	t.Run("headless without ports", func(t *testing.T) {
+		s := service(f.namespace, "portless")
+		s.Spec.ClusterIP = corev1.ClusterIPNone
+		two.create(s, two.headlessSlice("portless", "p-0"))
+		two.export("portless", "")
+		two.exportIs("portless", "Ready", metav1.ConditionFalse, "Failed")
+		for _, kind := range []string{v1alpha1.ConditionPortsCarried, v1alpha1.ConditionEndpointsCarried} {
+			two.exportIs("portless", kind, metav1.ConditionFalse, v1alpha1.ReasonNoPorts)
+		}
+		one.eventually(soon, "an import that says that it cannot be used", func() error {
+			si := &mcsv1beta1.ServiceImport{}
+			if err := one.Get(t.Context(), client.ObjectKey{Namespace: f.namespace, Name: "portless"}, si); err != nil {
+				return err
+			}
+			return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionFalse, v1alpha1.ReasonNoPorts)
+		})
+	})
 	one.imported("good", two.id)
 }
 

@@ -124,6 +124,7 @@ const (
 const (
 	ReasonCarried             = "Carried"
 	ReasonUnsupportedProtocol = "UnsupportedProtocol"
+	ReasonNoPorts             = "NoPorts"
 	ReasonResolved            = "Resolved"
 	ReasonUnknownPolicy       = "UnknownPolicy"
 	ReasonNoDefaultPolicy     = "NoDefaultPolicy"
