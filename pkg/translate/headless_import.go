@@ -90,7 +90,7 @@ func addHeadless(in LegInput, out *LegResult) {
 	for _, e := range endpoints {
 		vips = append(vips, e.vips...)
 	}
-	out.Problem = cmp.Or(problem(*out), familyProblem(in, vips))
+	out.Problem = cmp.Or(problem(*out, all), familyProblem(in, vips))
 }
 
 // headlessEndpoints are the endpoints that have a leg.

@@ -121,7 +121,16 @@ func derivedService(in LegInput, legs []leg) *corev1.Service {
 			servicePort(portName(l.port.ServicePort), l.port.Port, l.listeners.Plain),
 			servicePort("mtls-"+itoa(l.port.Port), l.listeners.MTLS, l.listeners.MTLS))
 	}
+	if len(legs) == 0 {
+		s.Spec.Ports = []corev1.ServicePort{nothing()}
+	}
 	return s
+}
+
+// nothing is the port of a Service that is kept for its address alone: a Service must have one. It leads to a port that
+// the gateway's pods do not have, so it has no endpoints and connections are refused.
+func nothing() corev1.ServicePort {
+	return corev1.ServicePort{Name: "nothing", Protocol: corev1.ProtocolTCP, Port: 1, TargetPort: intstr.FromString("nothing")}
 }
 
 func servicePort(name string, port, target int32) corev1.ServicePort {
