@@ -51,6 +51,9 @@ func endpointStates(l Lister, merged mcs.Merged, exports []v1alpha1.ServiceAdver
 			VIPs:  vips(l.Service(v1alpha1.Namespace, translate.EndpointServiceName(key.Namespace, key.Name, e))),
 			Ports: map[int32]translate.LegPorts{},
 		}
+		if len(state.VIPs) == 0 {
+			state.Wanted = l.EndpointAddresses(key.Namespace, key.Name, e)
+		}
 		for _, p := range translate.EndpointPorts(merged, e) {
 			if got := l.PortTable().Get(endpointKey(key, p.Port, e)); len(got) == portsPerLeg {
 				state.Ports[p.Port] = translate.LegPorts{Plain: got[0], MTLS: got[1]}

@@ -82,6 +82,8 @@ func (k EndpointKey) String() string { return k.Hostname + "." + k.Cluster }
 type EndpointState struct {
 	// VIPs are the ClusterIPs of its derived Service; empty until it has been written.
 	VIPs []string
+	// Wanted are the addresses that it had; a derived Service that is made anew asks for them.
+	Wanted []string
 	// Ports are the allocated listener ports by service port number.
 	Ports map[int32]LegPorts
 }
