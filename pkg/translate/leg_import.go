@@ -176,14 +176,16 @@ func workload(vip string, listeners map[string]uint32) *networkingv1alpha3.Workl
 }
 
 // endpointSlices are the MCS EndpointSlices: one per source cluster and address family, with the ClusterSetIP as the
-// endpoint, because every backend of every cluster is behind it.
+// endpoint, because every backend of every cluster is behind it. That of a cluster that is about to go, or out of reach, is
+// not ready while there are others, as KEP-1645 recommends (L1021-1031).
 func endpointSlices(in LegInput, legs []leg) []Object {
 	var out []Object
+	staying := filter(in.Merged.Clusters, func(c string) bool { return !isDraining(in.Exports, c) })
 	for _, c := range in.Merged.Clusters {
 		exported := filter(legs, func(l leg) bool { return slices.Contains(l.port.Clusters, c) })
 		for _, vip := range in.VIPs {
 			if len(exported) > 0 {
-				ready := true
+				ready := len(staying) == 0 || slices.Contains(staying, c)
 				out = append(out, endpointSlice(in, exported, c, familyOf(vip), []discoveryv1.Endpoint{
 					{Addresses: []string{vip}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}},
 				}))
