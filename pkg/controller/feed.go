@@ -26,8 +26,8 @@ func newFeed(c *core, s *store, cfg *rest.Config) (*feed.Server, *feed.Readers, 
 		return nil, nil, nil, err
 	}
 	readers, err := feed.NewReaders(feed.ReaderOptions{
-		BaseURL: c.opts.FeedBaseURL, Transport: c.opts.FeedTransport, Timing: c.opts.FeedTiming,
-		Sink: s, NameOf: translate.AdvertisementName, OwnAddress: s.ownAddress, Log: log,
+		BaseURL: c.opts.FeedBaseURL, Transport: c.opts.FeedTransport, Timing: c.opts.FeedTiming, Limits: c.opts.FeedLimits,
+		Sink: s, NameOf: translate.AdvertisementName, OwnAddress: c.self.OwnAddress, Log: log,
 	})
 	if err != nil {
 		return nil, nil, nil, err

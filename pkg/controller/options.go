@@ -67,6 +67,8 @@ type Options struct {
 	FeedTransport http.RoundTripper
 	// FeedTiming says how long the feed waits for what; zero fields take the feed's defaults.
 	FeedTiming feed.Timing
+	// FeedLimits bound what one peer may cost; zero fields take the feed's defaults.
+	FeedLimits feed.ReaderLimits
 	// ProbeDial makes a handshake with a hop; nil makes real ones.
 	ProbeDial probe.Dial
 	// FeedListening is told where the feed is served, for callers that bind to port 0.
