@@ -42,6 +42,8 @@ type core struct {
 	peerBook *peerBook
 	// hops knows how the ways to peers are.
 	hops *hopBook
+	// properties are what the cluster says of itself.
+	properties *properties
 	// reach knows which peers are out of reach.
 	reach *reach
 

@@ -35,7 +35,7 @@ func newMetrics() *metrics {
 		peerSynced:  gauges("mcwan_peer_synced", "1 while the peer's feed is read and watched.", "peer"),
 		accepted:    gauges("mcwan_peer_advertisements_accepted", "Advertisements of the peer that are in use.", "peer"),
 		refused:     gauges("mcwan_peer_advertisements_refused", "Advertisements of the peer that were refused.", "peer"),
-		meshProblem: gauges("mcwan_mesh_problem", "1 while istiod is set up in a way that does not work with mc-wan.", "reason"),
+		meshProblem: gauges("mcwan_mesh_problem", "1 while istiod, or a ClusterProperty, is set up in a way that does not work with mc-wan.", "reason"),
 	}
 }
 

@@ -69,6 +69,8 @@ type Options struct {
 	FeedTiming feed.Timing
 	// FeedLimits bound what one peer may cost; zero fields take the feed's defaults.
 	FeedLimits feed.ReaderLimits
+	// AboutRetry is how often it is asked whether the cluster serves ClusterProperties by now.
+	AboutRetry time.Duration
 	// ProbeDial makes a handshake with a hop; nil makes real ones.
 	ProbeDial probe.Dial
 	// FeedListening is told where the feed is served, for callers that bind to port 0.
@@ -89,6 +91,7 @@ func DefaultOptions() Options {
 		DummyServices:          true,
 		DrainDeadline:          10 * time.Second,
 		WithdrawAfter:          time.Minute,
+		AboutRetry:             time.Minute,
 		AckSettle:              2 * time.Second,
 		PathSettle:             2 * time.Second,
 		PathLinger:             5 * time.Second,

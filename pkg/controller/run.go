@@ -156,6 +156,9 @@ func wire(mgr manager.Manager, c *core) error {
 		return err
 	}
 	s := &store{core: c}
+	if err := c.newProperties(mgr); err != nil {
+		return err
+	}
 	server, readers, announcer, err := newFeed(c, s, mgr.GetConfig())
 	if err != nil {
 		return err
@@ -187,7 +190,7 @@ func wire(mgr manager.Manager, c *core) error {
 	}
 	serving := everywhere(func(ctx context.Context) error { return c.serveFeed(ctx, server) })
 	rechecking := everywhere(func(ctx context.Context) error { return recheckCallers(ctx, mgr.GetCache(), server) })
-	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}, watch} {
+	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}, watch, c.properties} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("setting up: %w", err)
 		}
