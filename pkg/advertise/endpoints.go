@@ -43,6 +43,9 @@ func endpointsCarried(in Input, ready int, tooLong []string) metav1.Condition {
 	no := func(reason, message string) metav1.Condition {
 		return condition(v1alpha1.ConditionEndpointsCarried, metav1.ConditionFalse, reason, message, in.Export.Generation)
 	}
+	if reason, message := mcs.NoneCarried(servicePorts(in.Service.Spec.Ports)); reason != "" {
+		return no(reason, message)
+	}
 	switch {
 	case len(tooLong) > 0:
 		return no(v1alpha1.ReasonNameTooLong, fmt.Sprintf(

@@ -82,6 +82,14 @@ func TestServiceWithAddressTellsNoEndpoints(t *testing.T) {
 	}
 }
 
+func TestEndpointsWithoutPortsThatAreCarried(t *testing.T) {
+	in := headlessInput("db-0")
+	in.Service.Spec.Ports = nil
+	carriedIs(t, Advertise(in), metav1.ConditionFalse, v1alpha1.ReasonNoPorts, "spec.ports")
+	in.Service.Spec.Ports = []corev1.ServicePort{{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP}}
+	carriedIs(t, Advertise(in), metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol, "TCP only")
+}
+
 func TestTooManyEndpoints(t *testing.T) {
 	all := hostnames(v1alpha1.MaxEndpoints + 6)
 	r := Advertise(headlessInput(all...))

@@ -3,6 +3,7 @@
 package advertise
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,4 +55,18 @@ func FailoverText(f *v1alpha1.Failover) string {
 	default:
 		return string(f.Mode)
 	}
+}
+
+// CheckFailover says why a failover that somebody else states cannot be acted on; nil for none, and for what can be.
+func CheckFailover(f *v1alpha1.Failover) error {
+	if f == nil {
+		return nil
+	}
+	if f.Mode == "" {
+		return errors.New("failover.mode: there must be one")
+	}
+	if _, err := ParseFailover(FailoverText(f)); err != nil {
+		return fmt.Errorf("failover %w", err)
+	}
+	return nil
 }

@@ -166,8 +166,8 @@ func writtenKinds() []client.Object {
 }
 
 // warm has every replica read all that a leader decides by, so that one that takes over does so at once.
-func warm(ctx context.Context, cc cache.Cache) error {
-	for _, obj := range append(writtenKinds(), &mcsv1beta1.ServiceExport{}, &corev1.Namespace{}, &corev1.ConfigMap{}, &appsv1.Deployment{},
+func warm(ctx context.Context, cc cache.Cache, optional ...client.Object) error {
+	for _, obj := range append(append(writtenKinds(), optional...), &mcsv1beta1.ServiceExport{}, &corev1.Namespace{}, &corev1.ConfigMap{}, &appsv1.Deployment{},
 		&mcwanv1alpha1.ServiceImport{}, &mcwanv1alpha1.ServiceExport{}, &v1alpha1.WANPolicy{}, &v1alpha1.Peer{}, &v1alpha1.ServiceAdvertisement{}, &v1alpha1.ClusterAdvertisement{}) {
 		if _, err := cc.GetInformer(ctx, obj, cache.BlockUntilSynced(false)); err != nil {
 			return fmt.Errorf("watching %T: %w", obj, err)

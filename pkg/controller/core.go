@@ -20,9 +20,11 @@ import (
 
 // core is what the reconcilers share.
 type core struct {
-	opts    Options
-	self    translate.Cluster
-	mcs     mcsapi.API
+	opts Options
+	self translate.Cluster
+	mcs  mcsapi.API
+	// ranges says that the API server tells the ranges of its ClusterIPs.
+	ranges  bool
 	cache   client.Reader
 	applier *apply.Applier
 	notes   *notes
@@ -40,6 +42,8 @@ type core struct {
 	peerBook *peerBook
 	// hops knows how the ways to peers are.
 	hops *hopBook
+	// properties are what the cluster says of itself.
+	properties *properties
 	// reach knows which peers are out of reach.
 	reach *reach
 	// hopsChanged holds one token: look at hops again.

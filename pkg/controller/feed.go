@@ -20,14 +20,14 @@ func newFeed(c *core, s *store, cfg *rest.Config) (*feed.Server, *feed.Readers, 
 	log := c.opts.Log.WithName("feed")
 	server, err := feed.NewServer(feed.ServerOptions{
 		ClusterID: c.self.ID, API: cfg, BindAddress: c.opts.FeedBindAddress,
-		Peers: s.lookup, Cards: s, OwnAddress: s.ownAddress, Log: log,
+		Peers: s.lookup, Cards: s, OwnAddress: c.self.OwnAddress, Log: log,
 	})
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	readers, err := feed.NewReaders(feed.ReaderOptions{
-		BaseURL: c.opts.FeedBaseURL, Transport: c.opts.FeedTransport, Timing: c.opts.FeedTiming,
-		Sink: s, NameOf: translate.AdvertisementName, OwnAddress: s.ownAddress, Log: log,
+		BaseURL: c.opts.FeedBaseURL, Transport: c.opts.FeedTransport, Timing: c.opts.FeedTiming, Limits: c.opts.FeedLimits,
+		Sink: s, NameOf: translate.AdvertisementName, OwnAddress: c.self.OwnAddress, Log: log,
 	})
 	if err != nil {
 		return nil, nil, nil, err

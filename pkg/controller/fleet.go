@@ -180,22 +180,42 @@ func (r *fleetReconciler) trustRoot(l *lister) string {
 	return fingerprint
 }
 
-// lookAtMesh returns istiod's version, tells once of each thing about it that fights mc-wan, and fails when the trust
-// domain is no longer the one that all identities were made of.
+// lookAtMesh returns istiod's version, tells once of each thing about it, or about the cluster's properties, that fights
+// mc-wan, and fails when the trust domain is no longer the one that all identities were made of.
 func (r *fleetReconciler) lookAtMesh(ctx context.Context) (string, error) {
 	l := r.lister(ctx)
 	istiod := found(l, r.opts.IstioNamespace, mesh.DeploymentName(r.opts.IstioRevision), &appsv1.Deployment{})
 	if err := l.Err(); err != nil {
 		return "", fmt.Errorf("looking at istiod: %w", err)
 	}
-	version, problems := "", map[string]bool{}
+	version, all := "", []finding(nil)
 	if istiod != nil {
 		version = mesh.Version(*istiod)
 		for _, p := range mesh.Problems(*istiod) {
-			problems[p.Reason] = true
-			if !r.problems[p.Reason] {
-				r.notes.meshProblem(istiod, p)
-			}
+			all = append(all, finding{istiod, p})
+		}
+	}
+	of, err := r.properties.problems(ctx, r.self.ID)
+	if err != nil {
+		return "", err
+	}
+	r.tellProblems(append(all, of...))
+	return version, r.checkTrustDomain(ctx)
+}
+
+// finding is a problem and the object that it is about.
+type finding struct {
+	about client.Object
+	mesh.Problem
+}
+
+// tellProblems tells of each problem when it comes, and by the metrics as long as it is there.
+func (r *fleetReconciler) tellProblems(found []finding) {
+	problems := map[string]bool{}
+	for _, f := range found {
+		problems[f.Reason] = true
+		if !r.problems[f.Reason] {
+			r.notes.meshProblem(f.about, f.Problem)
 		}
 	}
 	for reason := range r.problems {
@@ -207,7 +227,6 @@ func (r *fleetReconciler) lookAtMesh(ctx context.Context) (string, error) {
 		r.metrics.meshProblem.WithLabelValues(reason).Set(1)
 	}
 	r.problems = problems
-	return version, r.checkTrustDomain(ctx)
 }
 
 // checkTrustDomain has the controller start anew when the mesh's trust domain has changed: every identity is made of it.

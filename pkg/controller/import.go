@@ -37,12 +37,14 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 	merged := snapshot.Merged(l, key)
 	here := merged.Exported() && namespaceStands(l.Namespace(key.Namespace))
 	hold := r.hold(l, key)
-	refused := snapshot.RefusedByHand(l, key)
+	byHand := snapshot.WrittenByHand(l, key)
 	if err := l.Err(); err != nil {
 		return reconcile.Result{}, err
 	}
-	for _, one := range refused {
-		r.notes.event(one.Advertisement, corev1.EventTypeWarning, one.Refusal.Reason, one.Refusal.Message)
+	for _, one := range byHand {
+		if err := r.judged(ctx, one); err != nil {
+			return reconcile.Result{}, err
+		}
 	}
 	if here && hold > 0 {
 		return reconcile.Result{RequeueAfter: hold}, nil
@@ -65,6 +67,16 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 		return result, err
 	}
 	return reconcile.Result{RequeueAfter: r.acknowledge(key, advertisements)}, nil
+}
+
+// judged tells in an advertisement that was written by hand whether it is acted on.
+func (r *importReconciler) judged(ctx context.Context, one snapshot.ByHand) error {
+	told := &v1alpha1.ServiceAdvertisement{ObjectMeta: metav1.ObjectMeta{
+		Namespace: one.Advertisement.Namespace, Name: one.Advertisement.Name, UID: one.Advertisement.UID, Generation: one.Advertisement.Generation,
+	}}
+	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("ServiceAdvertisement"))
+	told.Status = &v1alpha1.ServiceAdvertisementStatus{Conditions: []metav1.Condition{one.Accepted()}}
+	return r.status(ctx, told)
 }
 
 // hold is how long a service that is not imported yet has to wait for peers that have not been read yet.

@@ -5,6 +5,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -123,6 +124,15 @@ func (l *lister) Namespace(name string) *corev1.Namespace {
 }
 
 func (l *lister) PortTable() ports.Table { return l.table() }
+
+// EndpointAddresses come from the ServiceEntry, which stays while the endpoint's derived Service is made anew.
+func (l *lister) EndpointAddresses(namespace, name string, e translate.EndpointKey) []string {
+	entry := found(l, namespace, translate.EndpointServiceEntryName(name, e), &networkingv1.ServiceEntry{})
+	if entry == nil || !isOurs(entry) {
+		return nil
+	}
+	return slices.Clone(entry.Spec.Addresses)
+}
 
 func (l *lister) LegShares(namespace, name string, port int32) translate.Shares {
 	leg := found(l, v1alpha1.Namespace, translate.LegName(namespace, name, port), &networkingv1.VirtualService{})

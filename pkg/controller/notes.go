@@ -52,10 +52,10 @@ func (n *notes) foreign(err *apply.ForeignError) {
 	n.recorder.Eventf(ref, nil, corev1.EventTypeWarning, "NotManaged", "Skip", "%s", err.Error())
 }
 
-// meshProblem tells on istiod what fights mc-wan.
-func (n *notes) meshProblem(istiod client.Object, problem mesh.Problem) {
-	n.log.Info("The mesh is set up in a way that does not work with mc-wan", "reason", problem.Reason, "problem", problem.Message)
-	n.event(istiod, corev1.EventTypeWarning, problem.Reason, problem.Message)
+// meshProblem tells on an object that it fights mc-wan.
+func (n *notes) meshProblem(about client.Object, problem mesh.Problem) {
+	n.log.Info("The cluster is set up in a way that does not work with mc-wan", "reason", problem.Reason, "problem", problem.Message)
+	n.event(about, corev1.EventTypeWarning, problem.Reason, problem.Message)
 }
 
 func (n *notes) event(obj client.Object, kind, reason, note string) {

@@ -70,6 +70,10 @@ type Options struct {
 	FeedTransport http.RoundTripper
 	// FeedTiming says how long the feed waits for what; zero fields take the feed's defaults.
 	FeedTiming feed.Timing
+	// FeedLimits bound what one peer may cost; zero fields take the feed's defaults.
+	FeedLimits feed.ReaderLimits
+	// AboutRetry is how often it is asked whether the cluster serves ClusterProperties by now.
+	AboutRetry time.Duration
 	// ProbeDial makes a handshake with a hop; nil makes real ones.
 	ProbeDial probe.Dial
 	// FeedListening is told where the feed is served, for callers that bind to port 0.
@@ -91,6 +95,7 @@ func DefaultOptions() Options {
 		DrainDeadline:          10 * time.Second,
 		PortLinger:             time.Minute,
 		WithdrawAfter:          10 * time.Second,
+		AboutRetry:             time.Minute,
 		AckSettle:              2 * time.Second,
 		PathSettle:             2 * time.Second,
 		PathLinger:             5 * time.Second,

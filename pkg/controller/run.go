@@ -65,7 +65,11 @@ func Run(ctx context.Context, opts Options) error {
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	if err := warm(ctx, mgr.GetCache()); err != nil {
+	ranges, err := servesRanges(opts.Config)
+	if err != nil {
+		return err
+	}
+	if err := warm(ctx, mgr.GetCache(), optionalKinds(ranges)...); err != nil {
 		return err
 	}
 	self, err := lookup(ctx, mgr.GetAPIReader(), opts)
@@ -77,6 +81,7 @@ func Run(ctx context.Context, opts Options) error {
 	}
 	self.MCSVersion = mcs.Version
 	c := newCore(mgr, opts, self, mcs.API, cancel)
+	c.ranges = ranges
 	if err := wire(mgr, c); err != nil {
 		return err
 	}
@@ -137,6 +142,7 @@ func newCore(mgr manager.Manager, opts Options, self translate.Cluster, mcs mcsa
 
 		hopsChanged: make(chan struct{}, 1),
 	}
+	c.self.OwnAddress = c.ownAddress
 	c.applier = apply.New(apply.Options{
 		Client: mgr.GetClient(), Cache: mgr.GetCache(), Scheme: mgr.GetScheme(),
 		Label: v1alpha1.LabelManagedBy, Value: v1alpha1.ValueManagedBy, Trim: mcs.Trim,
@@ -151,6 +157,9 @@ func wire(mgr manager.Manager, c *core) error {
 		return err
 	}
 	s := &store{core: c}
+	if err := c.newProperties(mgr); err != nil {
+		return err
+	}
 	server, readers, announcer, err := newFeed(c, s, mgr.GetConfig())
 	if err != nil {
 		return err
@@ -182,7 +191,7 @@ func wire(mgr manager.Manager, c *core) error {
 	}
 	serving := everywhere(func(ctx context.Context) error { return c.serveFeed(ctx, server) })
 	rechecking := everywhere(func(ctx context.Context) error { return recheckCallers(ctx, mgr.GetCache(), server) })
-	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}, watch} {
+	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}, watch, c.properties} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("setting up: %w", err)
 		}

@@ -5,9 +5,7 @@ package controller
 import (
 	"context"
 	"fmt"
-	"net/netip"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -139,11 +137,4 @@ func (s *store) lookup(egressIdentity string) (v1alpha1.PeerSpec, bool) {
 		}
 	}
 	return v1alpha1.PeerSpec{}, false
-}
-
-// ownAddress tells whether an address is a ClusterIP of this cluster: no gateway of a peer can have it.
-func (s *store) ownAddress(addr netip.Addr) bool {
-	var list corev1.ServiceList
-	err := s.cache.List(context.Background(), &list, client.MatchingFields{indexClusterIP: addr.String()}, client.UnsafeDisableDeepCopy)
-	return err == nil && len(list.Items) > 0
 }

@@ -25,7 +25,7 @@ import (
 
 // pathSources are the events that concern paths: policies and cards, and paths that drift.
 func (c *core) pathSources(cc cache.Cache) []source.Source {
-	return []source.Source{
+	return append(c.watchRanges(cc, func(context.Context) []types.NamespacedName { return c.pathsOf() }),
 		c.pathKeys.source(),
 		watch(cc, &v1alpha1.WANPolicy{}, func(context.Context, *v1alpha1.WANPolicy) []types.NamespacedName {
 			return c.pathsOf()
@@ -39,7 +39,7 @@ func (c *core) pathSources(cc cache.Cache) []source.Source {
 		c.watchWritten(cc, &networkingv1.ServiceEntry{}, "path"),
 		c.watchWritten(cc, &networkingv1.DestinationRule{}, "path"),
 		c.watchWritten(cc, &networkingv1.VirtualService{}, "path"),
-	}
+	)
 }
 
 // fleetSources are the events that concern the fleet; all ask for one key, after a pause.
@@ -104,7 +104,7 @@ func waysChanged(before, after *v1alpha1.ClusterAdvertisement) bool {
 // peerSources are the events that concern the reading of peers. recheck is told of peers whose copies somebody else
 // changed: they are written again.
 func (c *core) peerSources(cc cache.Cache, recheck func(clusterID string)) []source.Source {
-	return []source.Source{
+	return append(c.watchRanges(cc, c.allPeers),
 		watch(cc, client.Object(&v1alpha1.ServiceAdvertisement{}), func(_ context.Context, o client.Object) []types.NamespacedName {
 			if id := sourceOf(o); id != "" && id != c.self.ID {
 				recheck(id)
@@ -126,7 +126,7 @@ func (c *core) peerSources(cc cache.Cache, recheck func(clusterID string)) []sou
 		watch(cc, &v1alpha1.ServiceAdvertisement{}, func(ctx context.Context, a *v1alpha1.ServiceAdvertisement) []types.NamespacedName {
 			return c.sourcePeer(ctx, a, false)
 		}),
-	}
+	)
 }
 
 // joined are the keys of all peers and of key: whether one is accepted depends on the others.

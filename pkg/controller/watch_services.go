@@ -99,7 +99,7 @@ func (c *core) importSources(cc cache.Cache) []source.Source {
 		c.imports.source(),
 		watch(cc, &v1alpha1.ServiceAdvertisement{}, func(_ context.Context, a *v1alpha1.ServiceAdvertisement) []types.NamespacedName {
 			return one(serviceOf(a))
-		}),
+		}, declared[*v1alpha1.ServiceAdvertisement]()),
 		watch(cc, &corev1.Namespace{}, func(ctx context.Context, ns *corev1.Namespace) []types.NamespacedName {
 			return c.advertised(ctx, client.MatchingFields{indexNamespace: ns.Name})
 		}, changed(namespaceChanged)),

@@ -43,7 +43,7 @@ func TestAnnounce(t *testing.T) {
 		{"our own card", announcement(func(c *v1alpha1.ClusterAdvertisementSpec) { c.ClusterID = there }), 4, 422, "speaks only for itself", 4},
 		{"other identities", announcement(func(c *v1alpha1.ClusterAdvertisementSpec) { c.Identities = identities("c3") }), 4, 422, "mcwanctl card", 4},
 		{"another uid", announcement(func(c *v1alpha1.ClusterAdvertisementSpec) { c.ClusterUID = "new" }), 4, 409, "another clusterUID", 4},
-		{"a ClusterIP", announcement(func(c *v1alpha1.ClusterAdvertisementSpec) { c.Addresses = []string{"10.96.0.1"} }), 4, 422, "belongs to this cluster", 4},
+		{"a ClusterIP", announcement(func(c *v1alpha1.ClusterAdvertisementSpec) { c.Addresses = []string{"10.96.0.1"} }), 4, 422, "ClusterIP of this cluster", 4},
 		{"a link-local address", announcement(func(c *v1alpha1.ClusterAdvertisementSpec) { c.Addresses = []string{"169.254.169.254"} }), 4, 422, "link-local", 4},
 		{"an advertisement", `{"kind":"ServiceAdvertisement","spec":{}}`, 4, 400, "ClusterAdvertisement", 4},
 		{"no JSON", "x", 4, 400, "ClusterAdvertisement", 4},

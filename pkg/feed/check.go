@@ -290,10 +290,8 @@ func advertisedPolicy(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	if adv.WANPolicy != "" && len(validation.IsDNS1123Label(adv.WANPolicy)) != 0 {
 		return refuse(v1alpha1.RefusedName, "wanPolicy %s must be a DNS label", quote(adv.WANPolicy))
 	}
-	if adv.Failover != nil {
-		if _, err := advertise.ParseFailover(advertise.FailoverText(adv.Failover)); err != nil || adv.Failover.Mode == "" {
-			return refuse(v1alpha1.RefusedBounds, "failover cannot be acted on: mode %s, %d policies", quote(string(adv.Failover.Mode)), len(adv.Failover.To))
-		}
+	if advertise.CheckFailover(adv.Failover) != nil {
+		return refuse(v1alpha1.RefusedBounds, "failover cannot be acted on: mode %s, %d policies", quote(string(adv.Failover.Mode)), len(adv.Failover.To))
 	}
 	return accept()
 }

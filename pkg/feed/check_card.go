@@ -102,15 +102,13 @@ func cardAddresses(r Rules, card *v1alpha1.ClusterAdvertisementSpec) verdict {
 		if len(a) > maxAddress {
 			return refuse(v1alpha1.RefusedAddress, "an address of the card is not an IP address")
 		}
-		if err := translate.CheckAddress(translate.Cluster{}, a); err != nil {
+		if err := translate.CheckAddress(translate.Cluster{OwnAddress: r.OwnAddress}, a); err != nil {
 			return refuse(v1alpha1.RefusedAddress, "an address of the card: %v", err)
 		}
 		addr := netip.MustParseAddr(a)
 		switch {
 		case addr.String() != a:
 			return refuse(v1alpha1.RefusedAddress, "the card's address %s must be written as %s", quote(a), addr)
-		case r.OwnAddress != nil && r.OwnAddress(addr):
-			return refuse(v1alpha1.RefusedAddress, "the card's address %s belongs to this cluster", addr)
 		case seen[addr]:
 			return refuse(v1alpha1.RefusedAddress, "the card's address %s is listed twice", addr)
 		}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -284,6 +287,57 @@ func FuzzCard(f *testing.F) {
 			t.Fatalf("card %+v is believed", card)
 		}
 	})
+}
+
+// TestBudget: what a peer has stays when it asks for more ports than it may have, and what goes makes room.
+func TestBudget(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	limits := DefaultReaderLimits()
+	limits.MaxLegPorts = 3 * ports.PerLeg
+	l := newLedger(testRules(), translate.AdvertisementName, limits, DefaultTiming())
+	l.streams = [sides]streamState{{read: true, opened: true}, {read: true, opened: true}}
+	round := func(want string, names ...string) {
+		t.Helper()
+		var items []*item
+		for _, n := range names {
+			spec := testSpec(strings.TrimRight(n, "+"), false)
+			spec.Ports[0].Name = "web"
+			for i := range strings.Count(n, "+") {
+				spec.Ports = append(spec.Ports, v1alpha1.AdvertisedPort{Name: fmt.Sprintf("more-%d", i), Protocol: "TCP", Port: int32(9000 + i)})
+			}
+			items = append(items, testItem(spec.Name, spec))
+		}
+		l.replace(items, now)
+		l.setCard(testItem(testPeer, v1alpha1.ClusterAdvertisementSpec{
+			ClusterID: testPeer, ClusterUID: "u", Generation: 1, Advertisements: int32(len(items)), Identities: testRules().Peer.Identities,
+		}), now)
+		l.plan(now) // notes since when something is gone
+		now = now.Add(2 * l.timing.VanishGrace)
+		p := l.plan(now)
+		for _, name := range p.remove {
+			l.dropped(name)
+		}
+		for name, spec := range p.apply {
+			l.applied(name, spec)
+		}
+		var have, refused []string
+		for _, c := range l.copies {
+			have = append(have, fmt.Sprintf("%s:%d", c.spec.Name, len(c.spec.Ports)))
+		}
+		for _, r := range p.report.Counts.Refusals {
+			refused = append(refused, r.Name+" "+r.Reason)
+		}
+		slices.Sort(have)
+		if got := fmt.Sprint(have, refused); got != want {
+			t.Errorf("%v: %s, want %s", names, got, want)
+		}
+	}
+	round("[m:1 n:1] []", "m", "n")
+	round("[a:1 m:1 n:1] [shop/b OutOfBounds]", "a", "b", "m", "n")
+	round("[a:1 m:1 n:1] [shop/b OutOfBounds shop/m OutOfBounds]", "a", "b", "m+", "n")
+	round("[a:1 b:1 m:1] []", "a", "b", "m")
+	round("[m:2] []", "m+")
+	round("[m:2] [shop/a OutOfBounds]", "a++", "m+")
 }
 
 // BenchmarkPlan is one round over a peer with 10,000 advertisements of which nothing changed.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/ports"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -107,6 +108,9 @@ type ReaderLimits struct {
 	MaxAdvertisements int
 	// MaxHeldBytes bounds all advertisements of one peer together, as JSON.
 	MaxHeldBytes int64
+	// MaxLegPorts bounds the ports of the egress gateway that what a peer advertises may take. Over this one the peer is
+	// read all the same: what does not fit is refused, and what was there first stays.
+	MaxLegPorts int
 	// PageSize is how many items a list asks for at once.
 	PageSize int64
 	// RequestsPerSecond bounds how often one peer is asked; a burst of ten times that is allowed.
@@ -123,6 +127,7 @@ func DefaultReaderLimits() ReaderLimits {
 		MaxBytesPerMinute: 64 << 20,
 		MaxAdvertisements: 10000,
 		MaxHeldBytes:      32 << 20,
+		MaxLegPorts:       ports.Total() / 2,
 		PageSize:          250,
 		RequestsPerSecond: 10,
 		WritesPerSecond:   200,
@@ -202,6 +207,7 @@ func (o *ReaderOptions) complete() error {
 		MaxBytesPerMinute: cmp.Or(o.Limits.MaxBytesPerMinute, limits.MaxBytesPerMinute),
 		MaxAdvertisements: cmp.Or(o.Limits.MaxAdvertisements, limits.MaxAdvertisements),
 		MaxHeldBytes:      cmp.Or(o.Limits.MaxHeldBytes, limits.MaxHeldBytes),
+		MaxLegPorts:       cmp.Or(o.Limits.MaxLegPorts, limits.MaxLegPorts),
 		PageSize:          cmp.Or(o.Limits.PageSize, limits.PageSize),
 		RequestsPerSecond: cmp.Or(o.Limits.RequestsPerSecond, limits.RequestsPerSecond),
 		WritesPerSecond:   cmp.Or(o.Limits.WritesPerSecond, limits.WritesPerSecond),

@@ -10,8 +10,11 @@ import (
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
+	"github.com/l7mp/mc-wan/pkg/ports"
 )
 
 // maxRefusals is how many refusals are named in a report, maxNames how many names stand in a message.
@@ -56,8 +59,9 @@ func (l *ledger) plan(now time.Time) plan {
 	p := &planner{ledger: l, now: now, kept: map[string]bool{}, out: plan{apply: map[string]*v1alpha1.ServiceAdvertisementSpec{}}}
 	p.judgeFeed()
 	p.planCard()
-	p.planObjects()
+	fit := p.planObjects()
 	p.planCopies()
+	p.planBudget(fit)
 	p.report()
 	return p.out
 }
@@ -153,8 +157,9 @@ func (p *planner) planCard() {
 	}
 }
 
-// planObjects goes through what the feed says.
-func (p *planner) planObjects() {
+// planObjects goes through what the feed says, and returns the names of the objects that are right by themselves.
+func (p *planner) planObjects() []string {
+	var fit []string
 	taken := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(p.objects)) {
 		o := p.objects[name]
@@ -170,10 +175,51 @@ func (p *planner) planObjects() {
 			continue
 		}
 		taken[o.copyName], p.kept[o.copyName] = true, true
-		if c := p.copies[o.copyName]; p.trust >= settling && (c == nil || !sameSpec(c.spec, o.spec)) {
+		fit = append(fit, name)
+	}
+	return fit
+}
+
+// planBudget takes of those objects what the peer's share of the egress gateway's ports is enough for. What has been taken
+// stays, so that nobody loses a service because the peer has exported another one; what is to be removed makes room.
+func (p *planner) planBudget(fit []string) {
+	left := p.limits.MaxLegPorts
+	for name, c := range p.copies {
+		if _, goes := slices.BinarySearch(p.out.remove, name); !goes {
+			left -= legPorts(c.spec)
+		}
+	}
+	for _, name := range fit {
+		o := p.objects[name]
+		c, more := p.copies[o.copyName], legPorts(o.spec)
+		if c != nil {
+			more -= legPorts(c.spec)
+		}
+		if more > 0 && more > left {
+			p.refuse(name, o, refuse(v1alpha1.RefusedBounds, "it takes %d more ports of the egress gateway, and of the %d that one peer may have %d are left: remove exports or ports that nobody needs",
+				more, p.limits.MaxLegPorts, max(left, 0)))
+			continue
+		}
+		left -= more
+		if p.trust >= settling && (c == nil || !sameSpec(c.spec, o.spec)) {
 			p.out.apply[o.copyName] = o.spec
 		}
 	}
+}
+
+// legPorts is how many ports of the egress gateway an advertised service takes at most: those of a leg for each port that
+// is carried and, of a headless service, each endpoint.
+func legPorts(spec *v1alpha1.ServiceAdvertisementSpec) int {
+	legs := 0
+	for _, port := range spec.Ports {
+		if mcs.Carried(port.Protocol) {
+			legs++
+		}
+	}
+	if spec.Type == string(mcsv1beta1.Headless) {
+		legs *= len(spec.Endpoints)
+	}
+	return legs * ports.PerLeg
 }
 
 func (p *planner) refuse(name string, o *object, v verdict) {

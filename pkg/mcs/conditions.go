@@ -16,6 +16,9 @@ import (
 // PortsCarried is the condition mcw.l7mp.io/PortsCarried of a service with these ports: the gateways are TCP proxies, so
 // UDP and SCTP ports stay in the ServiceImport, as the KEP wants it, but no traffic gets to them.
 func PortsCarried(ports []mcsv1beta1.ServicePort, generation int64) metav1.Condition {
+	if len(ports) == 0 {
+		return condition(v1alpha1.ConditionPortsCarried, metav1.ConditionFalse, v1alpha1.ReasonNoPorts, noPorts, generation)
+	}
 	var not []string
 	for _, p := range ports {
 		if !Carried(p.Protocol) {
@@ -33,11 +36,22 @@ func PortsCarried(ports []mcsv1beta1.ServicePort, generation int64) metav1.Condi
 			strings.Join(not, ", ")), generation)
 }
 
-const noneCarriedMessage = "No port of the service can be carried: the gateways carry TCP only; offer the service over TCP as well."
+const (
+	// noPorts is told of a headless Service without ports; other Services have some.
+	noPorts = "The Service has no ports, and the gateways carry ports, so nothing gets to it from another cluster; list in its spec.ports those that clients shall reach."
+	// onlyOthers is told of a service that has UDP and SCTP ports only.
+	onlyOthers = "No port of the service can be carried: the gateways carry TCP only; offer the service over TCP as well."
+)
 
-// noneCarried says whether there are ports and not one of them is carried.
-func noneCarried(ports []mcsv1beta1.ServicePort) bool {
-	return len(ports) > 0 && !slices.ContainsFunc(ports, func(p mcsv1beta1.ServicePort) bool { return Carried(p.Protocol) })
+// NoneCarried is why not one of a service's ports is carried, as reason and message of a condition; empty when one is.
+func NoneCarried(ports []mcsv1beta1.ServicePort) (reason, message string) {
+	switch {
+	case len(ports) == 0:
+		return v1alpha1.ReasonNoPorts, noPorts
+	case !slices.ContainsFunc(ports, func(p mcsv1beta1.ServicePort) bool { return Carried(p.Protocol) }):
+		return v1alpha1.ReasonUnsupportedProtocol, onlyOthers
+	}
+	return "", ""
 }
 
 func condition(kind string, status metav1.ConditionStatus, reason, message string, generation int64) metav1.Condition {

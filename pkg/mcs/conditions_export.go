@@ -65,9 +65,11 @@ func exportReady(s ExportState, valid metav1.Condition) metav1.Condition {
 		return no(mcsv1beta1.ServiceExportReasonPending, "Not exported: "+valid.Message)
 	case s.Advertisement == nil:
 		return no(mcsv1beta1.ServiceExportReasonFailed, "Not exported: "+heldBack(s.Local))
-	case noneCarried(advertisedPorts(*s.Advertisement)):
-		return no(mcsv1beta1.ServiceExportReasonFailed, noneCarriedMessage)
-	case !s.Published:
+	}
+	if _, message := NoneCarried(advertisedPorts(*s.Advertisement)); message != "" {
+		return no(mcsv1beta1.ServiceExportReasonFailed, message)
+	}
+	if !s.Published {
 		return no(mcsv1beta1.ServiceExportReasonPending, "The advertisement is being written.")
 	}
 	if err := ignoredBecause(s); err != nil {

@@ -74,8 +74,11 @@ func importReady(s ImportState) metav1.Condition {
 		return no(string(mcsv1beta1.ServiceImportReasonPending), "No cluster that can be read exports the service.")
 	case s.Problem != nil:
 		return no(s.Problem.Reason, s.Problem.Message)
-	case noneCarried(s.Merged.ServicePorts()):
-		return no(v1alpha1.ReasonUnsupportedProtocol, noneCarriedMessage)
+	}
+	reason, message := NoneCarried(s.Merged.ServicePorts())
+	switch {
+	case reason != "":
+		return no(reason, message)
 	case s.Merged.Type == mcsv1beta1.ClusterSetIP && len(s.IPs) == 0:
 		return no(string(mcsv1beta1.ServiceImportReasonPending), "The service has no ClusterSetIP yet.")
 	}

@@ -37,6 +37,7 @@ func summary(conditions []metav1.Condition) []string {
 func TestExportConditions(t *testing.T) {
 	own, other := exportOf("a", 2), exportOf("b", 1)
 	udpOnly := exportOf("a", 2, ports(v1alpha1.AdvertisedPort{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53}))
+	portless := exportOf("a", 2, ports(), func(e *export) { e.Type = "Headless" })
 	bad := exportOf("a", 2, func(e *export) { e.SessionAffinity = "Sometimes" })
 	replace := func(c metav1.Condition) []metav1.Condition {
 		out := validLocal()
@@ -54,6 +55,11 @@ func TestExportConditions(t *testing.T) {
 			ExportState{Local: validLocal(), Advertisement: &own, Published: true, Merged: Merge([]export{own})},
 			[]string{"Valid=True/Valid", "Ready=True/Ready", "Conflict=False/NoConflicts", "mcw.l7mp.io/PortsCarried=True/Carried", "mcw.l7mp.io/WANPolicyResolved=True/Resolved"},
 			"The export is ready to be read by other clusters.",
+		},
+		"headless without ports": {
+			ExportState{Local: validLocal(), Advertisement: &portless, Published: true, Merged: Merge([]export{portless})},
+			[]string{"Valid=True/Valid", "Ready=False/Failed", "Conflict=False/NoConflicts", "mcw.l7mp.io/PortsCarried=True/Carried", "mcw.l7mp.io/WANPolicyResolved=True/Resolved"},
+			noPorts,
 		},
 		"not yet written": {
 			ExportState{Local: validLocal(), Advertisement: &own},
@@ -130,6 +136,7 @@ func TestImportConditions(t *testing.T) {
 		"headless needs no address": {ImportState{Merged: Merge([]export{exportOf("a", 1, func(e *export) { e.Type = "Headless" })})}, []string{"Ready=True/Ready", "mcw.l7mp.io/PortsCarried=True/Carried"}},
 		"some ports only":           {ImportState{Merged: Merge([]export{exportOf("a", 1, ports(tcp("x", 1), dns))}), IPs: []string{"10.0.0.1"}}, []string{"Ready=True/Ready", "mcw.l7mp.io/PortsCarried=False/UnsupportedProtocol"}},
 		"no port":                   {ImportState{Merged: Merge([]export{exportOf("a", 1, ports(dns))})}, []string{"Ready=False/UnsupportedProtocol", "mcw.l7mp.io/PortsCarried=False/UnsupportedProtocol"}},
+		"headless without ports":    {ImportState{Merged: Merge([]export{exportOf("a", 1, ports(), func(e *export) { e.Type = "Headless" })})}, []string{"Ready=False/NoPorts", "mcw.l7mp.io/PortsCarried=False/NoPorts"}},
 		"own problem":               {ImportState{Merged: Merge([]export{a}), Problem: &Problem{v1alpha1.ReasonOutOfPorts, "free some"}}, []string{"Ready=False/OutOfPorts", "mcw.l7mp.io/PortsCarried=True/Carried"}},
 		"nobody exports":            {ImportState{}, []string{"Ready=False/Pending"}},
 	} {

@@ -107,6 +107,9 @@ func New() Table {
 	return Table{legs: map[service][]leg{}, free: allPorts()}
 }
 
+// PerLeg is how many ports a leg has: one for plain text, one for mutual TLS.
+const PerLeg = 2
+
 // Total is how many ports there are for legs.
 func Total() int {
 	return int(v1alpha1.MaxLegPort-v1alpha1.MinLegPort+1) - int(v1alpha1.MaxIstioPort-v1alpha1.MinIstioPort+1)

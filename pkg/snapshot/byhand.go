@@ -5,22 +5,37 @@ package snapshot
 import (
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
-// ByHand is an advertisement that an operator wrote and that is not acted on.
+// ByHand is an advertisement that an operator wrote.
 type ByHand struct {
 	Advertisement *v1alpha1.ServiceAdvertisement
-	Refusal       v1alpha1.Refusal
+	// Refusal is why it is not acted on, or the cluster cannot be reached; nil where neither is so.
+	Refusal *v1alpha1.Refusal
 }
 
-// RefusedByHand are the hand-written advertisements of a service that are not acted on, and why. One that is acted on may
-// still wait for the card of its cluster.
-func RefusedByHand(l Lister, key types.NamespacedName) []ByHand {
+// Accepted is the condition Accepted of the advertisement, without time.
+func (h ByHand) Accepted() metav1.Condition {
+	out := metav1.Condition{
+		Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted,
+		Message: "The service is imported where its namespace is.", ObservedGeneration: h.Advertisement.Generation,
+	}
+	if h.Refusal != nil {
+		out.Status, out.Reason, out.Message = metav1.ConditionFalse, h.Refusal.Reason, h.Refusal.Message
+	}
+	return out
+}
+
+// WrittenByHand are the hand-written advertisements of a service, and why some are not acted on.
+func WrittenByHand(l Lister, key types.NamespacedName) []ByHand {
 	self, peers := l.Self(), l.Accepted()
 	var out []ByHand
 	for _, a := range l.Advertisements(key.Namespace, key.Name) {
@@ -33,8 +48,8 @@ func RefusedByHand(l Lister, key types.NamespacedName) []ByHand {
 		}
 		if refusal != nil {
 			refusal.Name = key.String()
-			out = append(out, ByHand{Advertisement: a.DeepCopy(), Refusal: *refusal})
 		}
+		out = append(out, ByHand{Advertisement: a.DeepCopy(), Refusal: refusal})
 	}
 	return out
 }
@@ -57,8 +72,21 @@ func refuseByHand(self translate.Cluster, peers map[string]v1alpha1.Peer, a *v1a
 	case !MayImport(nil, a.Spec.Namespace):
 		return refuse(v1alpha1.RefusedNamespace, "nothing is imported into namespace %s, which is protected", a.Spec.Namespace)
 	}
-	if err := mcs.Validate(a.Spec); err != nil {
-		return refuse(v1alpha1.RefusedBounds, "%v", err)
+	for _, err := range []error{mcs.Validate(a.Spec), advertise.CheckFailover(a.Spec.Failover), checkRules(a.Spec.Rules)} {
+		if err != nil {
+			return refuse(v1alpha1.RefusedBounds, "%v", err)
+		}
+	}
+	return nil
+}
+
+// checkRules: an owner's rules become configuration of the own egress gateway, whoever wrote them down.
+func checkRules(rules *mcwanv1alpha1.ServiceExportSpec) error {
+	if rules == nil {
+		return nil
+	}
+	if err := mcs.CheckOwnerRules(rules); err != nil {
+		return fmt.Errorf("rules.%w", err)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
@@ -27,7 +29,7 @@ spec:
 `)
 }
 
-func TestRefusedByHand(t *testing.T) {
+func TestWrittenByHand(t *testing.T) {
 	const manual = `, mcw.l7mp.io/manual: "true"`
 	hand := func(id, rest string) string { return advertised(id, from(id)+manual, rest) }
 	for name, tc := range map[string]struct {
@@ -40,13 +42,24 @@ func TestRefusedByHand(t *testing.T) {
 		"joined id":         {joined("c2", "") + hand("c2", "") + cardByHand("c2", "10.9.0.1"), v1alpha1.RefusedCluster + " has joined"},
 		"label and content": {advertised("c9", from("c8")+manual, ""), v1alpha1.RefusedCluster + " label"},
 		"not valid":         {hand("c9", "  sessionAffinity: Cookie") + cardByHand("c9", "10.9.0.1"), v1alpha1.RefusedBounds + " sessionAffinity"},
+		"rules":             {hand("c9", "  rules: {http: {rules: []}}") + cardByHand("c9", "10.9.0.1"), v1alpha1.RefusedBounds + " http.rules"},
+		"failover":          {hand("c9", "  failover: {mode: Sometimes}") + cardByHand("c9", "10.9.0.1"), v1alpha1.RefusedBounds + " failover"},
 		"nowhere":           {hand("c9", ""), v1alpha1.RefusedAddress + " no hand-written"},
 		"loopback":          {hand("c9", "") + cardByHand("c9", "127.0.0.1"), v1alpha1.RefusedAddress + " loopback"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := RefusedByHand(mustRead(t, file(tc.text)), secure("payment"))
-			if (len(got) > 0) != (tc.want != "") || len(got) > 1 {
+			got := WrittenByHand(mustRead(t, file(tc.text)), secure("payment"))
+			if name == "not by hand" {
+				if len(got) > 0 {
+					t.Errorf("got %+v", got)
+				}
+				return
+			}
+			if len(got) != 1 || (got[0].Refusal != nil) != (tc.want != "") {
 				t.Fatalf("refused %+v, want %q", got, tc.want)
+			}
+			if c := got[0].Accepted(); (c.Status == metav1.ConditionTrue) != (tc.want == "") || c.Reason == "" || c.Message == "" {
+				t.Errorf("condition %+v", c)
 			}
 			if tc.want == "" {
 				return

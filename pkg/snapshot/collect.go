@@ -23,9 +23,6 @@ import (
 // Merged is the service as all exporters together describe it.
 func Merged(l Lister, key types.NamespacedName) mcs.Merged { return mcs.Merge(Exports(l, key)) }
 
-// portsPerLeg are the listener ports of a leg: plain text, mutual TLS.
-const portsPerLeg = 2
-
 // LegPorts allocates the listener ports of an import's TCP service ports. The table that comes back is to be written
 // before anything that uses the ports; if it is Equal to the one given nothing has to be written. Service ports for which
 // nothing is left are missing in the map. Ports of service ports that are no longer there are released.
@@ -43,8 +40,8 @@ func LegPorts(table ports.Table, merged mcs.Merged, key types.NamespacedName) (p
 	out := map[int32]translate.LegPorts{}
 	for _, k := range wanted {
 		// The only error is that nothing is left: the port has no leg then, and the import says so.
-		next, got, err := table.Allocate(k, portsPerLeg, avoid)
-		if err == nil && len(got) == portsPerLeg {
+		next, got, err := table.Allocate(k, ports.PerLeg, avoid)
+		if err == nil && len(got) == ports.PerLeg {
 			table = next
 			out[k.Port] = translate.LegPorts{Plain: got[0], MTLS: got[1]}
 		}
@@ -60,7 +57,7 @@ func portKey(key types.NamespacedName, port int32) ports.Key {
 func allocated(table ports.Table, merged mcs.Merged, key types.NamespacedName) map[int32]translate.LegPorts {
 	out := map[int32]translate.LegPorts{}
 	for _, p := range merged.Ports {
-		if got := table.Get(portKey(key, p.Port)); len(got) == portsPerLeg {
+		if got := table.Get(portKey(key, p.Port)); len(got) == ports.PerLeg {
 			out[p.Port] = translate.LegPorts{Plain: got[0], MTLS: got[1]}
 		}
 	}

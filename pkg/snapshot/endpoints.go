@@ -31,7 +31,7 @@ func EndpointPorts(table ports.Table, merged mcs.Merged, exports []v1alpha1.Serv
 	for _, k := range wanted {
 		if len(table.Get(k)) > 0 || table.Free() > portsForImports {
 			// The only error is that nothing is left: the import says so.
-			if next, _, err := table.Allocate(k, portsPerLeg, avoid); err == nil {
+			if next, _, err := table.Allocate(k, ports.PerLeg, avoid); err == nil {
 				table = next
 			}
 		}
@@ -51,8 +51,11 @@ func endpointStates(l Lister, merged mcs.Merged, exports []v1alpha1.ServiceAdver
 			VIPs:  vips(l.Service(v1alpha1.Namespace, translate.EndpointServiceName(key.Namespace, key.Name, e))),
 			Ports: map[int32]translate.LegPorts{},
 		}
+		if len(state.VIPs) == 0 {
+			state.Wanted = l.EndpointAddresses(key.Namespace, key.Name, e)
+		}
 		for _, p := range translate.EndpointPorts(merged, e) {
-			if got := l.PortTable().Get(endpointKey(key, p.Port, e)); len(got) == portsPerLeg {
+			if got := l.PortTable().Get(endpointKey(key, p.Port, e)); len(got) == ports.PerLeg {
 				state.Ports[p.Port] = translate.LegPorts{Plain: got[0], MTLS: got[1]}
 			}
 		}

@@ -32,7 +32,7 @@ func TestEndpointPorts(t *testing.T) {
 	}
 	key := ports.Key{Namespace: "secure", Name: "db", Port: 8080, Endpoint: "db-1.c2"}
 	had := table.Get(key)
-	if len(had) != portsPerLeg {
+	if len(had) != ports.PerLeg {
 		t.Errorf("%v has %v", key, had)
 	}
 	if again, _ := LegPorts(table, service, secure("db")); !again.Equal(table) {

@@ -139,6 +139,9 @@ func (f *Files) Namespace(name string) *corev1.Namespace {
 // PortTable is the table of ConfigMap mc-wan/mcw-leg-ports, or an empty one.
 func (f *Files) PortTable() ports.Table { return f.table }
 
+// EndpointAddresses are nil: files say what is wanted, not what clients know.
+func (f *Files) EndpointAddresses(string, string, translate.EndpointKey) []string { return nil }
+
 // LegShares are the shares on the VirtualService of a leg.
 func (f *Files) LegShares(namespace, name string, port int32) translate.Shares {
 	return f.shares[shared{"VirtualService", translate.LegName(namespace, name, port)}]

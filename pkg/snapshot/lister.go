@@ -45,6 +45,9 @@ type Lister interface {
 	Namespace(name string) *corev1.Namespace
 	// PortTable says which leg ports belong to whom.
 	PortTable() ports.Table
+	// EndpointAddresses are the addresses by which clients know an endpoint of a headless import (spec.addresses of its
+	// ServiceEntry); nil for none.
+	EndpointAddresses(namespace, name string, e translate.EndpointKey) []string
 	// LegShares are the shares in use on the leg of a service port (annotation translate.AnnotationShares of the
 	// VirtualService translate.LegName); nil if there are none.
 	LegShares(namespace, name string, port int32) translate.Shares

@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -65,12 +67,15 @@ func Read(opts Options, files ...File) (*Files, error) {
 func (f *Files) selfOf(opts Options) translate.Cluster {
 	trustDomain := cmp.Or(opts.TrustDomain, mesh.DefaultTrustDomain)
 	self := translate.Cluster{
-		ID: opts.ClusterID, FilterRemote: opts.FilterRemote, ServiceCIDRs: opts.ServiceCIDRs,
+		ID: opts.ClusterID, FilterRemote: opts.FilterRemote,
 		DummyServices: opts.DummyServices,
 		Identities: v1alpha1.Identities{
 			Egress:  translate.Identity(trustDomain, v1alpha1.EgressName),
 			Ingress: translate.Identity(trustDomain, v1alpha1.IngressName),
 		},
+	}
+	if ranges := slices.Clone(opts.ServiceCIDRs); len(ranges) > 0 {
+		self.OwnAddress = func(a netip.Addr) bool { return translate.InRanges(ranges, a) }
 	}
 	for _, c := range f.cards {
 		if c.Spec.ClusterID == opts.ClusterID {

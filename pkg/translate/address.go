@@ -5,6 +5,7 @@ package translate
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // CheckAddress says why an address cannot be a peer's gateway as this cluster reaches it: it is none, or one that never
@@ -27,10 +28,16 @@ func CheckAddress(self Cluster, address string) error {
 	case addr.Is4() && (addr.As4()[0] == 0 || addr.As4()[0] >= 240):
 		return fmt.Errorf("%s is in a reserved range", address)
 	}
-	for _, c := range self.ServiceCIDRs {
-		if prefix, err := netip.ParsePrefix(c); err == nil && prefix.Contains(addr) {
-			return fmt.Errorf("%s is in this cluster's service range %s", address, c)
-		}
+	if self.OwnAddress != nil && self.OwnAddress(addr) {
+		return fmt.Errorf("%s is a ClusterIP of this cluster, or in the range of its ClusterIPs", address)
 	}
 	return nil
+}
+
+// InRanges tells of an address whether it is in one of the ranges; what is no range in CIDR notation has no address in it.
+func InRanges(cidrs []string, addr netip.Addr) bool {
+	return slices.ContainsFunc(cidrs, func(c string) bool {
+		prefix, err := netip.ParsePrefix(c)
+		return err == nil && prefix.Contains(addr)
+	})
 }

@@ -48,7 +48,7 @@ func TestCardGeneration(t *testing.T) {
 }
 
 func TestEffectiveCard(t *testing.T) {
-	self, p := Cluster{ID: "c1", ServiceCIDRs: []string{"10.96.0.0/16"}}, peer("c2")
+	self, p := Cluster{ID: "c1", OwnAddress: within("10.96.0.0/16")}, peer("c2")
 	boot := EffectiveCard(self, p, nil)
 	if boot.ClusterID != "c2" || !slices.Equal(boot.Addresses, []string{"10.2.0.1"}) || len(boot.Policies) != 1 {
 		t.Errorf("without a card the bootstrap data count, got %+v", boot)

@@ -21,7 +21,9 @@ import (
 type endpoint struct {
 	EndpointKey
 	vips []string
-	legs []leg
+	// wanted are the addresses that clients know the endpoint by; its Service asks for them when it is made anew.
+	wanted []string
+	legs   []leg
 	// draining says that the endpoint's cluster is about to take its route away.
 	draining bool
 }
@@ -90,7 +92,7 @@ func addHeadless(in LegInput, out *LegResult) {
 	for _, e := range endpoints {
 		vips = append(vips, e.vips...)
 	}
-	out.Problem = cmp.Or(problem(*out), familyProblem(in, vips))
+	out.Problem = cmp.Or(problem(*out, all), familyProblem(in, vips))
 }
 
 // headlessEndpoints are the endpoints that have a leg.
@@ -99,7 +101,7 @@ func headlessEndpoints(in LegInput, rules *compiled, out *LegResult) []endpoint 
 	var endpoints []endpoint
 	for _, key := range Endpoints(in.Merged, in.Exports) {
 		state := in.Endpoints[key]
-		e := endpoint{EndpointKey: key, vips: state.VIPs, draining: isDraining(in.Exports, key.Cluster)}
+		e := endpoint{EndpointKey: key, vips: state.VIPs, wanted: state.Wanted, draining: isDraining(in.Exports, key.Cluster)}
 		for _, p := range EndpointPorts(in.Merged, key) {
 			listeners, ok := state.Ports[p.Port]
 			if !ok {
@@ -153,7 +155,7 @@ func labelEndpoint(labels map[string]string, endpoint EndpointKey) {
 // endpointService is the derived Service of one endpoint: its ClusterIP is the endpoint's address in this cluster.
 func endpointService(in LegInput, e endpoint) *corev1.Service {
 	alone := in
-	alone.VIPs, alone.Wanted = e.vips, nil
+	alone.VIPs, alone.Wanted = e.vips, e.wanted
 	s := derivedService(alone, e.legs)
 	s.Name = EndpointServiceName(in.Namespace, in.Name, e.EndpointKey)
 	labelEndpoint(s.Labels, e.EndpointKey)

@@ -111,6 +111,17 @@ func TestHeadlessWithoutAddressesYet(t *testing.T) {
 	}
 }
 
+func TestEndpointAsksForItsOldAddress(t *testing.T) {
+	key := EndpointKey{"c2", "ring-0"}
+	in := ringImport(nil, map[EndpointKey][]string{key: nil})
+	state := in.Endpoints[key]
+	state.Wanted = []string{"10.96.0.7"}
+	in.Endpoints[key] = state
+	if s := Leg(in).EndpointServices[0].Service; s.Spec.ClusterIP != "10.96.0.7" {
+		t.Errorf("asks for %q", s.Spec.ClusterIP)
+	}
+}
+
 func TestHeadlessOutOfPorts(t *testing.T) {
 	first, second := EndpointKey{"c2", "ring-0"}, EndpointKey{"c2", "ring-1"}
 	in := ringImport(nil, map[EndpointKey][]string{first: {"10.96.0.7"}, second: {"10.96.0.8"}})

@@ -81,7 +81,7 @@ func (l leg) wire() WireKey {
 }
 
 // Leg is what an imported service needs in this cluster. Those without a port that a gateway can carry have nothing but
-// their ServiceImport.
+// their ServiceImport and, once they have one, their address: KEP-1645 (L741-747) has it stay for the life of the import.
 func Leg(in LegInput) LegResult {
 	out := LegResult{
 		Policy: ResolvePolicy(in.Merged.WANPolicy, in.Policies),
@@ -98,7 +98,7 @@ func Leg(in LegInput) LegResult {
 		legs[i].rules = rules.inForce.forPort(legs[i].port.ServicePort)
 	}
 	out.Rules = rules.conditions(legs)
-	if len(legs) > 0 {
+	if len(legs) > 0 || len(in.VIPs) > 0 || len(in.Wanted) > 0 {
 		out.Service = derivedService(in, legs)
 	}
 	for _, l := range legs {
@@ -116,7 +116,7 @@ func Leg(in LegInput) LegResult {
 		out.Objects = append(out.Objects, endpointSlices(in, legs)...)
 		out.Import.Status.EndpointSliceObjects = mcsv1beta1.EndpointSliceObjectsPresent
 	}
-	out.Problem = cmp.Or(problem(out), familyProblem(in, in.VIPs))
+	out.Problem = cmp.Or(problem(out, legs), familyProblem(in, in.VIPs))
 	return out
 }
 
@@ -232,13 +232,13 @@ func comparePaths(a, b PathKey) int {
 }
 
 // problem is why the service cannot be used, the first that applies.
-func problem(out LegResult) *mcs.Problem {
+func problem(out LegResult, legs []leg) *mcs.Problem {
 	switch {
 	case len(out.Unallocated) > 0:
 		return &mcs.Problem{Reason: v1alpha1.ReasonOutOfPorts, Message: fmt.Sprintf(
 			"no free port at the egress gateway for service port %s: %d to %d are taken, remove imports that nobody uses",
 			joinPorts(out.Unallocated), v1alpha1.MinLegPort, v1alpha1.MaxLegPort)}
-	case out.Policy == "" && (out.Service != nil || len(out.EndpointServices) > 0):
+	case out.Policy == "" && len(legs) > 0:
 		return &mcs.Problem{Reason: v1alpha1.ReasonNoDefaultPolicy, Message: fmt.Sprintf(
 			"the exports name no WANPolicy and this cluster has no default: annotate the ServiceExport with %s, or set spec.default on a WANPolicy",
 			v1alpha1.AnnotationWANPolicy)}

@@ -102,6 +102,9 @@ func derivedService(in LegInput, legs []leg) *corev1.Service {
 			servicePort(portName(l.port.ServicePort), l.port.Port, l.listeners.Plain),
 			servicePort(mtlsPortName(l.port.Port), l.listeners.MTLS, l.listeners.MTLS))
 	}
+	if len(legs) == 0 {
+		s.Spec.Ports = []corev1.ServicePort{nothing()}
+	}
 	return s
 }
 
@@ -117,6 +120,12 @@ func legService(m metav1.ObjectMeta) *corev1.Service {
 			Selector:       selectGateway(v1alpha1.GatewayEgress),
 		},
 	}
+}
+
+// nothing is the port of a Service that is kept for its address alone: a Service must have one. It leads to a port that
+// the gateway's pods do not have, so it has no endpoints and connections are refused.
+func nothing() corev1.ServicePort {
+	return corev1.ServicePort{Name: "nothing", Protocol: corev1.ProtocolTCP, Port: 1, TargetPort: intstr.FromString("nothing")}
 }
 
 func servicePort(name string, port, target int32) corev1.ServicePort {
@@ -162,14 +171,16 @@ func workload(vip string, listeners map[string]uint32) *networkingv1alpha3.Workl
 }
 
 // endpointSlices are the MCS EndpointSlices: one per source cluster and address family, with the ClusterSetIP as the
-// endpoint, because every backend of every cluster is behind it.
+// endpoint, because every backend of every cluster is behind it. That of a cluster that is about to go, or out of reach, is
+// not ready while there are others, as KEP-1645 recommends (L1021-1031).
 func endpointSlices(in LegInput, legs []leg) []Object {
 	var out []Object
+	staying := filter(in.Merged.Clusters, func(c string) bool { return !isDraining(in.Exports, c) })
 	for _, c := range in.Merged.Clusters {
 		exported := filter(legs, func(l leg) bool { return slices.Contains(l.port.Clusters, c) })
 		for _, vip := range in.VIPs {
 			if len(exported) > 0 {
-				ready := true
+				ready := len(staying) == 0 || slices.Contains(staying, c)
 				out = append(out, endpointSlice(in, exported, c, familyOf(vip), []discoveryv1.Endpoint{
 					{Addresses: []string{vip}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}},
 				}))

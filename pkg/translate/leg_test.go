@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -75,11 +77,59 @@ func TestLegOutOfPorts(t *testing.T) {
 	in := payment(map[string]int32{"c2": 1})
 	in.Ports = nil
 	out := Leg(in)
-	if out.Service != nil || len(out.Objects) != 0 || !slices.Equal(out.Unallocated, []int32{8080}) {
+	if len(out.Objects) != 0 || !slices.Equal(out.Unallocated, []int32{8080}) {
 		t.Errorf("without ports there is no leg: %+v", out)
 	}
 	if out.Problem == nil || out.Problem.Reason != v1alpha1.ReasonOutOfPorts || !strings.Contains(out.Problem.Message, "8080") {
 		t.Errorf("it has to be told: %+v", out.Problem)
+	}
+}
+
+// An import that has an address keeps it while it has no port that could be carried.
+func TestAddressOutlivesThePorts(t *testing.T) {
+	in := payment(map[string]int32{"c2": 1})
+	for i := range in.Merged.Ports {
+		in.Merged.Ports[i].Protocol = corev1.ProtocolUDP
+	}
+	out := Leg(in)
+	if len(out.Objects) != 0 || out.Service == nil || len(out.Service.Spec.Ports) != 1 || !slices.Equal(out.Import.Spec.IPs, in.VIPs) {
+		t.Errorf("objects %v, Service %+v, ips %v", out.Objects, out.Service, out.Import.Spec.IPs)
+	}
+	in.Wanted, in.VIPs = in.VIPs, nil
+	if s := Leg(in).Service; s == nil || s.Spec.ClusterIP != in.Wanted[0] {
+		t.Errorf("a Service that is gone is made anew with the import's address: %+v", s)
+	}
+	in.Wanted = nil
+	if out := Leg(in); out.Service != nil || len(out.Import.Spec.IPs) != 0 {
+		t.Errorf("what never had an address gets none: %+v", out.Service)
+	}
+}
+
+// The EndpointSlice of a cluster that is going, or out of reach, is not ready while there are others.
+func TestSlicesOfDrainingClusters(t *testing.T) {
+	ready := func(in LegInput) map[string]bool {
+		out := map[string]bool{}
+		for _, o := range Leg(in).Objects {
+			if s, ok := o.(*discoveryv1.EndpointSlice); ok {
+				out[s.Labels[mcsv1beta1.LabelSourceCluster]] = *s.Endpoints[0].Conditions.Ready
+			}
+		}
+		return out
+	}
+	in := payment(map[string]int32{"c2": 1, "c3": 1})
+	drain := func(id string) {
+		for i := range in.Exports {
+			in.Exports[i].Draining = in.Exports[i].Draining || in.Exports[i].ClusterID == id
+		}
+	}
+	for _, step := range []struct {
+		drain string
+		want  map[string]bool
+	}{{"", map[string]bool{"c2": true, "c3": true}}, {"c2", map[string]bool{"c2": false, "c3": true}}, {"c3", map[string]bool{"c2": true, "c3": true}}} {
+		drain(step.drain)
+		if got := ready(in); !maps.Equal(got, step.want) {
+			t.Errorf("%s drains: ready %v, want %v", step.drain, got, step.want)
+		}
 	}
 }
 

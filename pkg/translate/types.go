@@ -3,6 +3,8 @@
 package translate
 
 import (
+	"net/netip"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -34,8 +36,9 @@ type Cluster struct {
 	// FilterRemote says that the mesh's istiod also reads endpoints of other clusters, so that the ingress gateway has
 	// to be pinned to this cluster's endpoints.
 	FilterRemote bool
-	// ServiceCIDRs are the ranges of this cluster's ClusterIPs, where known. No peer may have its gateways there.
-	ServiceCIDRs []string
+	// OwnAddress tells whether an address is one of this cluster's ClusterIPs, or may become one. No peer may have its
+	// gateways there. Nil where nothing is known of them.
+	OwnAddress func(netip.Addr) bool
 	// MCSVersion is the version of the Multi-Cluster Services API that its API server serves; empty stands for v1beta1.
 	MCSVersion string
 	// DummyServices says that imports have a dummy Service per WAN policy that an exporter offers, unless the import's
@@ -79,6 +82,8 @@ func (k EndpointKey) String() string { return k.Hostname + "." + k.Cluster }
 type EndpointState struct {
 	// VIPs are the ClusterIPs of its derived Service; empty until it has been written.
 	VIPs []string
+	// Wanted are the addresses that it had; a derived Service that is made anew asks for them.
+	Wanted []string
 	// Ports are the allocated listener ports by service port number.
 	Ports map[int32]LegPorts
 }

@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -94,9 +95,13 @@ func peer(id string, change ...func(*v1alpha1.PeerSpec)) v1alpha1.Peer {
 	return p
 }
 
+func within(cidrs ...string) func(netip.Addr) bool {
+	return func(a netip.Addr) bool { return InRanges(cidrs, a) }
+}
+
 func TestValidatePeers(t *testing.T) {
 	self := Cluster{
-		ID: "c1", UID: "uid-c1", ServiceCIDRs: []string{"10.96.0.0/16", "fd00:96::/108"},
+		ID: "c1", UID: "uid-c1", OwnAddress: within("10.96.0.0/16", "fd00:96::/108"),
 		Identities: v1alpha1.Identities{Egress: Identity("td-c1", "mcw-egress"), Ingress: Identity("td-c1", "mcw-ingress")},
 	}
 	address := func(a string) v1alpha1.Peer {
@@ -134,8 +139,8 @@ func TestValidatePeers(t *testing.T) {
 		{"multicast", []v1alpha1.Peer{address("ff02::1")}, "c2", v1alpha1.ReasonInvalidAddress, "multicast"},
 		{"unspecified", []v1alpha1.Peer{address("0.0.0.0")}, "c2", v1alpha1.ReasonInvalidAddress, "unspecified"},
 		{"broadcast", []v1alpha1.Peer{address("255.255.255.255")}, "c2", v1alpha1.ReasonInvalidAddress, "reserved"},
-		{"own ClusterIP", []v1alpha1.Peer{address("10.96.0.1")}, "c2", v1alpha1.ReasonInvalidAddress, "service range"},
-		{"own ClusterIP, IPv6", []v1alpha1.Peer{address("fd00:96::1")}, "c2", v1alpha1.ReasonInvalidAddress, "service range"},
+		{"own ClusterIP", []v1alpha1.Peer{address("10.96.0.1")}, "c2", v1alpha1.ReasonInvalidAddress, "ClusterIP"},
+		{"own ClusterIP, IPv6", []v1alpha1.Peer{address("fd00:96::1")}, "c2", v1alpha1.ReasonInvalidAddress, "ClusterIP"},
 		{"IPv6", []v1alpha1.Peer{address("2001:db8::1")}, "c2", fine, ""},
 		{"no identity", []v1alpha1.Peer{identity("c2", "", c2.Spec.Identities.Ingress)}, "c2", v1alpha1.ReasonInvalidIdentity, "identities.egress"},
 		{"a wildcard", []v1alpha1.Peer{identity("c2", c2.Spec.Identities.Egress, "spiffe://td-c2/ns/mc-wan/sa/*")}, "c2", v1alpha1.ReasonInvalidIdentity, "identities.ingress"},

@@ -88,6 +88,23 @@ func TestBadExports(t *testing.T) {
 			return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol, overTCP)
 		})
 	})
+	t.Run("headless without ports", func(t *testing.T) {
+		s := service(f.namespace, "portless")
+		s.Spec.ClusterIP = corev1.ClusterIPNone
+		two.create(s, two.headlessSlice("portless", "p-0"))
+		two.export("portless", "")
+		two.exportIs("portless", "Ready", metav1.ConditionFalse, "Failed")
+		for _, kind := range []string{v1alpha1.ConditionPortsCarried, v1alpha1.ConditionEndpointsCarried} {
+			two.exportIs("portless", kind, metav1.ConditionFalse, v1alpha1.ReasonNoPorts)
+		}
+		one.eventually(soon, "an import that says that it cannot be used", func() error {
+			si := &mcsv1beta1.ServiceImport{}
+			if err := one.Get(t.Context(), client.ObjectKey{Namespace: f.namespace, Name: "portless"}, si); err != nil {
+				return err
+			}
+			return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionFalse, v1alpha1.ReasonNoPorts)
+		})
+	})
 	one.imported("good", two.id)
 }
 
@@ -127,6 +144,8 @@ func TestBadPeers(t *testing.T) {
 	}{
 		"own card":            {one.asPeer(), v1alpha1.ReasonOwnCluster, "apply the other cluster's card here and this one there"},
 		"unreachable address": {third(func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = []string{"127.0.0.1"} }), v1alpha1.ReasonInvalidAddress, "it must be routed over the SD-WAN"},
+		"own ClusterIP":       {third(func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = []string{one.clusterIP("default", "kubernetes")} }), v1alpha1.ReasonInvalidAddress, "it must be routed over the SD-WAN"},
+		"own service range":   {third(func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = []string{"10.101.200.200"} }), v1alpha1.ReasonInvalidAddress, "it must be routed over the SD-WAN"},
 		"another's identity":  {third(func(p *v1alpha1.Peer) { p.Spec.Identities = two.asPeer().Spec.Identities }), v1alpha1.ReasonInvalidIdentity, "give each cluster a trust domain of its own"},
 	} {
 		t.Run(name, func(t *testing.T) {

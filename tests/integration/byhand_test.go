@@ -11,6 +11,7 @@ import (
 	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
@@ -127,6 +128,7 @@ func TestNobodySpeaksForAnotherByHand(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, said)
 	}
 	si := one.imported("payment", two.id)
+	one.judgedByHand(translate.HandWrittenAdvertisementName(two.id, f.namespace, "payment"), metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 	if si.Spec.Ports[0].Port != 9999 {
 		t.Errorf("ports %v", si.Spec.Ports)
 	}
@@ -172,10 +174,68 @@ func TestNobodySpeaksForAnotherByHand(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, said)
 	}
 	one.imported("payment", two.id)
+	if adv := one.copyOf(two.id, "payment"); adv.Status != nil {
+		t.Errorf("a copy of a peer's has the status %+v", adv.Status)
+	}
+
+	// A card that leads into the own cluster.
+	if code, said := one.mcwanctl("import", "inward", "--ingress-gw=10.99.0.5", "--cluster=far"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, said)
+	}
+	one.imported("inward", "far")
+	card := &v1alpha1.ClusterAdvertisement{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: translate.HandWrittenCardName("far")}}
+	change(one, card, func(c *v1alpha1.ClusterAdvertisement) {
+		c.Spec.Addresses = []string{one.clusterIP("default", "kubernetes")}
+	})
+	one.refusedByHand(translate.HandWrittenAdvertisementName("far", f.namespace, "inward"), v1alpha1.RefusedAddress)
+	one.eventually(soon, "no way leads to it", func() error {
+		hops, _, err := one.hops("default", "far")
+		if err == nil && len(hops) > 0 {
+			err = fmt.Errorf("hops %v", hops)
+		}
+		return err
+	})
 }
 
-// refusedByHand waits for the Event that says that an advertisement is not acted on.
+// copyOf is the copy of a peer's advertisement.
+func (m *member) copyOf(cluster, name string) *v1alpha1.ServiceAdvertisement {
+	m.fleet.t.Helper()
+	adv := &v1alpha1.ServiceAdvertisement{}
+	key := client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.AdvertisementName(cluster, m.fleet.namespace, name)}
+	if err := m.Get(m.fleet.t.Context(), key, adv); err != nil {
+		m.fleet.t.Fatal(err)
+	}
+	return adv
+}
+
+// clusterIP is the ClusterIP of a Service.
+func (m *member) clusterIP(namespace, name string) string {
+	m.fleet.t.Helper()
+	s := &corev1.Service{}
+	if err := m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, s); err != nil {
+		m.fleet.t.Fatal(err)
+	}
+	return s.Spec.ClusterIP
+}
+
+// judgedByHand waits for the condition of an advertisement that was written by hand.
+func (m *member) judgedByHand(name string, status metav1.ConditionStatus, reason string) {
+	m.fleet.t.Helper()
+	m.eventually(soon, fmt.Sprintf("%s has Accepted=%s/%s", name, status, reason), func() error {
+		adv := &v1alpha1.ServiceAdvertisement{}
+		if err := m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, adv); err != nil {
+			return err
+		}
+		if adv.Status == nil {
+			return fmt.Errorf("no status")
+		}
+		return hasCondition(adv.Status.Conditions, adv.Generation, v1alpha1.ConditionAccepted, status, reason)
+	})
+}
+
+// refusedByHand waits for the condition and the Event that say that an advertisement is not acted on.
 func (m *member) refusedByHand(name, reason string) {
 	m.fleet.t.Helper()
+	m.judgedByHand(name, metav1.ConditionFalse, reason)
 	m.told(reason+" of "+name, func(e eventsv1.Event) bool { return e.Regarding.Name == name && e.Reason == reason })
 }

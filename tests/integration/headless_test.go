@@ -149,6 +149,19 @@ func TestHeadlessEndpointsOneByOne(t *testing.T) {
 	two.eventually(soon, "no EndpointSlice leads to the address of a pod that is gone", func() error {
 		return two.backendsAre("db", "db-0")
 	})
+	kept := one.named("db", "db-0.cluster-2", "db-0.cluster-3")
+	key := translate.EndpointKey{Cluster: two.id, Hostname: "db-0"}
+	one.remove(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: translate.EndpointServiceName(f.namespace, "db", key)}})
+	one.eventually(soon, "a Service that was deleted comes back with its address", func() error {
+		s := &corev1.Service{}
+		if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.EndpointServiceName(f.namespace, "db", key)}, s); err != nil {
+			return err
+		}
+		if s.Spec.ClusterIP != kept["db-0.cluster-2"] {
+			t.Fatalf("%s has moved from %s to %s", key, kept["db-0.cluster-2"], s.Spec.ClusterIP)
+		}
+		return nil
+	})
 	change(two, scaled, func(s *discoveryv1.EndpointSlice) { s.Endpoints = nil })
 	one.named("db", "db-0.cluster-3")
 	one.headlessImport("db", two.id, three.id)

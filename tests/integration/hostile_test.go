@@ -16,6 +16,7 @@ import (
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/controller"
 )
 
 // list is an answer of the feed, as loose as JSON is.
@@ -68,6 +69,15 @@ func port(fields map[string]any) map[string]any {
 	return map[string]any{"ports": []any{p}}
 }
 
+// manyPorts are n TCP ports.
+func manyPorts(n int) []any {
+	var out []any
+	for i := range n {
+		out = append(out, map[string]any{"name": fmt.Sprintf("p-%d", i), "protocol": "TCP", "port": i + 1, "readyBackends": 1})
+	}
+	return out
+}
+
 // hostileItems are advertisements that must not be acted on, and why.
 func hostileItems() map[string]struct {
 	spec   map[string]any
@@ -89,6 +99,7 @@ func hostileItems() map[string]struct {
 		"wrong-type":       {map[string]any{"ports": "many"}, v1alpha1.RefusedUndecodable},
 		"too-new":          {map[string]any{"minReader": 99}, v1alpha1.RefusedVersion},
 		"before-all":       {map[string]any{"exportedAt": "0001-01-01T00:00:00Z"}, v1alpha1.RefusedBounds},
+		"all-ports":        {map[string]any{"ports": manyPorts(200)}, v1alpha1.RefusedBounds},
 		"ours-by-label":    {map[string]any{"exportedLabels": map[string]any{v1alpha1.LabelPart: "fleet"}}, v1alpha1.RefusedBounds},
 	}
 }
@@ -96,7 +107,7 @@ func hostileItems() map[string]struct {
 // TestHostilePeer: a peer that was joined in good faith says what it must not. Each such thing is refused, with a reason on
 // its Peer, and all the rest goes on.
 func TestHostilePeer(t *testing.T) {
-	f := joined(t, 3)
+	f := joined(t, 3, func(o *controller.Options) { o.FeedLimits.MaxLegPorts = 100 })
 	one, two, three := f.members[0], f.members[1], f.members[2]
 	two.service("good", 1)
 	two.export("good", "")

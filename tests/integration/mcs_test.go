@@ -310,6 +310,31 @@ func addressStays(t *testing.T, f *fleet) {
 	if got := one.legPorts("stable")["8080"]; got != before["8080"] {
 		t.Errorf("the listener of a port that stayed moved from %d to %d", before["8080"], got)
 	}
+	other := func(when string, carried bool, ports ...corev1.ServicePort) {
+		t.Helper()
+		change(two, s, func(s *corev1.Service) { s.Spec.Ports = ports })
+		one.eventually(soon, when, func() error {
+			si := &mcsv1beta1.ServiceImport{}
+			if err := one.Get(t.Context(), client.ObjectKey{Namespace: f.namespace, Name: "stable"}, si); err != nil {
+				return err
+			}
+			if len(si.Spec.IPs) == 0 || si.Spec.IPs[0] != vip {
+				t.Fatalf("%s the ClusterSetIP moved from %s to %v", when, vip, si.Spec.IPs)
+			}
+			if len(si.Spec.Ports) != 1 || si.Spec.Ports[0].Name != ports[0].Name {
+				return fmt.Errorf("ports %v", si.Spec.Ports)
+			}
+			if !carried {
+				return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol)
+			}
+			return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionTrue, "Ready")
+		})
+	}
+	web := corev1.ServicePort{Name: "http", Port: 8080, TargetPort: intstr.FromInt32(8080)}
+	other("with nothing but UDP", false, corev1.ServicePort{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP, TargetPort: intstr.FromInt32(53)})
+	other("with TCP again", true, web)
+	other("with another port instead", true, corev1.ServicePort{Name: "http-2", Port: 9999, TargetPort: intstr.FromInt32(8080)})
+	other("with the first port again", true, web)
 	one.down()
 	three.service("stable", 1)
 	three.export("stable", "")

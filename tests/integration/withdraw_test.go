@@ -9,6 +9,7 @@ import (
 	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -28,18 +29,24 @@ func TestPeerOutOfReachIsWithdrawn(t *testing.T) {
 		m.service("payment", 1)
 		m.export("payment", "high")
 	}
+	for _, m := range f.members[1:] {
+		m.create(headlessService(f.namespace, "db"), m.headlessSlice("db", "db-0"))
+		m.export("db", "high")
+	}
+	// Nobody else has these.
+	two.service("alone", 1)
+	two.create(headlessService(f.namespace, "lone-db"), two.headlessSlice("lone-db", "db-0"))
+	two.export("alone", "high")
+	two.export("lone-db", "high")
+	one.imported("alone", two.id)
+	one.named("lone-db", "db-0.cluster-2")
 	one.imported("payment", two.id, three.id)
+	one.named("db", "db-0.cluster-2", "db-0.cluster-3")
 	both, other := fmt.Sprintf("%s=50,%s=50", two.id, three.id), three.id+"=100"
 	one.eventually(soon, "both clusters share", func() error { return one.sharesAre("payment", 8080, both) })
 
 	two.down()
-	one.eventually(time.Minute, "the feed is lost", func() error {
-		p := &v1alpha1.Peer{}
-		if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: two.id}, p); err != nil {
-			return err
-		}
-		return hasCondition(p.Status.Conditions, p.Generation, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable)
-	})
+	one.feedIsLost(two.id)
 	one.always(4*time.Second, "nothing moves", func() error { return one.sharesAre("payment", 8080, both) })
 
 	for _, policy := range []string{"high", "default"} {
@@ -49,10 +56,49 @@ func TestPeerOutOfReachIsWithdrawn(t *testing.T) {
 	one.eventsOn(two.id, v1alpha1.ReasonWithdrawn)
 	one.eventually(soon, "the other cluster has it all", func() error { return one.sharesAre("payment", 8080, other) })
 	one.imported("payment", two.id, three.id) // it is out of reach, not gone
+	one.eventually(soon, "its EndpointSlice is not ready", func() error { return one.readySlices("payment", three.id) })
+	one.named("db", "db-0.cluster-3")
+	if err := one.gone(&networkingv1.ServiceEntry{}, f.namespace, translate.EndpointServiceEntryName("db", translate.EndpointKey{Cluster: two.id, Hostname: "db-0"})); err == nil {
+		t.Error("its endpoint's own name is gone")
+	}
+	one.eventually(soon, "what nobody else exports stays as it was", func() error { return one.readySlices("alone", two.id) })
+	one.named("lone-db", "db-0.cluster-2")
 
 	f.tunnels.set("default", two.id, probe.Answered, 0)
 	one.peerIs(two.id, v1alpha1.ConditionReachable, metav1.ConditionTrue, v1alpha1.ReasonReachable)
 	one.eventually(soon, "both clusters share again", func() error { return one.sharesAre("payment", 8080, both) })
+	one.eventually(soon, "both EndpointSlices are ready again", func() error { return one.readySlices("payment", two.id, three.id) })
+	one.named("db", "db-0.cluster-2", "db-0.cluster-3")
+}
+
+// feedIsLost waits until a peer's feed cannot be read.
+func (m *member) feedIsLost(id string) {
+	m.fleet.t.Helper()
+	m.eventually(time.Minute, "the feed of "+id+" is lost", func() error {
+		p := &v1alpha1.Peer{}
+		if err := m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: id}, p); err != nil {
+			return err
+		}
+		return hasCondition(p.Status.Conditions, p.Generation, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable)
+	})
+}
+
+// readySlices compares the source clusters of an import's ready EndpointSlices.
+func (m *member) readySlices(name string, want ...string) error {
+	var list discoveryv1.EndpointSliceList
+	if err := m.List(m.fleet.t.Context(), &list, client.InNamespace(m.fleet.namespace), client.MatchingLabels{mcsv1beta1.LabelServiceName: name}); err != nil {
+		return err
+	}
+	var got []string
+	for _, s := range list.Items {
+		if e := s.Endpoints; len(e) == 1 && e[0].Conditions.Ready != nil && *e[0].Conditions.Ready {
+			got = append(got, s.Labels[mcsv1beta1.LabelSourceCluster])
+		}
+	}
+	if slices.Sort(got); !slices.Equal(got, want) {
+		return fmt.Errorf("ready: %v, want %v", got, want)
+	}
+	return nil
 }
 
 // TestClusterThatIsCutOffServesItself: with all peers out of reach at once nothing speaks for any of them, so the own

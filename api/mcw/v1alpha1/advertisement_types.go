@@ -22,6 +22,7 @@ const ReaderVersion int32 = 1
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:shortName=svcadv,categories=mc-wan
+// +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterID`
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.namespace`
 // +kubebuilder:printcolumn:name="Service",type=string,JSONPath=`.spec.name`
@@ -30,6 +31,7 @@ const ReaderVersion int32 = 1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.spec.ports[*].readyBackends`
 // +kubebuilder:printcolumn:name="Draining",type=boolean,JSONPath=`.spec.draining`,priority=1
 // +kubebuilder:printcolumn:name="By hand",type=string,JSONPath=`.metadata.labels.mcw\.l7mp\.io/manual`,priority=1
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ServiceAdvertisement struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -37,6 +39,18 @@ type ServiceAdvertisement struct {
 
 	// +required
 	Spec ServiceAdvertisementSpec `json:"spec"`
+	// +optional
+	Status *ServiceAdvertisementStatus `json:"status,omitempty"`
+}
+
+// ServiceAdvertisementStatus is what the controller says of an advertisement that was written by hand. Others have none: what
+// was refused of a peer's stands in its Peer.
+type ServiceAdvertisementStatus struct {
+	// Conditions: Accepted.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // ServiceAdvertisementSpec is the export as other clusters see it.

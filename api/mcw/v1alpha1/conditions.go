@@ -6,7 +6,7 @@ package v1alpha1
 const (
 	// ConditionReady sums up the others.
 	ConditionReady = "Ready"
-	// ConditionAccepted on a Peer: the spec can be acted on.
+	// ConditionAccepted on a Peer, and on a ServiceAdvertisement that was written by hand: the spec can be acted on.
 	ConditionAccepted = "Accepted"
 	// ConditionFeedReady on a Peer: its feed has been read and is being watched. False or Unknown never deletes anything.
 	ConditionFeedReady = "FeedReady"
@@ -124,6 +124,7 @@ const (
 const (
 	ReasonCarried             = "Carried"
 	ReasonUnsupportedProtocol = "UnsupportedProtocol"
+	ReasonNoPorts             = "NoPorts"
 	ReasonResolved            = "Resolved"
 	ReasonUnknownPolicy       = "UnknownPolicy"
 	ReasonNoDefaultPolicy     = "NoDefaultPolicy"
