@@ -108,7 +108,7 @@ func headlessEndpoints(in LegInput, rules *compiled, out *LegResult) []endpoint 
 			}
 			e.legs = append(e.legs, leg{
 				namespace: in.Namespace, name: in.Name, port: p, listeners: listeners, policy: out.Policy,
-				failover: in.Merged.Failover, policies: in.Policies,
+				merged: in.Merged, policies: in.Policies,
 				shares: Shares{key.Cluster: whole}, rules: rules.forPort(p.ServicePort), endpoint: key,
 			})
 		}

@@ -24,8 +24,8 @@ type leg struct {
 	port      mcs.MergedPort
 	listeners LegPorts
 	policy    string
-	// failover is what the exports say in place of the policies' own; nil where they say nothing.
-	failover *v1alpha1.Failover
+	// merged is the service as its exports describe it, policies are those of this cluster: see PathFailover.
+	merged   mcs.Merged
 	policies []v1alpha1.WANPolicy
 	shares   Shares
 	// ring are the exporters that can answer, see Sharing.
@@ -125,7 +125,7 @@ func legsOf(in LegInput, out *LegResult) []leg {
 			port:      p,
 			listeners: listeners,
 			policy:    out.Policy,
-			failover:  in.Merged.Failover,
+			merged:    in.Merged,
 			policies:  in.Policies,
 			shares:    shares,
 			ring:      ring,
@@ -192,14 +192,20 @@ func (l leg) paths(policy string) []weightedPath {
 	return out
 }
 
-func (l leg) override(policy string) string { return PathFailover(policy, l.failover, l.policies) }
+func (l leg) override(policy string) string { return PathFailover(policy, l.merged, l.policies) }
 
-// PathFailover is PathKey.Failover of a service's path: what the exports say, where it differs from the failover of the
-// path's policy. Paths that do the same are the same.
-func PathFailover(policy string, exports *v1alpha1.Failover, policies []v1alpha1.WANPolicy) string {
+// PathFailover is PathKey.Failover of a service's path over a policy: what the exports say, where it holds and differs from
+// the policy's own failover. It holds for the policy of the export; Strict holds for all traffic of the service. What is
+// Strict here stays so: an export may bind its own traffic, and not open what this cluster has closed. Paths that do the
+// same are the same.
+func PathFailover(policy string, merged mcs.Merged, policies []v1alpha1.WANPolicy) string {
 	own := failoverOf(policy, policies)
-	if text := advertise.FailoverText(exports); text != advertise.FailoverText(&own) {
-		return text
+	says := advertise.FailoverText(merged.Failover)
+	switch {
+	case own.Mode == v1alpha1.FailoverStrict, says == advertise.FailoverText(&own):
+		return ""
+	case says == string(v1alpha1.FailoverStrict), policy == ResolvePolicy(merged.WANPolicy, policies):
+		return says
 	}
 	return ""
 }

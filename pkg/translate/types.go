@@ -96,7 +96,7 @@ type PathKey struct {
 	Backup string
 	// TCP is the service port of a TCP leg's own path; zero on the paths that HTTP legs share.
 	TCP WireKey
-	// Failover, if not empty, holds in place of the policy's own: advertise.FailoverText of what the exports say.
+	// Failover, if not empty, holds in place of the policy's own: advertise.FailoverText of what the exports say, see PathFailover.
 	Failover string
 }
 
