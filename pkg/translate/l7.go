@@ -207,7 +207,7 @@ func (r rule) routes(l leg) []route {
 	case r.broken:
 		return []route{{name: r.name, matches: matches, status: unresolved}}
 	case r.changes.redirect != nil:
-		return r.redirects(l.port.Port, matches)
+		return r.redirects(l, matches)
 	case !slices.ContainsFunc(r.policies, func(p policyWeight) bool { return p.policy != "" && p.weight > 0 }):
 		return []route{{name: r.name, matches: matches, status: unresolved}}
 	case len(l.shares) == 0:
@@ -223,11 +223,12 @@ func (r rule) routes(l leg) []route {
 }
 
 // redirects: each form of a match is redirected on its own, because a VirtualService replaces either a prefix or a path.
-func (r rule) redirects(port int32, matches []*networkingv1alpha3.HTTPMatchRequest) []route {
+func (r rule) redirects(l leg, matches []*networkingv1alpha3.HTTPMatchRequest) []route {
 	var out []route
 	for _, m := range matches {
 		out = append(out, route{
-			name: r.name, matches: []*networkingv1alpha3.HTTPMatchRequest{m}, redirect: redirectTo(r.changes.redirect, port, m), response: r.changes.response,
+			name: r.name, matches: []*networkingv1alpha3.HTTPMatchRequest{m}, response: r.changes.response,
+			redirect: redirectTo(r.changes.redirect, ClusterSetHost(l.name, l.namespace), l.port.Port, m),
 		})
 	}
 	return out

@@ -147,6 +147,7 @@ func TestRules(t *testing.T) {
 			"redirect /here":  {{"GET", "/moved", nil}},
 			"redirect /here/": {{"GET", "/moved/x", nil}},
 			high:              {{"GET", "/old/x", nil}, {"PUT", "/copied", nil}},
+			"redirect ":       {{"GET", "/secured/x", nil}},
 			"403":             {{"GET", "/", nil}},
 		},
 		"l7-refused": {
@@ -170,6 +171,15 @@ func TestRules(t *testing.T) {
 }
 
 // A rule for one port leaves the others to the policy of the export.
+// A redirect to https does not keep the port that the client has written: Envoy would, were it not told a host.
+func TestRedirectToWellKnownPort(t *testing.T) {
+	p := start(t, "l7-filters").egress()
+	r := p.first(p.routesFor(plain(10000, simulation.HTTP, payment)), request{"GET", "/secured", nil}).GetRedirect()
+	if r.GetSchemeRedirect() != "https" || r.GetHostRedirect() != payment || r.GetPortRedirect() != 0 {
+		t.Errorf("%v", r)
+	}
+}
+
 func TestRulesOfOnePort(t *testing.T) {
 	p := start(t, "l7-ports").egress()
 	for port, want := range map[int]string{10002: "403", 10004: "high-cluster-2=100"} {
