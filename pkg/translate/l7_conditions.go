@@ -38,7 +38,7 @@ func rulesOf(in LegInput) importRules {
 	case out.own != nil && !out.refusedByOwner():
 		out.inForce = out.own
 	case owner != nil:
-		set.rules, set.byOwner = owner.HTTP.Rules, true
+		set.rules, set.byOwner, set.choosing = owner.HTTP.Rules, true, true
 		out.inForce = compile(set)
 	default:
 		out.inForce = compile(set)
@@ -60,16 +60,16 @@ func (r importRules) refusedByOwner() bool {
 	return owner != nil && owner.ConsumerRules == mcwanv1alpha1.ConsumerRulesRefused
 }
 
-// RefusedRules are those of the rules in force for an import that cannot be carried out as they are written, by index,
-// with the field and why.
-func RefusedRules(in LegInput) map[int]string {
-	c, out := rulesOf(in).inForce, map[int]string{}
-	for i := range c.in.rules {
-		for _, f := range c.refused {
-			if strings.HasPrefix(f.message, ruleName(i)+".") && out[i] == "" {
-				out[i] = f.message
-			}
-		}
+// RulesConditions are the conditions of a ServiceImport.mc-wan.l7mp.io whose routes are not written: there is no import
+// here, or problem says why. They have no lastTransitionTime.
+func RulesConditions(in LegInput, problem *mcs.Problem) []metav1.Condition {
+	r := rulesOf(in)
+	if problem == nil || r.own == nil || r.refusedByOwner() {
+		return r.conditions(nil)
+	}
+	return []metav1.Condition{
+		r.own.accepted(), r.own.resolved(),
+		r.own.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, problem.Reason, problem.Message),
 	}
 	return out
 }

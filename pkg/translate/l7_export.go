@@ -22,7 +22,7 @@ func ownerRules(in ExportInput) *compiled {
 	}
 	set := ruleSet{
 		namespace: in.Rules.Namespace, name: in.Rules.Name, rules: in.Rules.Spec.HTTP.Rules, generation: in.Rules.Generation,
-		ports: export{in: in}.ports(), policies: in.Policies,
+		ports: export{in: in}.ports(), policies: in.Policies, byOwner: true,
 	}
 	for _, p := range UsablePolicies(in.Policies) {
 		set.offered = append(set.offered, p.Name)

@@ -37,7 +37,7 @@ func TestLimits(t *testing.T) {
 		{"too many", nil, &gatewayv1.HTTPRouteRetry{Attempts: pointer(11)}, "", "retry.attempts: 11"},
 		{"negative", nil, &gatewayv1.HTTPRouteRetry{Attempts: pointer(-1)}, "", "retry.attempts: -1"},
 		{"a code that is no error", nil, &gatewayv1.HTTPRouteRetry{Codes: []gatewayv1.HTTPRouteRetryStatusCode{200}}, "", "retry.codes"},
-		{"a pause", nil, &gatewayv1.HTTPRouteRetry{Backoff: duration("1s")}, "", "retry.backoff"},
+		{"a long pause", nil, &gatewayv1.HTTPRouteRetry{Backoff: duration("25h")}, "", "retry.backoff: 25h"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l, wrong := limitsOf(tc.timeouts, tc.retry)

@@ -8,6 +8,10 @@ import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 // Its rules work without them.
 const AnnotationDummyServices = "mcw.l7mp.io/dummy-services"
 
+// MaxRulesBytes bounds the rules of one object, as JSON. A VirtualService says a match up to four times, and etcd keeps no
+// object of more than 1.5 MiB.
+const MaxRulesBytes = 64 << 10
+
 // Condition types of a ServiceImport and a ServiceExport.
 const (
 	// ConditionAccepted is False while a rule cannot be carried out as it is written; requests that it matches, or could
@@ -34,7 +38,8 @@ const (
 
 	// ReasonNotAllowedByOwner is Accepted=False of a ServiceImport whose service's owner lets no consumer have own rules.
 	ReasonNotAllowedByOwner = "NotAllowedByOwner"
-	// ReasonTooLarge is Accepted=False of a ServiceExport whose rules do not fit into an advertisement.
+	// ReasonTooLarge is Accepted=False where rules are more than one object can carry (MaxRulesBytes), and of a ServiceExport
+	// whose rules do not fit into an advertisement; Programmed=False where the API server found what was made of them too large.
 	ReasonTooLarge = "TooLarge"
 
 	ReasonResolvedRefs    = string(gatewayv1.RouteReasonResolvedRefs)
