@@ -4,8 +4,8 @@ package v1alpha1
 
 import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
-// AnnotationDummyServices with the value "false" on a ServiceImport of this group: this import has no dummy Services.
-// Its rules work without them.
+// AnnotationDummyServices with the value "false" on a ServiceImport, of this group or of the Multi-Cluster Services API: this
+// import has no dummy Services. Its rules work without them.
 const AnnotationDummyServices = "mcw.l7mp.io/dummy-services"
 
 // MaxRulesBytes bounds the rules of one object, as JSON. A VirtualService says a match up to four times, and etcd keeps no
