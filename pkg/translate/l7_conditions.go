@@ -3,12 +3,14 @@
 package translate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
@@ -71,13 +73,35 @@ func RulesConditions(in LegInput, problem *mcs.Problem) []metav1.Condition {
 		r.own.accepted(), r.own.resolved(),
 		r.own.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, problem.Reason, problem.Message),
 	}
-	return out
 }
 
-// RulesConditions are the conditions of a ServiceImport.mc-wan.l7mp.io that has no import here. They have no
-// lastTransitionTime.
-func RulesConditions(in LegInput) []metav1.Condition {
-	return rulesOf(in).conditions(nil)
+// rulesInForce says for the import whose rules its requests follow; nil where nobody has any.
+func (r importRules) rulesInForce() *mcs.Rules {
+	kind := mcwanv1alpha1.ServiceImportKind
+	switch {
+	case r.inForce == nil || len(r.inForce.in.rules) == 0:
+		return nil
+	case r.inForce != r.own:
+		kind = mcwanv1alpha1.ServiceExportKind
+	}
+	out := &mcs.Rules{
+		Reason:  v1alpha1.ReasonConsumersRules,
+		Message: fmt.Sprintf("Requests follow %s.%s %s/%s", kind, mcwanv1alpha1.GroupName, r.in.Namespace, r.in.Name),
+	}
+	switch owner := r.in.Merged.Rules; {
+	case kind == mcwanv1alpha1.ServiceExportKind:
+		out.Reason = v1alpha1.ReasonOwnersRules
+		out.Message += " of the service's owner; what no rule matches is denied."
+	case owner != nil:
+		out.Message += " of this cluster, in place of the owner's; what the owner's deny, the exporting clusters deny."
+	default:
+		out.Message += " of this cluster; what no rule matches is denied."
+	}
+	if failing := slices.Concat(r.inForce.refused, r.inForce.unresolved); len(failing) > 0 {
+		out.Fails, out.Reason = true, failing[0].reason
+		out.Message += " These fail: " + told(failing)
+	}
+	return out
 }
 
 // conditions are those of the consumer's rules, given the legs of the import; nil without rules.
@@ -93,7 +117,11 @@ func (r importRules) conditions(legs []leg) []metav1.Condition {
 			r.own.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotAllowedByOwner, why+"."),
 		}
 	}
-	return []metav1.Condition{r.own.accepted(), r.own.resolved(), r.own.programmed(legs)}
+	inPlace := ""
+	if r.in.Merged.Rules != nil {
+		inPlace = ", in place of the owner's; what the owner's deny, the exporting clusters deny all the same"
+	}
+	return []metav1.Condition{r.own.accepted(), r.own.resolved(), r.own.programmed(legs, inPlace)}
 }
 
 func (c *compiled) condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
@@ -120,7 +148,7 @@ func (c *compiled) resolved() metav1.Condition {
 	return c.condition(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, mcwanv1alpha1.ReasonResolvedRefs, "All references name a WAN policy that is on offer.")
 }
 
-func (c *compiled) programmed(legs []leg) metav1.Condition {
+func (c *compiled) programmed(legs []leg, inPlace string) metav1.Condition {
 	switch {
 	case len(c.in.ports) == 0:
 		return c.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotImported,
@@ -130,7 +158,7 @@ func (c *compiled) programmed(legs []leg) metav1.Condition {
 			"The import has no HTTP port at the egress gateway that a rule is for.")
 	}
 	return c.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionTrue, mcwanv1alpha1.ReasonProgrammed,
-		"The egress gateway's routes are written by these rules.")
+		"The egress gateway's routes are written by these rules"+inPlace+".")
 }
 
 // told is the text of findings, bounded.

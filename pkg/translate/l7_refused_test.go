@@ -77,7 +77,7 @@ func TestMessagesOfRefusedRules(t *testing.T) {
 		{high + "filters: [{type: RequestMirror, requestMirror: {backendRef: {name: payment-secure-high}}}]", mcwanv1alpha1.ConditionResolvedRefs, mcwanv1alpha1.ReasonBackendNotFound,
 			"rules[1].filters[0].requestMirror.backendRef.namespace: dummy Services are in namespace mc-wan, not in secure"},
 	} {
-		c := meta.FindStatusCondition(RulesConditions(ruled(t, tc.rule)), tc.kind)
+		c := meta.FindStatusCondition(RulesConditions(ruled(t, tc.rule), nil), tc.kind)
 		if c == nil || c.Status != metav1.ConditionFalse || c.Reason != tc.reason || c.ObservedGeneration != 3 || !strings.HasPrefix(c.Message, tc.words) {
 			t.Errorf("%s\ngot  %+v\nwant %s=False/%s: %s", tc.rule, c, tc.kind, tc.reason, tc.words)
 		}

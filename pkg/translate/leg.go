@@ -83,7 +83,7 @@ func Leg(in LegInput) LegResult {
 	for i := range legs {
 		legs[i].rules = rules.inForce.forPort(legs[i].port.ServicePort)
 	}
-	out.Rules = rules.conditions(legs)
+	out.Rules, out.InForce = rules.conditions(legs), rules.rulesInForce()
 	if len(legs) > 0 {
 		out.Service = derivedService(in, legs)
 	}

@@ -216,6 +216,8 @@ type LegResult struct {
 	Problem *mcs.Problem
 	// Rules are the conditions of LegInput.Rules; nil without rules.
 	Rules []metav1.Condition
+	// InForce says whose rules requests follow, for the import's condition; nil where there are none.
+	InForce *mcs.Rules
 	// Dummies is what became of the dummy Services, for the import's condition; nil when none are wanted.
 	Dummies *mcs.Dummies
 }

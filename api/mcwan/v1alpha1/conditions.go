@@ -48,10 +48,16 @@ const (
 	ReasonPolicyNotOffered = "PolicyNotOffered"
 
 	ReasonProgrammed = string(gatewayv1.GatewayReasonProgrammed)
-	// ReasonPending is that of ResolvedRefs while there is no import.
+	// ReasonPending is that of ResolvedRefs while there is no import, and of Programmed while a new import waits for clusters
+	// that have not been read yet.
 	ReasonPending = string(gatewayv1.RouteReasonPending)
 	// ReasonNotImported: no cluster exports a service of that namespace and name, or the namespace is going away.
 	ReasonNotImported = "NotImported"
+	// ReasonNameTaken is Programmed=False while an object that somebody else has made has the name of one that the import
+	// needs, such as a ServiceImport of the Multi-Cluster Services API.
+	ReasonNameTaken = "NameTaken"
+	// ReasonNotWritten is Programmed=False while the API server, or an admission webhook, refuses what is made of the rules.
+	ReasonNotWritten = "NotWritten"
 	// ReasonNoLeg: the import has no HTTP port at the egress gateway that a rule is for.
 	ReasonNoLeg = "NoHTTPPort"
 	// ReasonNotExported: there is no ServiceExport of the Multi-Cluster Services API of that namespace and name, or it is
