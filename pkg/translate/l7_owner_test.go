@@ -80,6 +80,7 @@ func TestOwnerConditions(t *testing.T) {
 	}{
 		{"all is well", func(*ExportInput, *mcs.Merged) {}, map[string]string{
 			accepted: "True/Accepted", resolved: "True/ResolvedRefs", programmed: "True/Programmed", conflict: "False/NoConflicts"}},
+		{"rules of its own", func(in *ExportInput, _ *mcs.Merged) { in.Replaced = true }, map[string]string{programmed: "True/Programmed"}},
 		{"nothing is exported", func(in *ExportInput, _ *mcs.Merged) { in.Advertisement = v1alpha1.ServiceAdvertisementSpec{} }, map[string]string{
 			accepted: "True/Accepted", resolved: "Unknown/Pending", programmed: "False/NotExported"}},
 		{"too large", func(in *ExportInput, _ *mcs.Merged) { in.Rules = rules(strings.Repeat("x", v1alpha1.MaxRulesBytes)) }, map[string]string{

@@ -237,6 +237,8 @@ type ExportInput struct {
 	Policies []v1alpha1.WANPolicy
 	// Endpoints are the ready endpoints of a headless Service, by hostname.
 	Endpoints []mcs.NamedEndpoint
+	// Replaced says that this cluster has rules of its own for its clients, in place of Rules.
+	Replaced bool
 	// Rules are what the owner says of requests; nil for nothing. Unlike the advertisement's they are never too large.
 	Rules *mcwanv1alpha1.ServiceExport
 }

@@ -134,6 +134,16 @@ func TestWhoseRulesHold(t *testing.T) {
 	own := two.rules("payment", l7Rule("/", two.dummy("payment", "default")))
 	two.rulesAre("payment", mcwanv1alpha1.ConditionProgrammed, metav1.ConditionTrue, mcwanv1alpha1.ReasonProgrammed, "in place of the owner's")
 	two.rulesOfImport(metav1.ConditionTrue, v1alpha1.ReasonConsumersRules, "ServiceImport.mc-wan.l7mp.io "+f.namespace+"/payment", "in place of the owner's")
+	two.eventually(soon, "the owner beside is told", func() error {
+		e := &mcwanv1alpha1.ServiceExport{}
+		if err := two.Get(t.Context(), client.ObjectKeyFromObject(own), e); err != nil {
+			return err
+		}
+		if c := meta.FindStatusCondition(e.Status.Conditions, mcwanv1alpha1.ConditionProgrammed); c == nil || !strings.Contains(c.Message, "in their place") {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
 	two.remove(own)
 
 	change(one, older, func(e *mcwanv1alpha1.ServiceExport) {
