@@ -125,12 +125,14 @@ func TestRBACIsNarrow(t *testing.T) {
 	want := map[string]string{ // namespace, resource.group and names: verbs
 		" services": read, " namespaces": read, " events.events.k8s.io": "create patch",
 		" endpointslices.discovery.k8s.io":                 write,
+		" clusterproperties.about.k8s.io":                  read,
 		" serviceexports.multicluster.x-k8s.io":            read,
 		" serviceimports.multicluster.x-k8s.io":            write,
 		" l7serviceexports.mc-wan.l7mp.io":                 read,
 		" l7serviceimports.mc-wan.l7mp.io":                 read,
 		" wanpolicies.mcw.l7mp.io":                         read,
 		" serviceentries.networking.istio.io":              write,
+		" servicecidrs.networking.k8s.io":                  read,
 		"istio-system configmaps istio-canary":             read,
 		"istio-system deployments.apps istiod-canary":      read,
 		own + " services":                                  "create patch delete",
@@ -142,6 +144,7 @@ func TestRBACIsNarrow(t *testing.T) {
 		own + " events":                                    "create patch",
 		own + " peers.mcw.l7mp.io":                         read,
 		own + " serviceadvertisements.mcw.l7mp.io":         write,
+		own + " serviceadvertisements/status.mcw.l7mp.io":  "patch",
 		own + " clusteradvertisements.mcw.l7mp.io":         write,
 	}
 	for _, kind := range []string{"serviceexports.multicluster.x-k8s.io", "serviceimports.multicluster.x-k8s.io", "l7serviceexports.mc-wan.l7mp.io", "l7serviceimports.mc-wan.l7mp.io", "wanpolicies.mcw.l7mp.io"} {
@@ -167,6 +170,9 @@ func permissions(t *testing.T, manifests string) map[string]string {
 		if err := yaml.Unmarshal([]byte(doc), &role); err != nil || (role.Kind != "ClusterRole" && role.Kind != "Role") {
 			continue
 		}
+		if role.Name == "mcw-edit" || role.Name == "mcw-view" {
+			continue // users', see TestUserRoles
+		}
 		for _, rule := range role.Rules {
 			for _, group := range rule.APIGroups {
 				for _, resource := range rule.Resources {
@@ -181,6 +187,45 @@ func permissions(t *testing.T, manifests string) map[string]string {
 		}
 	}
 	return out
+}
+
+// Editors of a namespace may write rules, and nothing that says whom the cluster trusts.
+func TestUserRoles(t *testing.T) {
+	out, err := template(t, "--set", "clusterID=cluster-1")
+	if err != nil {
+		t.Fatal(out)
+	}
+	seen := map[string]string{}
+	for doc := range strings.SplitSeq(out, "\n---\n") {
+		var role rbacv1.ClusterRole
+		if err := yaml.Unmarshal([]byte(doc), &role); err != nil || role.Kind != "ClusterRole" {
+			continue
+		}
+		for label := range role.Labels {
+			if to, ok := strings.CutPrefix(label, "rbac.authorization.k8s.io/aggregate-to-"); ok {
+				for _, rule := range role.Rules {
+					seen[to] += strings.Join(rule.Resources, " ") + ";"
+				}
+			}
+		}
+	}
+	if seen["edit"] != "l7serviceexports l7serviceimports;" ||
+		seen["view"] != "l7serviceexports l7serviceimports;peers clusteradvertisements serviceadvertisements;" || len(seen) != 2 {
+		t.Errorf("%v", seen)
+	}
+}
+
+// Dummy Services are made unless a value says otherwise.
+func TestDummyServices(t *testing.T) {
+	for value, want := range map[string]bool{"true": false, "false": true} {
+		out, err := template(t, "--set", "clusterID=cluster-1", "--set", "dummyServices.enabled="+value)
+		if err != nil {
+			t.Fatal(out)
+		}
+		if got := strings.Contains(out, "--dummy-services=false"); got != want {
+			t.Errorf("dummyServices.enabled=%s: the controller is told so: %t", value, got)
+		}
+	}
 }
 
 // Every value of values.yaml stands in the documentation.

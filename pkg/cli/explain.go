@@ -23,7 +23,9 @@ type explainFlags struct {
 	headers  []string
 	question explain.Question
 	options  snapshot.Options
-	output   *format
+	// mesh is the rest of what stands in a cluster, with what flags say in its place.
+	mesh   explain.Mesh
+	output *format
 }
 
 func newExplainCmd(a *app) *cobra.Command {
@@ -37,8 +39,10 @@ share, which objects carry it, or why it is denied. Nothing is sent: it reads wh
 reads. With -f it reads files in place of a cluster, as render does. A dummy Service is asked about
 by its own name, as payment-secure-sd-wan-priority-high/mc-wan. See docs/steering.md.
 
-Matches are looked at with what the client sends; paths as they are, without decoding. It fails
-(exit code 1) if the service is not imported; a request that is denied is an answer.`,
+Matches are looked at with what the client sends; the path as the gateways read it: by Istio's
+default dot segments are followed, and a backslash is a slash. With a cluster that is what
+meshConfig.pathNormalization says there (ConfigMap istio of istio-system). It fails (exit code 1)
+if the service is not imported; a request that is denied is an answer.`,
 		Example: `  mcwanctl --context cluster-1 explain payment/secure --path=/payment/1
   mcwanctl explain payment/secure --method=POST --path='/stats?day=1' --header=x-tier=gold -o yaml
 
@@ -59,6 +63,8 @@ Matches are looked at with what the client sends; paths as they are, without dec
 	flags.StringVar(&f.requests, "requests", "", "file with a list of requests, in place of one; - is standard input")
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "file or folder to read in place of a cluster, may be given several times; - is standard input")
 	flags.StringVar(&f.options.ClusterID, "cluster-id", "", "with -f, id of the cluster that is asked about")
+	flags.StringVar(&f.mesh.PathNormalization, "path-normalization", "",
+		"pathNormalization of the mesh (default: that of the cluster)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.explain(cmd.Context(), f, args) }
 	return cmd
 }
@@ -82,7 +88,7 @@ func (a *app) explain(ctx context.Context, f *explainFlags, args []string) error
 	}
 	answers := make([]explain.Answer, 0, len(questions))
 	for _, q := range questions {
-		answer, err := explain.Explain(state, q)
+		answer, err := explain.Explain(state, f.mesh, q)
 		if err != nil {
 			return err
 		}
@@ -117,6 +123,9 @@ func (a *app) explainState(ctx context.Context, f *explainFlags) (*snapshot.File
 	}
 	c, err := a.open()
 	if err != nil {
+		return nil, "", err
+	}
+	if f.mesh, err = liveMesh(ctx, c, f.mesh); err != nil {
 		return nil, "", err
 	}
 	state, err := liveState(ctx, c)

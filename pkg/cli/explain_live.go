@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -21,6 +23,8 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/explain"
+	"github.com/l7mp/mc-wan/pkg/mesh"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
 )
 
@@ -40,8 +44,10 @@ func liveState(ctx context.Context, c Access) (*snapshot.Files, error) {
 		{&v1alpha1.PeerList{}, inMCWAN()},
 		{&v1alpha1.ClusterAdvertisementList{}, inMCWAN()},
 		{&v1alpha1.ServiceAdvertisementList{}, inMCWAN()},
+		{&corev1.NamespaceList{}, nil},
 		{imports, nil},
 		{&mcwanv1alpha1.ServiceImportList{}, nil},
+		{&mcwanv1alpha1.ServiceExportList{}, nil},
 		{&corev1.ServiceList{}, inMCWAN()},
 		// The shares in use stand in annotations.
 		{partial("networking.istio.io", "v1", "VirtualServiceList"), inMCWAN()},
@@ -65,6 +71,44 @@ func makesDummies(imports []mcsv1beta1.ServiceImport) bool {
 	return slices.ContainsFunc(imports, func(i mcsv1beta1.ServiceImport) bool {
 		return meta.FindStatusCondition(i.Status.Conditions, v1alpha1.ConditionDummyServices) != nil
 	})
+}
+
+// liveMesh completes what flags say by what stands in a cluster.
+func liveMesh(ctx context.Context, c Access, out explain.Mesh) (explain.Mesh, error) {
+	out.Live = true
+	if out.PathNormalization == "" {
+		normalization, err := pathNormalization(ctx, c)
+		if err != nil {
+			return out, err
+		}
+		out.PathNormalization = normalization
+	}
+	var list networkingv1.VirtualServiceList
+	if err := c.List(ctx, &list); err != nil && !apierrors.IsForbidden(err) {
+		return out, c.explain("listing VirtualServices", err)
+	}
+	for _, vs := range list.Items {
+		if vs.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ValueManagedBy {
+			out.VirtualServices = append(out.VirtualServices, explain.VirtualService{
+				Namespace: vs.Namespace, Name: vs.Name, Hosts: vs.Spec.Hosts, Gateways: vs.Spec.Gateways,
+			})
+		}
+	}
+	return out, nil
+}
+
+// pathNormalization is how the mesh has Envoy read paths; Istio's default where its configuration is not where istioctl puts
+// it, or may not be read.
+func pathNormalization(ctx context.Context, c Access) (string, error) {
+	var config corev1.ConfigMap
+	err := c.Get(ctx, client.ObjectKey{Namespace: "istio-system", Name: mesh.ConfigMapName("")}, &config)
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+		return "", nil
+	case err != nil:
+		return "", c.explain("reading the mesh configuration", err)
+	}
+	return mesh.PathNormalization(config.Data)
 }
 
 func inMCWAN() []client.ListOption {

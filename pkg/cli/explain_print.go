@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/l7mp/mc-wan/pkg/explain"
 )
@@ -38,8 +39,8 @@ func printAnswer(w io.Writer, a explain.Answer) error {
 	if a.Status != 0 {
 		verdict += fmt.Sprintf(" with %d", a.Status)
 	}
-	rows := [][2]string{{"Request", request}, {"Verdict", verdict + ": " + a.Reason}}
-	for _, row := range [][2]string{{"Rules", a.Rules}, {"Rule", a.Rule}, {"Limits", a.Limits}} {
+	rows := [][2]string{{"Request", request}}
+	for _, row := range [][2]string{{"Read as", a.ReadAs}, {"Verdict", verdict + ": " + a.Reason}, {"Rules", a.Rules}, {"Rule", a.Rule}, {"Limits", a.Limits}, {"Changes", strings.Join(a.Changes, ", ")}} {
 		if row[1] != "" {
 			rows = append(rows, row)
 		}
@@ -52,7 +53,13 @@ func printAnswer(w io.Writer, a explain.Answer) error {
 	if err := printRoutes(w, a.Routes); err != nil {
 		return err
 	}
-	return printNames(w, a)
+	if err := printCopies(w, a.Copies); err != nil {
+		return err
+	}
+	if err := printNames(w, a); err != nil {
+		return err
+	}
+	return printElsewhere(w, a.Elsewhere)
 }
 
 // printRoutes writes where the request may go, then each way's hops.
@@ -82,6 +89,31 @@ func printRoutes(w io.Writer, routes []explain.Route) error {
 			return err
 		}
 		if err := table(w, []string{"RANK", "POLICY", "TUNNEL", "CLUSTER", "GATEWAY", "STATE"}, hops); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printCopies writes where copies go.
+func printCopies(w io.Writer, copies []explain.Route) error {
+	if len(copies) == 0 {
+		return nil
+	}
+	rows := make([][]string, 0, len(copies))
+	for _, r := range copies {
+		rows = append(rows, []string{percentText(r.Percent), r.Policy, r.Cluster, r.Path})
+	}
+	if _, err := fmt.Fprintln(w, "\nCopies:"); err != nil {
+		return err
+	}
+	return table(w, []string{"OF REQUESTS", "POLICY", "EXPORTER", "PATH"}, rows)
+}
+
+// printElsewhere writes what may lead a client with a sidecar away before all this.
+func printElsewhere(w io.Writer, names []string) error {
+	for _, name := range names {
+		if _, err := fmt.Fprintf(w, "\nA client with a sidecar may be routed elsewhere first, by %s.\n", name); err != nil {
 			return err
 		}
 	}

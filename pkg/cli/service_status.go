@@ -14,6 +14,7 @@ import (
 	"github.com/l7mp/mc-wan/pkg/advertise"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 	"github.com/l7mp/mc-wan/pkg/snapshot"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // ServiceStatus is what `status NAME/NAMESPACE -o json` prints.
@@ -133,7 +134,7 @@ func policyInUse(merged mcs.Merged, all []v1alpha1.WANPolicy) *PolicyInUse {
 	}
 	return &PolicyInUse{
 		Name: policy.Name, Tunnel: policy.Spec.Tunnel, Port: policy.Spec.Port, Default: isDefault,
-		Failover: cmp.Or(advertise.FailoverText(merged.Failover), advertise.FailoverText(policy.Spec.Failover)),
+		Failover: cmp.Or(translate.PathFailover(policy.Name, merged, all), advertise.FailoverText(policy.Spec.Failover)),
 	}
 }
 

@@ -191,7 +191,7 @@ func (r *exportReconciler) report(ctx context.Context, export *mcsv1beta1.Servic
 func (r *exportReconciler) reportRules(ctx context.Context, key types.NamespacedName, own *v1alpha1.ServiceAdvertisementSpec) error {
 	l := r.lister(ctx)
 	live := l.OwnerRules(key.Namespace, key.Name)
-	in := translate.ExportInput{Self: r.self, Policies: l.Policies(), Rules: live}
+	in := translate.ExportInput{Self: r.self, Policies: l.Policies(), Rules: live, Replaced: l.Rules(key.Namespace, key.Name) != nil}
 	if own != nil {
 		in.Advertisement = *own
 	}

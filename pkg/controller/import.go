@@ -5,7 +5,9 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -47,19 +49,22 @@ func (r *importReconciler) Reconcile(ctx context.Context, req reconcile.Request)
 		}
 	}
 	if here && hold > 0 {
-		return reconcile.Result{RequeueAfter: hold}, nil
+		return reconcile.Result{RequeueAfter: hold}, r.reportUnwritten(ctx, key, &mcs.Problem{
+			Reason: mcwanv1alpha1.ReasonPending, Message: "The service is not imported before all peers have been read, or given up on.",
+		})
 	}
 	var wait time.Duration
 	var err error
 	if here {
 		wait, err = r.provide(ctx, key, merged)
+		err = errors.Join(err, r.reportUnwritten(ctx, key, whyUnwritten(err)))
 	} else {
 		err = r.withdraw(ctx, key)
 	}
 	if err == nil && !here {
 		err = r.reportRules(ctx, key, translate.RulesConditions(translate.LegInput{
 			Namespace: key.Namespace, Name: key.Name, Rules: l.Rules(key.Namespace, key.Name),
-		}))
+		}, nil))
 	}
 	if err != nil || wait > 0 {
 		result, err := r.standing("import", key, err)
@@ -304,6 +309,7 @@ func (r *importReconciler) report(ctx context.Context, in translate.LegInput, le
 		IPs:        leg.Import.Spec.IPs,
 		Problem:    leg.Problem,
 		Dummies:    leg.Dummies,
+		Rules:      leg.InForce,
 	})
 	if err := r.status(ctx, told); err != nil {
 		return err
@@ -336,6 +342,36 @@ func (r *importReconciler) reportRules(ctx context.Context, key types.Namespaced
 	told.SetGroupVersionKind(mcwanv1alpha1.GroupVersion().WithKind(mcwanv1alpha1.ServiceImportKind))
 	told.Status.Conditions = conditions
 	return r.status(ctx, told)
+}
+
+// reportUnwritten tells in the ServiceImport of mc-wan.l7mp.io why the routes of its rules are not written; nothing for nil.
+func (r *importReconciler) reportUnwritten(ctx context.Context, key types.NamespacedName, problem *mcs.Problem) error {
+	if problem == nil {
+		return nil
+	}
+	l := r.lister(ctx)
+	in := snapshot.ImportInput(l, key)
+	if err := l.Err(); err != nil {
+		return err
+	}
+	return r.reportRules(ctx, key, translate.RulesConditions(in, problem))
+}
+
+// whyUnwritten is what an error says of rules, for errors that trying again does not cure; nil for others.
+func whyUnwritten(err error) *mcs.Problem {
+	foreign, isForeign := apply.IsForeign(err)
+	switch {
+	case isForeign:
+		return &mcs.Problem{Reason: mcwanv1alpha1.ReasonNameTaken, Message: fmt.Sprintf(
+			"%s; the routes of the egress gateway stay as they were. Rename or remove that object.", foreign)}
+	case apierrors.IsRequestEntityTooLargeError(err), err != nil && strings.Contains(err.Error(), "request is too large"):
+		return &mcs.Problem{Reason: mcwanv1alpha1.ReasonTooLarge, Message: fmt.Sprintf(
+			"The routes of the egress gateway are larger than the API server takes, and stay as they were: use fewer backendRefs or matches. %s", err)}
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsInternalError(err):
+		return &mcs.Problem{Reason: mcwanv1alpha1.ReasonNotWritten, Message: fmt.Sprintf(
+			"The API server refuses what the import needs, and the routes of the egress gateway stay as they were: %s", err)}
+	}
+	return nil
 }
 
 // withdraw takes an import away, what makes clients come first, and gives its ports back.

@@ -27,6 +27,9 @@ func (c *core) exportSources(cc cache.Cache) []source.Source {
 		watch(cc, &mcsv1beta1.ServiceExport{}, func(_ context.Context, e *mcsv1beta1.ServiceExport) []types.NamespacedName {
 			return one(client.ObjectKeyFromObject(e))
 		}, declared[*mcsv1beta1.ServiceExport]()),
+		watch(cc, &mcwanv1alpha1.ServiceImport{}, func(ctx context.Context, r *mcwanv1alpha1.ServiceImport) []types.NamespacedName {
+			return c.ifExported(ctx, client.ObjectKeyFromObject(r)) // the owner is told whose rules hold here
+		}, declared[*mcwanv1alpha1.ServiceImport]()),
 		watch(cc, &mcwanv1alpha1.ServiceExport{}, func(_ context.Context, r *mcwanv1alpha1.ServiceExport) []types.NamespacedName {
 			return one(client.ObjectKeyFromObject(r))
 		}, declared[*mcwanv1alpha1.ServiceExport]()),

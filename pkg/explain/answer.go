@@ -38,6 +38,8 @@ type Answer struct {
 	Question
 	// Host is the name by which the service is called.
 	Host string `json:"host"`
+	// ReadAs is the path that the gateways make of the one that is asked for; empty where they leave it as it is.
+	ReadAs string `json:"readAs,omitempty"`
 	// TCP says that the port's connections are routed, not its requests.
 	TCP     bool    `json:"tcp,omitempty"`
 	Verdict Verdict `json:"verdict"`
@@ -55,6 +57,12 @@ type Answer struct {
 	Limits string `json:"limits,omitempty"`
 	// Routes are where the request may go, by share.
 	Routes []Route `json:"routes,omitempty"`
+	// Changes are what filters do to the request and its answer, in words.
+	Changes []string `json:"changes,omitempty"`
+	// Copies are where copies of the request go, each with its percentage of all requests.
+	Copies []Route `json:"copies,omitempty"`
+	// Elsewhere are VirtualServices of others by which clients with a sidecar may go elsewhere first.
+	Elsewhere []string `json:"elsewhere,omitempty"`
 	// Objects are what carries it in this cluster.
 	Objects []string `json:"objects,omitempty"`
 }

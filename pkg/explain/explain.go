@@ -33,7 +33,7 @@ type explanation struct {
 }
 
 // Explain says what becomes of a request. An error says what is wrong with the question, or that nobody exports the service.
-func Explain(l snapshot.Lister, q Question) (Answer, error) {
+func Explain(l snapshot.Lister, mesh Mesh, q Question) (Answer, error) {
 	name, namespace, ok := strings.Cut(q.Service, "/")
 	if !ok || name == "" || namespace == "" {
 		return Answer{}, fmt.Errorf("service: %q is not NAME/NAMESPACE, such as payment/secure", q.Service)
@@ -52,9 +52,16 @@ func Explain(l snapshot.Lister, q Question) (Answer, error) {
 	if err := e.choosePort(q.Port); err != nil {
 		return Answer{}, err
 	}
+	if err := e.stands(mesh); err != nil {
+		return Answer{}, err
+	}
 	q.Port = e.port.Port
-	e.Answer.Question, e.asked = q, ask(q)
+	e.Answer.Question, e.asked = q, ask(q, mesh)
+	if e.path != before(q.Path) {
+		e.ReadAs = e.path
+	}
 	e.objects()
+	e.Elsewhere = e.elsewhere(mesh)
 	if !translate.IsHTTP(e.port.ServicePort) {
 		e.connections()
 		return e.Answer, nil
@@ -102,6 +109,10 @@ func (e *explanation) requests() {
 		return
 	}
 	e.Rules = whose
+	if !mcs.RulesWithin(rules, mcwanv1alpha1.MaxRulesBytes) {
+		e.answer(Failed, 500, "the rules have more than %d bytes", mcwanv1alpha1.MaxRulesBytes)
+		return
+	}
 	for _, at := range slices.SortedFunc(maps.Keys(misses), place.compare) {
 		e.Others = append(e.Others, Other{at.String(), misses[at]})
 	}
@@ -123,14 +134,23 @@ func (e *explanation) answer(v Verdict, status int, format string, args ...any) 
 
 // rulesInForce are the consumer's if it has some and the owner lets it, else the owner's; whose they are in words.
 func (e *explanation) rulesInForce() ([]mcwanv1alpha1.HTTPRule, string) {
-	own, owner := e.in.Rules, e.in.Merged.Rules
-	if own != nil && (owner == nil || owner.ConsumerRules != mcwanv1alpha1.ConsumerRulesRefused) {
-		return own.Spec.HTTP.Rules, fmt.Sprintf("ServiceImport.%s %s/%s", mcwanv1alpha1.GroupName, e.key.Namespace, e.key.Name)
-	}
-	if owner != nil {
-		return owner.HTTP.Rules, fmt.Sprintf("ServiceExport.%s %s/%s of the service's owner", mcwanv1alpha1.GroupName, e.key.Namespace, e.key.Name)
+	switch {
+	case e.rulesOfOwner():
+		return e.in.Merged.Rules.HTTP.Rules, fmt.Sprintf("ServiceExport.%s %s/%s of the service's owner", mcwanv1alpha1.GroupName, e.key.Namespace, e.key.Name)
+	case e.in.Rules != nil:
+		whose := fmt.Sprintf("ServiceImport.%s %s/%s", mcwanv1alpha1.GroupName, e.key.Namespace, e.key.Name)
+		if e.in.Merged.Rules != nil {
+			whose += ", in place of the owner's"
+		}
+		return e.in.Rules.Spec.HTTP.Rules, whose
 	}
 	return nil, ""
+}
+
+// rulesOfOwner says that the rules in force are the owner's.
+func (e *explanation) rulesOfOwner() bool {
+	owner := e.in.Merged.Rules
+	return owner != nil && (e.in.Rules == nil || owner.ConsumerRules == mcwanv1alpha1.ConsumerRulesRefused)
 }
 
 // byExport: no rule is for the port, so the WAN policy of the export holds, or that of the dummy Service.
@@ -150,8 +170,9 @@ func (e *explanation) byExport() {
 
 // follow says what a rule does.
 func (e *explanation) follow(r mcwanv1alpha1.HTTPRule, index int) {
-	if why, refused := translate.RefusedRules(e.in)[index]; refused {
-		e.answer(Failed, 500, "the rule cannot be carried out: %s", why)
+	byOwner := e.rulesOfOwner()
+	if ports := servicePorts(e.in.Merged); e.broken(r, ports, byOwner) {
+		e.answer(Failed, 500, "the rule cannot be carried out: %s", e.whyBroken(r, index, ports, byOwner))
 		return
 	}
 	for _, f := range r.Filters {
@@ -160,7 +181,7 @@ func (e *explanation) follow(r mcwanv1alpha1.HTTPRule, index int) {
 			if f.RequestRedirect.StatusCode != nil {
 				status = *f.RequestRedirect.StatusCode
 			}
-			e.answer(Redirected, status, "the rule redirects")
+			e.answer(Redirected, status, "the rule redirects%s", targetOf(*f.RequestRedirect))
 			return
 		}
 	}
@@ -175,6 +196,12 @@ func (e *explanation) follow(r mcwanv1alpha1.HTTPRule, index int) {
 		return
 	}
 	e.forward(shares, "the rule matches")
+	e.Changes = changesOf(r.Filters)
+	for _, f := range r.Filters {
+		if f.RequestMirror != nil {
+			e.copy(*f.RequestMirror)
+		}
+	}
 }
 
 // limitsOf are a rule's timeouts and retries in words.
@@ -262,20 +289,23 @@ func (e *explanation) atIngress() {
 // ingressOf is what the owner's rules say at the ingress gateway of a cluster, with the status that it answers itself.
 func (e *explanation) ingressOf(cluster string) (string, int) {
 	at := slices.IndexFunc(e.in.Exports, func(x v1alpha1.ServiceAdvertisementSpec) bool { return x.ClusterID == cluster })
-	if at < 0 || e.in.Exports[at].Rules == nil {
+	if at < 0 {
 		return "", 0
 	}
-	owner := e.in.Exports[at].Rules
+	owner := e.rulesAt(e.in.Exports[at])
+	if owner == nil {
+		return "", 0
+	}
 	hits, _, forPort := choose(owner.HTTP.Rules, e.port.Port, e.asked)
 	switch {
+	case !mcs.RulesWithin(owner.HTTP.Rules, mcwanv1alpha1.MaxRulesBytes):
+		return "fails, its rules are too large (500)", 500
 	case !forPort:
 		return "", 0
 	case len(hits) == 0:
 		return "denied (403)", 403
 	}
-	theirs := e.in
-	theirs.Rules, theirs.Merged.Rules = nil, owner
-	if _, refused := translate.RefusedRules(theirs)[hits[0].rule]; refused {
+	if e.broken(owner.HTTP.Rules[hits[0].rule], advertisedPorts(e.in.Exports[at]), true) {
 		return fmt.Sprintf("fails by %s (500)", hits[0]), 500
 	}
 	redirects := func(f gatewayv1.HTTPRouteFilter) bool { return f.RequestRedirect != nil }
@@ -283,6 +313,18 @@ func (e *explanation) ingressOf(cluster string) (string, int) {
 		return fmt.Sprintf("denied by %s, which redirects (403)", hits[0]), 403
 	}
 	return "allowed by " + hits[0].String(), 0
+}
+
+// rulesAt are the owner's rules that a cluster's ingress gateway keeps: of the own cluster also those that cannot be told to
+// others.
+func (e *explanation) rulesAt(export v1alpha1.ServiceAdvertisementSpec) *mcwanv1alpha1.ServiceExportSpec {
+	if export.ClusterID != e.l.Self().ID {
+		return export.Rules
+	}
+	if own := e.l.OwnerRules(e.key.Namespace, e.key.Name); own != nil {
+		return &own.Spec
+	}
+	return nil
 }
 
 // objects are those of this cluster by name, and the name by which clients know them.

@@ -81,7 +81,7 @@ func compareWith(t *testing.T, state *snapshot.Files, objects map[string]written
 		if p.Protocol == "UDP" {
 			continue
 		}
-		a, err := Explain(state, Question{Service: service.Metadata.Name + "/" + service.Metadata.Namespace, Port: p.Port})
+		a, err := Explain(state, Mesh{}, Question{Service: service.Metadata.Name + "/" + service.Metadata.Namespace, Port: p.Port})
 		if err != nil {
 			t.Error(err)
 			continue

@@ -15,17 +15,17 @@ import (
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
-// asked is a request in the parts that matches look at.
+// asked is a request in the parts that matches look at, as the gateways read it.
 type asked struct {
 	method, path string
 	// headers are by lower-case name, query by name; the first value of a repeated parameter counts.
 	headers, query map[string]string
 }
 
-func ask(q Question) asked {
+func ask(q Question, mesh Mesh) asked {
 	a := asked{method: q.Method, headers: map[string]string{}, query: map[string]string{}}
-	path, query, _ := strings.Cut(q.Path, "?")
-	a.path, _, _ = strings.Cut(path, "#")
+	_, query, _ := strings.Cut(q.Path, "?")
+	a.path = mesh.normalized(before(q.Path))
 	for _, pair := range strings.Split(query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
 		if _, known := a.query[name]; !known && name != "" {
@@ -36,6 +36,14 @@ func ask(q Question) asked {
 		a.headers[strings.ToLower(name)] = value
 	}
 	return a
+}
+
+// before is a path as it was asked for, without query and fragment.
+func before(path string) string {
+	if at := strings.IndexAny(path, "?#"); at >= 0 {
+		return path[:at]
+	}
+	return path
 }
 
 // place is where a match stands: the indexes of its rule and of itself.
@@ -102,11 +110,17 @@ func pathOf(m gatewayv1.HTTPRouteMatch) (kind int, value string) {
 	return kind, value
 }
 
+// gateways says of a header that the gateways write it, so that no match can be about it. One that is has to have meant
+// something, and may have meant anything.
+func gateways(name string) bool {
+	return strings.EqualFold(name, "host") || strings.EqualFold(name, "x-forwarded-host") || strings.HasPrefix(strings.ToLower(name), "x-mcw-")
+}
+
 // headersOf are the header matches that count: of several for one name the first.
 func headersOf(m gatewayv1.HTTPRouteMatch) []gatewayv1.HTTPHeaderMatch {
 	var out []gatewayv1.HTTPHeaderMatch
 	for _, h := range m.Headers {
-		if !slices.ContainsFunc(out, func(o gatewayv1.HTTPHeaderMatch) bool { return strings.EqualFold(string(o.Name), string(h.Name)) }) {
+		if !gateways(string(h.Name)) && !slices.ContainsFunc(out, func(o gatewayv1.HTTPHeaderMatch) bool { return strings.EqualFold(string(o.Name), string(h.Name)) }) {
 			out = append(out, h)
 		}
 	}

@@ -51,7 +51,7 @@ func TestPrecedence(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for i, rules := range [][]mcwanv1alpha1.HTTPRule{matches(t, tc.wins, tc.loses), matches(t, tc.loses, tc.wins)} {
-				hits, misses, _ := choose(rules, 8080, ask(q))
+				hits, misses, _ := choose(rules, 8080, ask(q, Mesh{}))
 				if len(hits) != 2 || hits[0].rule != i {
 					t.Fatalf("hits %v, misses %v", hits, misses)
 				}
@@ -61,7 +61,7 @@ func TestPrecedence(t *testing.T) {
 			}
 		})
 	}
-	hits, _, _ := choose(matches(t, short, short), 8080, ask(q))
+	hits, _, _ := choose(matches(t, short, short), 8080, ask(q, Mesh{}))
 	if hits[0].rule != 0 || beatenBy(hits[0], hits[1]) != "it stands later in the list" {
 		t.Errorf("of equals the first: %v", hits)
 	}
@@ -90,7 +90,7 @@ func TestMisses(t *testing.T) {
 		`{method: GET, queryParams: [{name: q, type: RegularExpression, value: "[0-9]"}]}`:      "",
 		`{path: {type: PathPrefix, value: /payment}, headers: [{name: x-tier, value: silver}]}`: "header",
 	} {
-		_, misses, _ := choose(matches(t, text), 8080, ask(q))
+		_, misses, _ := choose(matches(t, text), 8080, ask(q, Mesh{}))
 		if got := misses[place{}]; (want == "") != (got == "") || !strings.Contains(got, want) {
 			t.Errorf("%s: got %q, want %q", text, got, want)
 		}
@@ -101,7 +101,7 @@ func TestRulesOfOtherPorts(t *testing.T) {
 	rules := matches(t, `{}`, `{}`)
 	rules[0].Ports = []int32{9090}
 	for port, want := range map[int32]string{8080: "[rules[1].matches[0]] true", 9090: "[rules[0].matches[0] rules[1].matches[0]] true"} {
-		hits, _, forPort := choose(rules, port, ask(Question{Method: "GET", Path: "/"}))
+		hits, _, forPort := choose(rules, port, ask(Question{Method: "GET", Path: "/"}, Mesh{}))
 		var places []place
 		for _, h := range hits {
 			places = append(places, h.place)
@@ -110,7 +110,7 @@ func TestRulesOfOtherPorts(t *testing.T) {
 			t.Errorf("port %d: %s, want %s", port, got, want)
 		}
 	}
-	if hits, _, forPort := choose(rules[:1], 8080, ask(Question{Method: "GET", Path: "/"})); forPort || len(hits) > 0 {
+	if hits, _, forPort := choose(rules[:1], 8080, ask(Question{Method: "GET", Path: "/"}, Mesh{})); forPort || len(hits) > 0 {
 		t.Errorf("no rule is for the port: %v", hits)
 	}
 }

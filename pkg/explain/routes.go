@@ -114,9 +114,9 @@ func (e *explanation) connect(key translate.PathKey, percent float64) {
 	})
 }
 
-// failover is what the exports say in place of a policy's own.
+// failover is what the exports say in place of a policy's own, where it holds.
 func (e *explanation) failover(policy string) string {
-	return translate.PathFailover(policy, e.in.Merged.Failover, e.in.Policies)
+	return translate.PathFailover(policy, e.in.Merged, e.in.Policies)
 }
 
 // hops are those of a path in the order in which they are tried, then those that are not used.

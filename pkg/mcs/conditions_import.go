@@ -22,6 +22,15 @@ type ImportState struct {
 	Problem *Problem
 	// Dummies is what became of the dummy Services; nil where none are wanted.
 	Dummies *Dummies
+	// Rules are those that requests to the service follow here; nil where there are none.
+	Rules *Rules
+}
+
+// Rules say whose rules hold for an import, in the words of a condition.
+type Rules struct {
+	Reason, Message string
+	// Fails says that some of them answer with an error; Reason and Message say why.
+	Fails bool
 }
 
 // Dummies are the dummy Services of an import.
@@ -41,12 +50,19 @@ type Problem struct {
 }
 
 // ImportConditions are the conditions of a ServiceImport: Ready and, while somebody exports the service,
-// mcw.l7mp.io/PortsCarried and, where they are wanted, mcw.l7mp.io/DummyServices. They have no lastTransitionTime: who
-// applies them keeps it or sets it (apply.Applier.ApplyStatus).
+// mcw.l7mp.io/PortsCarried and, where there are rules, mcw.l7mp.io/Rules and, where they are wanted, mcw.l7mp.io/DummyServices.
+// They have no lastTransitionTime: who applies them keeps it or sets it (apply.Applier.ApplyStatus).
 func ImportConditions(s ImportState) []metav1.Condition {
 	out := []metav1.Condition{importReady(s)}
 	if s.Merged.Exported() {
 		out = append(out, PortsCarried(s.Merged.ServicePorts(), s.Generation))
+	}
+	if s.Merged.Exported() && s.Rules != nil {
+		status := metav1.ConditionTrue
+		if s.Rules.Fails {
+			status = metav1.ConditionFalse
+		}
+		out = append(out, condition(v1alpha1.ConditionRules, status, s.Rules.Reason, s.Rules.Message, s.Generation))
 	}
 	if s.Merged.Exported() && s.Dummies != nil {
 		out = append(out, dummyServices(*s.Dummies, s.Generation))

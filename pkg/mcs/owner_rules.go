@@ -57,6 +57,12 @@ func RulesFit(rules *mcwanv1alpha1.ServiceExportSpec) bool {
 	return err == nil && len(out) <= v1alpha1.MaxRulesBytes
 }
 
+// RulesWithin says whether rules have at most so many bytes as JSON.
+func RulesWithin(rules []mcwanv1alpha1.HTTPRule, bytes int) bool {
+	out, err := json.Marshal(rules)
+	return err == nil && len(out) <= bytes
+}
+
 func checkRule(r mcwanv1alpha1.HTTPRule) error {
 	if len(r.Ports) > maxRules || len(r.Matches) > maxRules || len(r.Filters) > maxRules || len(r.BackendRefs) > maxRules {
 		return fmt.Errorf("ports, matches, filters, backendRefs: at most %d of each are taken", maxRules)

@@ -66,6 +66,19 @@ func TrustDomain(data map[string]string) (string, error) {
 	return config.TrustDomain, nil
 }
 
+// PathNormalization reads pathNormalization out of the data of the mesh configuration's ConfigMap; empty where it says nothing.
+func PathNormalization(data map[string]string) (string, error) {
+	var config struct {
+		PathNormalization struct {
+			Normalization string `json:"normalization"`
+		} `json:"pathNormalization"`
+	}
+	if err := yaml.Unmarshal([]byte(data[configKey]), &config); err != nil {
+		return "", fmt.Errorf("reading pathNormalization of the mesh configuration: %w", err)
+	}
+	return config.PathNormalization.Normalization, nil
+}
+
 // RootFingerprint is the SHA-256 of the first certificate of a PEM bundle, in hexadecimal.
 func RootFingerprint(bundle string) (string, error) {
 	block, _ := pem.Decode([]byte(bundle))
@@ -115,6 +128,7 @@ const (
 	ReasonIstioTooOld = "IstioTooOld"
 	ReasonMCSHost     = "IstioMCSHost"
 	ReasonAutoExport  = "IstioMCSAutoExport"
+	ReasonShadowHost  = "IstioShadowHost"
 )
 
 // Problems are what is wrong with an istiod for mc-wan. An unknown version is not held against it.
@@ -124,28 +138,34 @@ func Problems(d appsv1.Deployment) []Problem {
 		out = append(out, Problem{ReasonIstioTooOld, fmt.Sprintf(
 			"istiod is %s: fields that mc-wan relies on are dropped before %d.%d; upgrade Istio", v, FloorMajor, FloorMinor)})
 	}
-	for _, setting := range []struct{ name, reason, harm string }{
-		{"ENABLE_MCS_HOST", ReasonMCSHost, "istiod makes its own services of clusterset.local names"},
-		{"ENABLE_MCS_AUTO_EXPORT", ReasonAutoExport, "istiod exports every service"},
+	for _, setting := range []struct {
+		name         string
+		harmful      bool
+		reason, harm string
+	}{
+		{"ENABLE_MCS_HOST", true, ReasonMCSHost, "istiod makes its own services of clusterset.local names"},
+		{"ENABLE_MCS_AUTO_EXPORT", true, ReasonAutoExport, "istiod exports every service"},
+		{"DISABLE_SHADOW_HOST_SUFFIX", false, ReasonShadowHost, "copies of mirrored requests get another host, which no ingress gateway knows"},
 	} {
-		if enabled(d, setting.name) {
+		if value, set := flagOf(d, setting.name); set && value == setting.harmful {
 			out = append(out, Problem{setting.reason, fmt.Sprintf(
-				"istiod runs with %s=true: %s, which fights mc-wan; unset it", setting.name, setting.harm)})
+				"istiod runs with %s=%t: %s, which fights mc-wan; unset it", setting.name, value, setting.harm)})
 		}
 	}
 	return out
 }
 
-func enabled(d appsv1.Deployment, name string) bool {
+// flagOf is a boolean among the environment variables of an istiod; false for set where there is none.
+func flagOf(d appsv1.Deployment, name string) (value, set bool) {
 	for _, c := range d.Spec.Template.Spec.Containers {
 		for _, env := range c.Env {
 			if env.Name == name {
 				on, err := strconv.ParseBool(env.Value)
-				return err == nil && on
+				return on, err == nil
 			}
 		}
 	}
-	return false
+	return false, false
 }
 
 // tooOld compares major and minor with the floor; what is not a version is not too old.

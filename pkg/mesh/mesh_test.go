@@ -34,6 +34,21 @@ func TestTrustDomain(t *testing.T) {
 	}
 }
 
+func TestPathNormalization(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                    "",
+		"trustDomain: td-1\n": "",
+		"pathNormalization:\n  normalization: MERGE_SLASHES\n": "MERGE_SLASHES",
+	} {
+		if got, err := mesh.PathNormalization(map[string]string{"mesh": text}); got != want || err != nil {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	if _, err := mesh.PathNormalization(map[string]string{"mesh": "a: b: c"}); err == nil {
+		t.Error("what is no YAML is read")
+	}
+}
+
 func deployment(labels map[string]string, image string, env ...string) appsv1.Deployment {
 	container := corev1.Container{Name: "discovery", Image: image}
 	for i := 0; i < len(env); i += 2 {
@@ -57,6 +72,8 @@ func TestProblems(t *testing.T) {
 		"hosts":            {deployment(nil, "pilot:1.31.0", "ENABLE_MCS_HOST", "true"), []string{mesh.ReasonMCSHost}},
 		"off":              {deployment(nil, "pilot:1.31.0", "ENABLE_MCS_HOST", "false"), nil},
 		"all at once":      {deployment(nil, "pilot:1.9.0", "ENABLE_MCS_AUTO_EXPORT", "1", "ENABLE_MCS_HOST", "True"), []string{mesh.ReasonIstioTooOld, mesh.ReasonMCSHost, mesh.ReasonAutoExport}},
+		"shadow hosts":     {deployment(nil, "pilot:1.31.0", "DISABLE_SHADOW_HOST_SUFFIX", "false"), []string{mesh.ReasonShadowHost}},
+		"no shadow hosts":  {deployment(nil, "pilot:1.31.0", "DISABLE_SHADOW_HOST_SUFFIX", "true"), nil},
 		"not our settings": {deployment(nil, "pilot:1.31.0", "OTHER", "true"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {

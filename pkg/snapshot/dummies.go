@@ -28,8 +28,7 @@ const maxServiceName = 63
 // where they are switched off. A name belongs to who has it: to a Service that stands for something else, or to the
 // import whose dummy Service was there first.
 func Dummies(l Lister, key types.NamespacedName, merged mcs.Merged) []translate.Dummy {
-	rules := l.Rules(key.Namespace, key.Name)
-	if !l.Self().DummyServices || merged.Type != mcsv1beta1.ClusterSetIP || switchedOff(rules) {
+	if !l.Self().DummyServices || merged.Type != mcsv1beta1.ClusterSetIP || switchedOff(l, key) {
 		return nil
 	}
 	offers := offered(l, merged)
@@ -43,8 +42,14 @@ func Dummies(l Lister, key types.NamespacedName, merged mcs.Merged) []translate.
 	return out
 }
 
-func switchedOff(rules *mcwanv1alpha1.ServiceImport) bool {
-	return rules != nil && rules.Annotations[mcwanv1alpha1.AnnotationDummyServices] == "false"
+// switchedOff says that one of the two ServiceImports of a service wants no dummy Services for it. That of the Multi-Cluster
+// Services API is there without rules; what others annotate it with stays on it.
+func switchedOff(l Lister, key types.NamespacedName) bool {
+	off := func(annotations map[string]string) bool {
+		return annotations[mcwanv1alpha1.AnnotationDummyServices] == "false"
+	}
+	rules, si := l.Rules(key.Namespace, key.Name), l.Import(key.Namespace, key.Name)
+	return (rules != nil && off(rules.Annotations)) || (si != nil && off(si.Annotations))
 }
 
 // nameProblem is why an import cannot have a dummy Service of that name; nil when it can.

@@ -73,7 +73,7 @@ func addHeadless(in LegInput, out *LegResult) {
 			out.Paths = append(out.Paths, paths...)
 		}
 	}
-	out.Rules = rules.conditions(all)
+	out.Rules, out.InForce = rules.conditions(all), rules.rulesInForce()
 	out.Paths = uniquePaths(out.Paths)
 	families := headlessFamilies(in.Merged.IPFamilies, endpoints)
 	if len(families) > 0 {

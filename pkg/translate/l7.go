@@ -52,8 +52,10 @@ type ruleSet struct {
 	// offered are the policies that backendRefs may stand for, policies those that are known.
 	offered  []string
 	policies []v1alpha1.WANPolicy
-	// byOwner says that the rules are the owner's, who changes requests at their own gateway: here they only choose.
+	// byOwner says that the rules are the owner's.
 	byOwner bool
+	// choosing says that they only choose here: requests are changed, and tried again, elsewhere.
+	choosing bool
 }
 
 // compiled are rules in their order of precedence, and what is wrong with them.
@@ -70,6 +72,12 @@ type finding struct{ reason, message string }
 // compile reads rules.
 func compile(in ruleSet) *compiled {
 	c := &compiled{in: in}
+	if !mcs.RulesWithin(in.rules, mcwanv1alpha1.MaxRulesBytes) {
+		c.refused = []finding{{mcwanv1alpha1.ReasonTooLarge, fmt.Sprintf(
+			"rules: they have more than %d bytes as JSON; use fewer or shorter matches. None of them is looked at", mcwanv1alpha1.MaxRulesBytes)}}
+		c.rules = []rule{{name: "rules", match: everything(), broken: true}}
+		return c
+	}
 	for i, r := range in.rules {
 		c.add(ruleName(i), r)
 	}
@@ -81,14 +89,14 @@ func ruleName(i int) string { return fmt.Sprintf("rules[%d]", i) }
 
 // add reads one rule: each of its matches has its own place in the order of precedence.
 func (c *compiled) add(name string, in mcwanv1alpha1.HTTPRule) {
-	r, found := rule{name: name, ports: in.Ports}, len(c.refused)
-	c.checkPorts(name, in.Ports)
-	var wrong []string
-	r.changes, wrong = changesOf(in.Filters, LocalHost(c.in.name, c.in.namespace))
-	c.refuse(name, wrong)
-	r.limits, wrong = limitsOf(in.Timeouts, in.Retry)
-	c.refuse(name, wrong)
-	if c.in.byOwner {
+	refused := checkRule(c.in, in)
+	for _, f := range refused {
+		c.refused = append(c.refused, finding{f.reason, name + "." + f.message})
+	}
+	r := rule{name: name, ports: in.Ports, broken: len(refused) > 0}
+	r.changes, _ = changesOf(in.Filters, LocalHost(c.in.name, c.in.namespace))
+	r.limits, _ = limitsOf(in.Timeouts, in.Retry)
+	if c.in.choosing {
 		r.changes.request, r.changes.response, r.changes.rewrite, r.limits = nil, nil, nil, limits{}
 	}
 	for i, ref := range in.BackendRefs {
@@ -98,58 +106,18 @@ func (c *compiled) add(name string, in mcwanv1alpha1.HTTPRule) {
 	for _, m := range r.changes.mirrors {
 		r.mirrors = append(r.mirrors, c.resolveMirror(name+"."+m.field, m.ref))
 	}
-	matches := in.Matches
-	if len(matches) == 0 {
-		matches = []gatewayv1.HTTPRouteMatch{{}}
-	}
-	rules := make([]rule, 0, len(matches))
-	for i, m := range matches {
-		r.match, wrong = matcherOf(m)
-		for _, w := range wrong {
-			c.refuse(name, []string{fmt.Sprintf("matches[%d].%s", i, w)})
-		}
-		if rewrite := rewritePath(r.changes.rewrite, r.match); rewrite != nil && len(rewrite.Match) > maxRegexp {
-			c.refuse(name, []string{fmt.Sprintf("matches[%d].path.value: it is too long for its prefix to be replaced; use ReplaceFullPath, or a shorter prefix", i)})
-		}
-		rules = append(rules, r)
-	}
-	for i := range rules {
-		rules[i].broken = len(c.refused) > found
-	}
-	c.rules = append(c.rules, rules...)
-}
-
-func (c *compiled) refuse(name string, wrong []string) {
-	for _, w := range wrong {
-		c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonUnsupportedValue, name + "." + w})
+	for _, m := range matchesOf(in) {
+		r.match, _ = matcherOf(m)
+		c.rules = append(c.rules, r)
 	}
 }
 
-// checkPorts: a rule is for HTTP ports that the service has.
-func (c *compiled) checkPorts(name string, ports []int32) {
-	for i, number := range ports {
-		at := slices.IndexFunc(c.in.ports, func(p mcsv1beta1.ServicePort) bool { return p.Port == number && mcs.Carried(p.Protocol) })
-		switch {
-		case len(c.in.ports) == 0:
-		case at < 0:
-			c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonNoSuchPort, fmt.Sprintf(
-				"%s.ports[%d]: the service has no port %d; its HTTP ports are %s", name, i, number, c.httpPorts())})
-		case !isHTTP(c.in.ports[at]):
-			c.refused = append(c.refused, finding{mcwanv1alpha1.ReasonNotHTTP, fmt.Sprintf(
-				"%s.ports[%d]: port %d does not speak HTTP, going by its appProtocol and its name; the service's HTTP ports are %s", name, i, number, c.httpPorts())})
-		}
+// matchesOf are the matches of a rule; none is one that everything matches.
+func matchesOf(in mcwanv1alpha1.HTTPRule) []gatewayv1.HTTPRouteMatch {
+	if len(in.Matches) == 0 {
+		return []gatewayv1.HTTPRouteMatch{{}}
 	}
-}
-
-// httpPorts are the numbers of the ports that a rule can be for.
-func (c *compiled) httpPorts() string {
-	var out []string
-	for _, p := range c.in.ports {
-		if isHTTP(p) {
-			out = append(out, itoa(p.Port))
-		}
-	}
-	return cmp.Or(strings.Join(out, ", "), "none")
+	return in.Matches
 }
 
 // resolve is the policy that a dummy Service of this import stands for; empty when the reference names nothing.
@@ -208,7 +176,7 @@ func (r rule) routes(l leg) []route {
 	case r.broken:
 		return []route{{name: r.name, matches: matches, status: unresolved}}
 	case r.changes.redirect != nil:
-		return r.redirects(l.port.Port, matches)
+		return r.redirects(l, matches)
 	case !slices.ContainsFunc(r.policies, func(p policyWeight) bool { return p.policy != "" && p.weight > 0 }):
 		return []route{{name: r.name, matches: matches, status: unresolved}}
 	case len(l.shares) == 0:
@@ -224,11 +192,12 @@ func (r rule) routes(l leg) []route {
 }
 
 // redirects: each form of a match is redirected on its own, because a VirtualService replaces either a prefix or a path.
-func (r rule) redirects(port int32, matches []*networkingv1alpha3.HTTPMatchRequest) []route {
+func (r rule) redirects(l leg, matches []*networkingv1alpha3.HTTPMatchRequest) []route {
 	var out []route
 	for _, m := range matches {
 		out = append(out, route{
-			name: r.name, matches: []*networkingv1alpha3.HTTPMatchRequest{m}, redirect: redirectTo(r.changes.redirect, port, m), response: r.changes.response,
+			name: r.name, matches: []*networkingv1alpha3.HTTPMatchRequest{m}, response: r.changes.response,
+			redirect: redirectTo(r.changes.redirect, ClusterSetHost(l.name, l.namespace), l.port.Port, m),
 		})
 	}
 	return out

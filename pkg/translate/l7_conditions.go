@@ -3,12 +3,14 @@
 package translate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/mcs"
 )
@@ -38,7 +40,7 @@ func rulesOf(in LegInput) importRules {
 	case out.own != nil && !out.refusedByOwner():
 		out.inForce = out.own
 	case owner != nil:
-		set.rules, set.byOwner = owner.HTTP.Rules, true
+		set.rules, set.byOwner, set.choosing = owner.HTTP.Rules, true, true
 		out.inForce = compile(set)
 	default:
 		out.inForce = compile(set)
@@ -60,24 +62,46 @@ func (r importRules) refusedByOwner() bool {
 	return owner != nil && owner.ConsumerRules == mcwanv1alpha1.ConsumerRulesRefused
 }
 
-// RefusedRules are those of the rules in force for an import that cannot be carried out as they are written, by index,
-// with the field and why.
-func RefusedRules(in LegInput) map[int]string {
-	c, out := rulesOf(in).inForce, map[int]string{}
-	for i := range c.in.rules {
-		for _, f := range c.refused {
-			if strings.HasPrefix(f.message, ruleName(i)+".") && out[i] == "" {
-				out[i] = f.message
-			}
-		}
+// RulesConditions are the conditions of a ServiceImport.mc-wan.l7mp.io whose routes are not written: there is no import
+// here, or problem says why. They have no lastTransitionTime.
+func RulesConditions(in LegInput, problem *mcs.Problem) []metav1.Condition {
+	r := rulesOf(in)
+	if problem == nil || r.own == nil || r.refusedByOwner() {
+		return r.conditions(nil)
 	}
-	return out
+	return []metav1.Condition{
+		r.own.accepted(), r.own.resolved(),
+		r.own.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, problem.Reason, problem.Message),
+	}
 }
 
-// RulesConditions are the conditions of a ServiceImport.mc-wan.l7mp.io that has no import here. They have no
-// lastTransitionTime.
-func RulesConditions(in LegInput) []metav1.Condition {
-	return rulesOf(in).conditions(nil)
+// rulesInForce says for the import whose rules its requests follow; nil where nobody has any.
+func (r importRules) rulesInForce() *mcs.Rules {
+	kind := mcwanv1alpha1.ServiceImportKind
+	switch {
+	case r.inForce == nil || len(r.inForce.in.rules) == 0:
+		return nil
+	case r.inForce != r.own:
+		kind = mcwanv1alpha1.ServiceExportKind
+	}
+	out := &mcs.Rules{
+		Reason:  v1alpha1.ReasonConsumersRules,
+		Message: fmt.Sprintf("Requests follow %s.%s %s/%s", kind, mcwanv1alpha1.GroupName, r.in.Namespace, r.in.Name),
+	}
+	switch owner := r.in.Merged.Rules; {
+	case kind == mcwanv1alpha1.ServiceExportKind:
+		out.Reason = v1alpha1.ReasonOwnersRules
+		out.Message += " of the service's owner; what no rule matches is denied."
+	case owner != nil:
+		out.Message += " of this cluster, in place of the owner's; what the owner's deny, the exporting clusters deny."
+	default:
+		out.Message += " of this cluster; what no rule matches is denied."
+	}
+	if failing := slices.Concat(r.inForce.refused, r.inForce.unresolved); len(failing) > 0 {
+		out.Fails, out.Reason = true, failing[0].reason
+		out.Message += " These fail: " + told(failing)
+	}
+	return out
 }
 
 // conditions are those of the consumer's rules, given the legs of the import; nil without rules.
@@ -93,7 +117,11 @@ func (r importRules) conditions(legs []leg) []metav1.Condition {
 			r.own.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotAllowedByOwner, why+"."),
 		}
 	}
-	return []metav1.Condition{r.own.accepted(), r.own.resolved(), r.own.programmed(legs)}
+	inPlace := ""
+	if r.in.Merged.Rules != nil {
+		inPlace = ", in place of the owner's; what the owner's deny, the exporting clusters deny all the same"
+	}
+	return []metav1.Condition{r.own.accepted(), r.own.resolved(), r.own.programmed(legs, inPlace)}
 }
 
 func (c *compiled) condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
@@ -120,7 +148,7 @@ func (c *compiled) resolved() metav1.Condition {
 	return c.condition(mcwanv1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, mcwanv1alpha1.ReasonResolvedRefs, "All references name a WAN policy that is on offer.")
 }
 
-func (c *compiled) programmed(legs []leg) metav1.Condition {
+func (c *compiled) programmed(legs []leg, inPlace string) metav1.Condition {
 	switch {
 	case len(c.in.ports) == 0:
 		return c.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionFalse, mcwanv1alpha1.ReasonNotImported,
@@ -130,7 +158,7 @@ func (c *compiled) programmed(legs []leg) metav1.Condition {
 			"The import has no HTTP port at the egress gateway that a rule is for.")
 	}
 	return c.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionTrue, mcwanv1alpha1.ReasonProgrammed,
-		"The egress gateway's routes are written by these rules.")
+		"The egress gateway's routes are written by these rules"+inPlace+".")
 }
 
 // told is the text of findings, bounded.

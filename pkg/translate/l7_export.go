@@ -22,7 +22,7 @@ func ownerRules(in ExportInput) *compiled {
 	}
 	set := ruleSet{
 		namespace: in.Rules.Namespace, name: in.Rules.Name, rules: in.Rules.Spec.HTTP.Rules, generation: in.Rules.Generation,
-		ports: export{in: in}.ports(), policies: in.Policies,
+		ports: export{in: in}.ports(), policies: in.Policies, byOwner: true,
 	}
 	for _, p := range UsablePolicies(in.Policies) {
 		set.offered = append(set.offered, p.Name)
@@ -107,8 +107,11 @@ func (c *compiled) programmedAtIngress(in ExportInput) metav1.Condition {
 	case len(UsablePolicies(in.Policies)) == 0:
 		return no(v1alpha1.ReasonPolicyNotReady, "This cluster has no usable WANPolicy, so its ingress gateway takes no requests.")
 	}
-	return c.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionTrue, mcwanv1alpha1.ReasonProgrammed,
-		"The ingress gateway's routes are written by these rules, and other clusters are told them.")
+	message := "The ingress gateway's routes are written by these rules, and other clusters are told them."
+	if in.Replaced && in.Rules.Spec.ConsumerRules != mcwanv1alpha1.ConsumerRulesRefused {
+		message += fmt.Sprintf(" Clients of this cluster follow its ServiceImport.%s in their place.", mcwanv1alpha1.GroupName)
+	}
+	return c.condition(mcwanv1alpha1.ConditionProgrammed, metav1.ConditionTrue, mcwanv1alpha1.ReasonProgrammed, message)
 }
 
 func (c *compiled) conflict(merged mcs.Merged) metav1.Condition {

@@ -184,11 +184,18 @@ func literal(path string) string {
 // redirectTo is a redirect for one of the forms of a match (matcher.requests): a prefix is replaced in what begins with
 // it and a slash, and is all there is to replace in the prefix itself. The port of a request is that of the service: Istio's
 // FROM_REQUEST_PORT would be the listener's, which no client knows.
-func redirectTo(f *gatewayv1.HTTPRequestRedirectFilter, port int32, m *networkingv1alpha3.HTTPMatchRequest) *networkingv1alpha3.HTTPRedirect {
+//
+// The host of a request is left to Envoy, with one exception. Envoy takes it with the port that the client has written, such
+// as payment:8080, unless it is told a port, and Istio does not tell it 80 and 443. There host takes its place: the name of
+// the service, which has no port.
+func redirectTo(f *gatewayv1.HTTPRequestRedirectFilter, host string, port int32, m *networkingv1alpha3.HTTPMatchRequest) *networkingv1alpha3.HTTPRedirect {
 	out := &networkingv1alpha3.HTTPRedirect{
 		RedirectCode: uint32(ptr.Deref(f.StatusCode, 302)),
 		Authority:    string(ptr.Deref(f.Hostname, "")),
 		Scheme:       ptr.Deref(f.Scheme, ""),
+	}
+	if f.Hostname == nil && wellKnown(f) {
+		out.Authority = host
 	}
 	switch {
 	case f.Port != nil:
@@ -212,6 +219,14 @@ func redirectTo(f *gatewayv1.HTTPRequestRedirectFilter, port int32, m *networkin
 		out.Uri = absolute(to)
 	}
 	return out
+}
+
+// wellKnown says of a redirect that it leads to a port that does not stand in URLs: that of its scheme.
+func wellKnown(f *gatewayv1.HTTPRequestRedirectFilter) bool {
+	if f.Port == nil {
+		return f.Scheme != nil
+	}
+	return *f.Port == 80 || *f.Port == 443
 }
 
 func absolute(path string) string {

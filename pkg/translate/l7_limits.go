@@ -25,6 +25,8 @@ type limits struct {
 	// retries is 0 for none.
 	retries int
 	codes   []int
+	// pause is the first pause between tries, 0 for Envoy's. Only the owner's gateway keeps it.
+	pause time.Duration
 }
 
 const (
@@ -70,8 +72,9 @@ func limitsOf(t *gatewayv1.HTTPRouteTimeouts, r *gatewayv1.HTTPRouteRetry) (l li
 	if len(l.codes) > maxCodes || slices.ContainsFunc(l.codes, func(c int) bool { return c < 400 || c > 599 }) {
 		wrong = append(wrong, fmt.Sprintf("retry.codes: at most %d codes from 400 to 599", maxCodes))
 	}
-	if r.Backoff != nil {
-		wrong = append(wrong, "retry.backoff: the pause between tries is Envoy's, 25 ms that grow to 250 ms; leave the field out")
+	var problem string
+	if l.pause, problem = limit(r.Backoff); problem != "" {
+		wrong = append(wrong, "retry.backoff: "+problem)
 	}
 	return l, wrong
 }
@@ -143,5 +146,8 @@ func (l limits) bound(out *networkingv1alpha3.HTTPRoute, idempotent bool) {
 	}
 	if len(l.codes) > 0 {
 		out.Retries.RetryOn += "," + l.codeList()
+	}
+	if l.pause > 0 {
+		out.Retries.Backoff = seconds(l.pause)
 	}
 }

@@ -26,9 +26,12 @@ type matcher struct {
 	params  map[string]*networkingv1alpha3.StringMatch
 }
 
+// everything is what a match without fields says.
+func everything() matcher { return matcher{kind: gatewayv1.PathMatchPathPrefix, path: "/"} }
+
 // matcherOf reads a match; wrong names the fields that cannot be read.
 func matcherOf(in gatewayv1.HTTPRouteMatch) (m matcher, wrong []string) {
-	m = matcher{kind: gatewayv1.PathMatchPathPrefix, path: "/"}
+	m = everything()
 	if in.Path != nil {
 		m.kind, m.path = ptr.Deref(in.Path.Type, m.kind), ptr.Deref(in.Path.Value, m.path)
 	}
@@ -39,6 +42,10 @@ func matcherOf(in gatewayv1.HTTPRouteMatch) (m matcher, wrong []string) {
 	}
 	m.method = string(ptr.Deref(in.Method, ""))
 	for i, h := range in.Headers {
+		if isGateways(string(h.Name)) {
+			wrong = append(wrong, fmt.Sprintf("headers[%d].name: header %s is the gateways', and not what the client has sent; take it out of the match", i, h.Name))
+			continue
+		}
 		text, err := textMatch(string(ptr.Deref(h.Type, gatewayv1.HeaderMatchExact)), h.Value)
 		if err != nil {
 			wrong = append(wrong, fmt.Sprintf("headers[%d].value: %s", i, err))
@@ -53,6 +60,13 @@ func matcherOf(in gatewayv1.HTTPRouteMatch) (m matcher, wrong []string) {
 		m.params = addOnce(m.params, string(q.Name), text)
 	}
 	return m, wrong
+}
+
+// isGateways says of a header that it differs between the gateways, so that rules cannot be matched by it. A match of one
+// stands for any request: it answers 500, and none that it may have meant is to fall to another rule.
+func isGateways(name string) bool {
+	n := strings.ToLower(name)
+	return n == "host" || n == "x-forwarded-host" || strings.HasPrefix(n, "x-mcw-")
 }
 
 // checkPath says what is wrong with the path. The API server takes no unknown types and no paths without a slash; files may

@@ -35,7 +35,7 @@ func TestLimits(t *testing.T) {
 		{"too many", nil, &gatewayv1.HTTPRouteRetry{Attempts: new(11)}, "", "retry.attempts: 11"},
 		{"negative", nil, &gatewayv1.HTTPRouteRetry{Attempts: new(-1)}, "", "retry.attempts: -1"},
 		{"a code that is no error", nil, &gatewayv1.HTTPRouteRetry{Codes: []gatewayv1.HTTPRouteRetryStatusCode{200}}, "", "retry.codes"},
-		{"a pause", nil, &gatewayv1.HTTPRouteRetry{Backoff: duration("1s")}, "", "retry.backoff"},
+		{"a long pause", nil, &gatewayv1.HTTPRouteRetry{Backoff: duration("25h")}, "", "retry.backoff: 25h"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l, wrong := limitsOf(tc.timeouts, tc.retry)
@@ -78,6 +78,7 @@ func TestOwnerConditions(t *testing.T) {
 	}{
 		{"all is well", func(*ExportInput, *mcs.Merged) {}, map[string]string{
 			accepted: "True/Accepted", resolved: "True/ResolvedRefs", programmed: "True/Programmed", conflict: "False/NoConflicts"}},
+		{"rules of its own", func(in *ExportInput, _ *mcs.Merged) { in.Replaced = true }, map[string]string{programmed: "True/Programmed"}},
 		{"nothing is exported", func(in *ExportInput, _ *mcs.Merged) { in.Advertisement = v1alpha1.ServiceAdvertisementSpec{} }, map[string]string{
 			accepted: "True/Accepted", resolved: "Unknown/Pending", programmed: "False/NotExported"}},
 		{"too large", func(in *ExportInput, _ *mcs.Merged) { in.Rules = rules(strings.Repeat("x", v1alpha1.MaxRulesBytes)) }, map[string]string{

@@ -46,6 +46,8 @@ func TestMessagesOfRefusedRules(t *testing.T) {
 			`rules[1].matches[1].headers[0].value: the regular expression has \p, \P or \x{...}, and is matched with bytes; write [A-Za-z] or \xHH`},
 		{high + "matches: [{queryParams: [{name: q, type: RegularExpression, value: 'é'}]}]", mcwanv1alpha1.ConditionAccepted, mcwanv1alpha1.ReasonUnsupportedValue,
 			"rules[1].matches[0].queryParams[0].value: the regular expression has characters that are not printable ASCII"},
+		{high + "matches: [{headers: [{name: x, value: a}, {name: X-Mcw-Peer, value: a}]}]", mcwanv1alpha1.ConditionAccepted, mcwanv1alpha1.ReasonUnsupportedValue,
+			"rules[1].matches[0].headers[1].name: header X-Mcw-Peer is the gateways', and not what the client has sent; take it out of the match"},
 		{high + "filters: [{type: CORS, cors: {allowOrigins: ['*']}}]", mcwanv1alpha1.ConditionAccepted, mcwanv1alpha1.ReasonUnsupportedValue,
 			"rules[1].filters[0].type: CORS is not supported, or lacks the field of its name; there are RequestHeaderModifier, "},
 		{high + "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: Host, value: a}]}}]", mcwanv1alpha1.ConditionAccepted, mcwanv1alpha1.ReasonUnsupportedValue,
@@ -59,7 +61,7 @@ func TestMessagesOfRefusedRules(t *testing.T) {
 		{high + "filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /b}}}]\nmatches: [{path: {value: /" + strings.Repeat("a", maxRegexp) + "}}]",
 			mcwanv1alpha1.ConditionAccepted, mcwanv1alpha1.ReasonUnsupportedValue, "rules[1].matches[0].path.value: it is too long for its prefix to be replaced"},
 		{high + "retry: {backoff: 1s}", mcwanv1alpha1.ConditionAccepted, mcwanv1alpha1.ReasonUnsupportedValue,
-			"rules[1].retry.backoff: the pause between tries is Envoy's, 25 ms that grow to 250 ms; leave the field out"},
+			"rules[1].retry.backoff: only the owner's gateway can keep it (ServiceExport.mc-wan.l7mp.io); leave the field out"},
 		{high + "timeouts: {request: 1s, backendRequest: 2s}", mcwanv1alpha1.ConditionAccepted, mcwanv1alpha1.ReasonUnsupportedValue,
 			"rules[1].timeouts.backendRequest: it cannot be longer than timeouts.request"},
 		{high + "ports: [81]", mcwanv1alpha1.ConditionAccepted, mcwanv1alpha1.ReasonNoSuchPort,
@@ -75,7 +77,7 @@ func TestMessagesOfRefusedRules(t *testing.T) {
 		{high + "filters: [{type: RequestMirror, requestMirror: {backendRef: {name: payment-secure-high}}}]", mcwanv1alpha1.ConditionResolvedRefs, mcwanv1alpha1.ReasonBackendNotFound,
 			"rules[1].filters[0].requestMirror.backendRef.namespace: dummy Services are in namespace mc-wan, not in secure"},
 	} {
-		c := meta.FindStatusCondition(RulesConditions(ruled(t, tc.rule)), tc.kind)
+		c := meta.FindStatusCondition(RulesConditions(ruled(t, tc.rule), nil), tc.kind)
 		if c == nil || c.Status != metav1.ConditionFalse || c.Reason != tc.reason || c.ObservedGeneration != 3 || !strings.HasPrefix(c.Message, tc.words) {
 			t.Errorf("%s\ngot  %+v\nwant %s=False/%s: %s", tc.rule, c, tc.kind, tc.reason, tc.words)
 		}

@@ -24,8 +24,8 @@ type leg struct {
 	port      mcs.MergedPort
 	listeners LegPorts
 	policy    string
-	// failover is what the exports say in place of the policies' own; nil where they say nothing.
-	failover *v1alpha1.Failover
+	// merged is the service as its exports describe it, policies are those of this cluster: see PathFailover.
+	merged   mcs.Merged
 	policies []v1alpha1.WANPolicy
 	shares   Shares
 	// ring are the exporters that can answer, see Sharing.
@@ -49,7 +49,7 @@ func newLeg(in LegInput, port mcs.MergedPort, listeners LegPorts, policy string)
 		port:      port,
 		listeners: listeners,
 		policy:    policy,
-		failover:  in.Merged.Failover,
+		merged:    in.Merged,
 		policies:  in.Policies,
 	}
 }
@@ -97,7 +97,7 @@ func Leg(in LegInput) LegResult {
 	for i := range legs {
 		legs[i].rules = rules.inForce.forPort(legs[i].port.ServicePort)
 	}
-	out.Rules = rules.conditions(legs)
+	out.Rules, out.InForce = rules.conditions(legs), rules.rulesInForce()
 	if len(legs) > 0 || len(in.VIPs) > 0 || len(in.Wanted) > 0 {
 		out.Service = derivedService(in, legs)
 	}
@@ -197,14 +197,20 @@ func (l leg) paths(policy string) []weightedPath {
 	return out
 }
 
-func (l leg) override(policy string) string { return PathFailover(policy, l.failover, l.policies) }
+func (l leg) override(policy string) string { return PathFailover(policy, l.merged, l.policies) }
 
-// PathFailover is PathKey.Failover of a service's path: what the exports say, where it differs from the failover of the
-// path's policy. Paths that do the same are the same.
-func PathFailover(policy string, exports *v1alpha1.Failover, policies []v1alpha1.WANPolicy) string {
+// PathFailover is PathKey.Failover of a service's path over a policy: what the exports say, where it holds and differs from
+// the policy's own failover. It holds for the policy of the export; Strict holds for all traffic of the service. What is
+// Strict here stays so: an export may bind its own traffic, and not open what this cluster has closed. Paths that do the
+// same are the same.
+func PathFailover(policy string, merged mcs.Merged, policies []v1alpha1.WANPolicy) string {
 	own := failoverOf(policy, policies)
-	if text := advertise.FailoverText(exports); text != advertise.FailoverText(&own) {
-		return text
+	says := advertise.FailoverText(merged.Failover)
+	switch {
+	case own.Mode == v1alpha1.FailoverStrict, says == advertise.FailoverText(&own):
+		return ""
+	case says == string(v1alpha1.FailoverStrict), policy == ResolvePolicy(merged.WANPolicy, policies):
+		return says
 	}
 	return ""
 }

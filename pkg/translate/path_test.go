@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/mcs"
 )
 
 // policy makes a WANPolicy; latency 0 is no SLA.
@@ -286,35 +287,47 @@ func TestTCPSharesAreEndpointWeights(t *testing.T) {
 	}
 }
 
+// An export says it of its own policy, and Strict of all its traffic; what is Strict in the calling cluster stays so.
 func TestExportsFailoverGoesBeforeThePolicys(t *testing.T) {
-	in := LegInput{
-		Namespace: "secure", Name: "payment",
-		Policies: []v1alpha1.WANPolicy{policy("high", 100), policy("low", 300)},
-	}
-	in.Policies[1].Spec.Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}
-	cards := []v1alpha1.ClusterAdvertisementSpec{card("c2", []string{"10.2.0.1"}, "high", "low", "none")}
+	policies := []v1alpha1.WANPolicy{policy("high", 100), policy("low", 300), policy("strict", 200)}
+	policies[2].Spec.Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}
+	policies[1].Spec.Default = true
+	cards := []v1alpha1.ClusterAdvertisementSpec{card("c2", []string{"10.2.0.1"}, "high", "low", "strict", "none")}
+	automatic, strict := &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic}, &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}
+	ordered := &v1alpha1.Failover{Mode: v1alpha1.FailoverOrdered, To: []string{"none", "low"}}
 	for _, tc := range []struct {
-		policy   string
-		failover *v1alpha1.Failover
+		exported string // the export's policy
+		says     *v1alpha1.Failover
+		policy   string // that of the path
 		key      string
 		want     []string
 	}{
-		{"high", nil, "", []string{"high", "low"}},
-		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic}, "", []string{"high", "low"}},
-		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}, "Strict", []string{"high"}},
-		{"high", &v1alpha1.Failover{Mode: v1alpha1.FailoverOrdered, To: []string{"none", "low"}}, "Ordered:none,low", []string{"high", "none", "low"}},
-		{"low", nil, "", []string{"low"}},
-		{"low", &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}, "", []string{"low"}},
-		{"low", &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic}, "Automatic", []string{"low", "high"}},
+		{"high", nil, "high", "", []string{"high", "strict", "low"}},
+		{"high", automatic, "high", "", []string{"high", "strict", "low"}},
+		{"high", strict, "high", "Strict", []string{"high"}},
+		{"high", ordered, "high", "Ordered:none,low", []string{"high", "none", "low"}},
+		// A rule has chosen another policy.
+		{"high", ordered, "low", "", []string{"low", "high", "strict"}},
+		{"high", strict, "low", "Strict", []string{"low"}},
+		{"high", automatic, "strict", "", []string{"strict"}},
+		// The export names the policy that is Strict here.
+		{"strict", nil, "strict", "", []string{"strict"}},
+		{"strict", strict, "strict", "", []string{"strict"}},
+		{"strict", automatic, "strict", "", []string{"strict"}},
+		{"strict", ordered, "strict", "", []string{"strict"}},
+		// The export names none: its policy is the default.
+		{"", ordered, "low", "Ordered:none,low", []string{"low", "none"}},
+		{"", ordered, "high", "", []string{"high", "strict", "low"}},
 	} {
-		l := leg{failover: tc.failover, policies: in.Policies, shares: Shares{"c2": 100}}
+		l := leg{merged: mcs.Merged{WANPolicy: tc.exported, Failover: tc.says}, policies: policies, shares: Shares{"c2": 100}}
 		key := l.paths(tc.policy)[0].path
 		var got []string
-		for _, h := range Rank(key, in.Policies, cards) {
+		for _, h := range Rank(key, policies, cards) {
 			got = append(got, h.Policy)
 		}
 		if key.Failover != tc.key || !slices.Equal(got, tc.want) {
-			t.Errorf("%s with %+v: path %q over %v, want %q over %v", tc.policy, tc.failover, key.Failover, got, tc.key, tc.want)
+			t.Errorf("an export over %q that says %+v: path over %s is %q over %v, want %q over %v",
+				tc.exported, tc.says, tc.policy, key.Failover, got, tc.key, tc.want)
 		}
 	}
 }

@@ -101,7 +101,7 @@ type PathKey struct {
 	Backup string
 	// TCP is the service port of a TCP leg's own path; zero on the paths that HTTP legs share.
 	TCP WireKey
-	// Failover, if not empty, holds in place of the policy's own: advertise.FailoverText of what the exports say.
+	// Failover, if not empty, holds in place of the policy's own: advertise.FailoverText of what the exports say, see PathFailover.
 	Failover string
 }
 
@@ -221,6 +221,8 @@ type LegResult struct {
 	Problem *mcs.Problem
 	// Rules are the conditions of LegInput.Rules; nil without rules.
 	Rules []metav1.Condition
+	// InForce says whose rules requests follow, for the import's condition; nil where there are none.
+	InForce *mcs.Rules
 	// Dummies is what became of the dummy Services, for the import's condition; nil when none are wanted.
 	Dummies *mcs.Dummies
 }
@@ -242,6 +244,8 @@ type ExportInput struct {
 	FormerPorts map[string][]int32
 	// Endpoints are the ready endpoints of a headless Service, by hostname.
 	Endpoints []mcs.NamedEndpoint
+	// Replaced says that this cluster has rules of its own for its clients, in place of Rules.
+	Replaced bool
 	// Rules are what the owner says of requests; nil for nothing. Unlike the advertisement's they are never too large.
 	Rules *mcwanv1alpha1.ServiceExport
 }

@@ -11,15 +11,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"sigs.k8s.io/yaml"
 
+	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/simulation"
+	meshconf "istio.io/istio/pkg/config/mesh"
 )
 
 var seed = flag.Int64("agreement.seed", 0, "seed of TestExplainAgrees; 0 takes the time")
@@ -70,17 +74,24 @@ func TestExplainAgrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	save(t, requests, string(text))
+	normalization := g.normalization()
+	config := meshconf.DefaultMeshConfig()
+	config.PathNormalization = &meshconfig.MeshConfig_ProxyPathNormalization{
+		Normalization: meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType(meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType_value[normalization]),
+	}
+	t.Logf("pathNormalization %s", normalization)
 	program := filepath.Join(dir, "mcwanctl")
 	run(t, "go", "build", "-C", "../..", "-o", program, "./cmd/mcwanctl")
 	rendered := split(t, run(t, program, "render", "--cluster-id=cluster-1", "--dummy-services=false", "-f", in))
 	var answers []explained
-	if err := json.Unmarshal(run(t, program, "explain", "--cluster-id=cluster-1", "-f", in, "--requests", requests, "-o", "json"), &answers); err != nil {
+	if err := json.Unmarshal(run(t, program, "explain", "--cluster-id=cluster-1", "-f", in, "--requests", requests,
+		"--path-normalization", normalization, "-o", "json"), &answers); err != nil {
 		t.Fatal(err)
 	}
 	if len(answers) != len(questions) || len(answers) < 1000 {
 		t.Fatalf("%d answers to %d requests", len(answers), len(questions))
 	}
-	m := startWith(t, documents(t, in), rendered)
+	m := startIn(t, config, documents(t, in), rendered)
 	compare(t, m, legPorts(t, rendered), answers)
 }
 
@@ -93,7 +104,7 @@ func compare(t *testing.T, m mesh, ports map[string]int, answers []explained) {
 		if atEgress[a.Service] == nil {
 			atEgress[a.Service] = egress.routesFor(plain(ports[a.Service], simulation.HTTP, "any.example.org"))
 		}
-		r := request{a.Method, a.Path, a.Headers}
+		r := request{a.Method, normalized(manager(t, egress, fmt.Sprintf("0.0.0.0_%d", ports[a.Service])), a.Path), a.Headers}
 		want, got := a.atEgress(), outcome(egress.first(atEgress[a.Service], r))
 		if want != got {
 			t.Errorf("%s %s %s %v: explain says %s (%s, %s), Envoy does %s", a.Service, a.Method, a.Path, a.Headers, want, a.Rule, a.Reason, got)
@@ -108,6 +119,7 @@ func compare(t *testing.T, m mesh, ports map[string]int, answers []explained) {
 			wire := fmt.Sprintf("p8080.%s.%s.svc.clusterset.local", name, namespace)
 			atIngress[a.Service] = ingress.routesFor(mtls(31111, simulation.HTTP2, wire, wan))
 		}
+		r.path = normalized(manager(t, ingress, "0.0.0.0_31111"), r.path)
 		does, _, _ := strings.Cut(outcome(ingress.first(atIngress[a.Service], r)), " ")
 		says := map[string]string{"denied": "403", "fails": "500", "allowed": "routes", "": "routes"}
 		said, _, _ := strings.Cut(a.Routes[0].Ingress, " ")
@@ -122,6 +134,35 @@ func compare(t *testing.T, m mesh, ports map[string]int, answers []explained) {
 			t.Errorf("no request with %s was generated: %v", kind, seen)
 		}
 	}
+}
+
+// normalized is a path as an Envoy with these settings reads it, in Envoy's order: escaped slashes, RFC 3986, runs of slashes.
+func normalized(m *hcm.HttpConnectionManager, uri string) string {
+	name, query, has := strings.Cut(uri, "?")
+	if m.GetPathWithEscapedSlashesAction() == hcm.HttpConnectionManager_UNESCAPE_AND_FORWARD {
+		name = regexp.MustCompile("(?i)%2f").ReplaceAllString(name, "/")
+		name = regexp.MustCompile("(?i)%5c").ReplaceAllString(name, `\`)
+	}
+	if m.GetNormalizePath().GetValue() {
+		name = strings.ReplaceAll(name, `\`, "/")
+		name = regexp.MustCompile("(?i)%2e").ReplaceAllString(name, ".")
+		name = strings.ReplaceAll(name, "%61", "a")
+		// A dot segment takes the one before it along, which may be empty: path.Clean would merge slashes.
+		for regexp.MustCompile(`/\.(/|$)`).MatchString(name) {
+			name = regexp.MustCompile(`/\.(/|$)`).ReplaceAllString(name, "/")
+		}
+		for up := regexp.MustCompile(`(^|/[^/]*)/\.\.(/|$)`); up.MatchString(name); {
+			at := up.FindStringIndex(name)
+			name = name[:at[0]] + "/" + name[at[1]:]
+		}
+	}
+	if m.GetMergeSlashes() {
+		name = regexp.MustCompile("//+").ReplaceAllString(name, "/")
+	}
+	if has {
+		return name + "?" + query
+	}
+	return name
 }
 
 // atEgress is what the egress gateway does, in the words of outcome.

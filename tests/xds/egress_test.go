@@ -133,6 +133,8 @@ func TestPathsAreOrdered(t *testing.T) {
 			"4 10.12.0.5:31112", "5 10.13.0.5:31112", "6 10.12.0.5:31110", "7 10.13.0.5:31110",
 		}},
 		{"strict", "path-sd-wan-priority-high-cluster-2-cluster-3", []string{"0 10.12.0.5:31111", "1 10.13.0.5:31111"}},
+		{"l7-strict", "path-sd-wan-priority-high-cluster-2", []string{"0 10.12.0.5:31111"}},
+		{"l7-strict", "path-sd-wan-priority-low-cluster-2-automatic", []string{"0 10.12.0.5:31112", "1 10.12.0.5:31111"}},
 		{"ordered", "path-sd-wan-priority-high-cluster-2-cluster-3", []string{
 			"0 10.12.0.5:31111", "1 10.12.0.5:31110", "2 10.13.0.5:31111", "3 10.13.0.5:31113", "4 10.13.0.5:31110",
 		}},

@@ -22,13 +22,19 @@ type fields = map[string]any
 // serviceName is NAME of the i-th service; every second is the own cluster's, so that its ingress side is rendered too.
 func serviceName(i int) string { return fmt.Sprintf("svc-%d", i) }
 
+// normalization is how the mesh has paths read, Istio's default most of the time.
+func (g generator) normalization() string {
+	return pick(g, "DEFAULT", "DEFAULT", "BASE", "NONE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")
+}
+
 func (g generator) questions() []asked {
 	var out []asked
 	for i := range agreeServices {
 		for range agreeRequests {
 			q := asked{
 				Service: serviceName(i) + "/agree", Method: pick(g, "GET", "GET", "POST", "HEAD", "DELETE"),
-				Path:    pick(g, "/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/b", "/b/a", "/A", "/c"),
+				Path: pick(g, "/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/b", "/b/a", "/A", "/c",
+					"/x/../a", "/a/./b", "/a/%2e%2E/b", "/../a", "/a/..", "/a/b/.", `/a\b`, "//a", "/a//b", "/a%2Fb", "/a%2f..%2Fb", "/a%5cb", "/%61", "/x//../b"),
 				Headers: map[string]string{},
 			}
 			if g.sometimes(40) {
@@ -152,13 +158,40 @@ func (g generator) rules(service string) []fields {
 			r["ports"] = []int{8080}
 		}
 		if g.sometimes(8) {
-			r["filters"] = []fields{{"type": "RequestRedirect", "requestRedirect": fields{"hostname": "example.org"}}}
+			r["filters"] = []fields{{"type": "RequestRedirect", "requestRedirect": pick(g, fields{"hostname": "example.org"}, fields{"scheme": "https"}, fields{"path": fields{"type": "ReplaceFullPath", "replaceFullPath": "/x\ny"}})}}
 		} else {
 			r["backendRefs"] = g.backends(service)
+		}
+		if r["filters"] == nil && g.sometimes(10) {
+			g.spoil(r)
 		}
 		out = append(out, r)
 	}
 	return out
+}
+
+// spoil makes of a rule one that may not be possible to carry out.
+func (g generator) spoil(r fields) {
+	filter := func(kind, field string, value fields) { r["filters"] = []fields{{"type": kind, field: value}} }
+	switch g.IntN(8) {
+	case 0:
+		filter("CORS", "cors", fields{})
+	case 1:
+		filter("RequestHeaderModifier", "requestHeaderModifier", fields{"set": []fields{{"name": pick(g, "x-a", "Host", "X-Envoy-a"), "value": pick(g, "b", "b\nc")}}})
+	case 2:
+		filter("URLRewrite", "urlRewrite", fields{"hostname": "example.org"})
+	case 3:
+		filter("URLRewrite", "urlRewrite", fields{"path": fields{"type": "ReplacePrefixMatch", "replacePrefixMatch": pick(g, "/", "/new")}})
+		r["matches"] = []fields{{"path": fields{"type": "PathPrefix", "value": pick(g, "/a", "/"+strings.Repeat("a", 1014+g.IntN(4)))}}, {}}
+	case 4:
+		r["timeouts"] = fields{"request": pick(g, "1s", "25h"), "backendRequest": pick(g, "1s", "2s")}
+	case 5:
+		r["retry"] = fields{"attempts": pick(g, 2, 11), "codes": []int{pick(g, 503, 200)}}
+	case 6:
+		r["retry"] = fields{"backoff": "1s"}
+	case 7:
+		r["matches"] = []fields{{"headers": []fields{{"name": pick(g, "Host", "x-mcw-peer", "x-tier"), "value": "gold"}}}}
+	}
 }
 
 func (g generator) backends(service string) []fields {
@@ -187,7 +220,7 @@ func (g generator) match() fields {
 	case n < 75:
 		m["path"] = fields{"type": "PathPrefix", "value": pick(g, "/", "/a", "/a/", "/a/b", "/ab", "/b")}
 	case n < 97:
-		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/a.*", "/[ab]", "/a/.+", ".*", "/a|/b", "/a(/b)?")}
+		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/a.*", "/[ab]", "/a/.+", ".*", "/a|/b", "/a(/b)?", "//a", "/x.*")}
 	default:
 		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/(unclosed", `/\p{Letter}`)}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/pkg/simulation"
 	"istio.io/istio/pilot/test/xds"
@@ -100,6 +101,12 @@ func start(t *testing.T, name string, more ...string) mesh {
 // startWith brings up the control plane with what was rendered of what was written.
 func startWith(t *testing.T, written, rendered []document, more ...string) mesh {
 	t.Helper()
+	return startIn(t, nil, written, rendered, more...)
+}
+
+// startIn is startWith in a mesh of that configuration; nil is Istio's default.
+func startIn(t *testing.T, config *meshconfig.MeshConfig, written, rendered []document, more ...string) mesh {
+	t.Helper()
 	kubernetes := append(documents(t, "testdata", "around.yaml"), written...)
 	kubernetes = append(kubernetes, rendered...)
 	seen := map[string]bool{}
@@ -114,6 +121,7 @@ func startWith(t *testing.T, written, rendered []document, more ...string) mesh 
 		KubernetesObjectString: objects,
 		ConfigString:           strings.Join(configs, "\n---\n"),
 		DefaultClusterName:     "cluster-1",
+		MeshConfig:             config,
 	})}
 }
 

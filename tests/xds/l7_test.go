@@ -52,12 +52,8 @@ func (p proxy) routesFor(c simulation.Call) []*route.Route {
 // first is the first of the routes that a request matches.
 func (p proxy) first(routes []*route.Route, r request) *route.Route {
 	p.t.Helper()
-	uri, err := url.Parse(r.path)
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	for _, candidate := range routes {
-		if r.matches(p, candidate.Match, uri) {
+		if r.matches(p, candidate.Match) {
 			return candidate
 		}
 	}
@@ -79,18 +75,23 @@ func told(a answer, r *route.Route) string {
 	return strings.Join(out, ",")
 }
 
-func (r request) matches(p proxy, m *route.RouteMatch, uri *url.URL) bool {
+func (r request) matches(p proxy, m *route.RouteMatch) bool {
+	path, raw, _ := strings.Cut(r.path, "?")
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	switch kind := m.PathSpecifier.(type) {
 	case *route.RouteMatch_Prefix:
-		if !strings.HasPrefix(uri.Path, kind.Prefix) {
+		if !strings.HasPrefix(path, kind.Prefix) {
 			return false
 		}
 	case *route.RouteMatch_Path:
-		if uri.Path != kind.Path {
+		if path != kind.Path {
 			return false
 		}
 	case *route.RouteMatch_SafeRegex:
-		if !full(kind.SafeRegex.Regex, uri.Path) {
+		if !full(kind.SafeRegex.Regex, path) {
 			return false
 		}
 	default:
@@ -106,7 +107,7 @@ func (r request) matches(p proxy, m *route.RouteMatch, uri *url.URL) bool {
 		}
 	}
 	for _, q := range m.QueryParameters {
-		if !uri.Query().Has(q.Name) || !fits(p, q.GetStringMatch(), uri.Query().Get(q.Name)) {
+		if !query.Has(q.Name) || !fits(p, q.GetStringMatch(), query.Get(q.Name)) {
 			return false
 		}
 	}
@@ -146,6 +147,7 @@ func TestRules(t *testing.T) {
 		"l7-filters": {
 			"redirect /here":  {{"GET", "/moved", nil}},
 			"redirect /here/": {{"GET", "/moved/x", nil}},
+			"redirect ":       {{"GET", "/secured/x", nil}},
 			high:              {{"GET", "/old/x", nil}, {"PUT", "/copied", nil}},
 			"403":             {{"GET", "/", nil}},
 		},
@@ -166,6 +168,15 @@ func TestRules(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A redirect to https does not keep the port that the client has written: Envoy would, were it not told a host.
+func TestRedirectToWellKnownPort(t *testing.T) {
+	p := start(t, "l7-filters").egress()
+	r := p.first(p.routesFor(plain(10000, simulation.HTTP, payment)), request{"GET", "/secured", nil}).GetRedirect()
+	if r.GetSchemeRedirect() != "https" || r.GetHostRedirect() != payment || r.GetPortRedirect() != 0 {
+		t.Errorf("%v", r)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestOwnerRulesAtIngress(t *testing.T) {
 		payment := p.first(routes, request{"GET", "/payment/1", nil})
 		a, retry := p.answer(payment), payment.GetRoute().GetRetryPolicy()
 		if a.Timeout != 5*time.Second || a.Retries != 1 || retry.GetPerTryTimeout().AsDuration() != 2*time.Second ||
-			fmt.Sprint(retry.RetriableStatusCodes) != "[503]" || !strings.Contains(a.RetryOn, "retriable-status-codes") {
+			fmt.Sprint(retry.RetriableStatusCodes) != "[503]" || retry.GetRetryBackOff().GetBaseInterval().AsDuration() != 100*time.Millisecond || !strings.Contains(a.RetryOn, "retriable-status-codes") {
 			t.Errorf("limits of /payment: %+v, %v", a, retry)
 		}
 		if !strings.Contains(strings.Join(a.Sets, " "), "x-tier=gold") || payment.GetRoute().GetRegexRewrite() == nil {

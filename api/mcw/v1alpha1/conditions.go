@@ -39,6 +39,9 @@ const (
 	// ConditionDummyServices on a ServiceImport is False while one of its dummy Services cannot be had. It is not there
 	// where dummy Services are switched off.
 	ConditionDummyServices = "mcw.l7mp.io/DummyServices"
+	// ConditionRules on a ServiceImport says whose rules of mc-wan.l7mp.io its requests follow here; False while one of
+	// them answers with an error. It is not there where there are none.
+	ConditionRules = "mcw.l7mp.io/Rules"
 )
 
 // Reasons on WANPolicy.
@@ -136,6 +139,10 @@ const (
 	ReasonTooManyPorts = "TooManyPorts"
 	// ReasonTooManyEndpoints is EndpointsCarried=False: the headless Service has more ready endpoints than MaxEndpoints.
 	ReasonTooManyEndpoints = "TooManyEndpoints"
+	// ReasonConsumersRules and ReasonOwnersRules are Rules=True: those of this cluster's ServiceImport.mc-wan.l7mp.io, or of
+	// the owner's ServiceExport.mc-wan.l7mp.io.
+	ReasonConsumersRules = "ConsumersRules"
+	ReasonOwnersRules    = "OwnersRules"
 	// ReasonDummiesReady is DummyServices=True: there is one per WAN policy that an exporter offers.
 	ReasonDummiesReady = "Ready"
 	// ReasonNameTaken: another Service in mc-wan has the name of a dummy Service, and had it first.

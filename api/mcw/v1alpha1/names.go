@@ -62,7 +62,8 @@ const (
 	// AnnotationWANPolicy on a ServiceExport names the WANPolicy of the export.
 	AnnotationWANPolicy = "mcw.l7mp.io/mc-wan-policy"
 	// AnnotationFailover on a ServiceExport says where the export's traffic goes when its tunnel fails, in place of the
-	// policy's own failover: Automatic, Strict, or Ordered: and WANPolicies by name, separated by commas.
+	// failover of the export's own policy: Automatic, Strict, or Ordered: and WANPolicies by name, separated by commas.
+	// Strict holds for all traffic of the service; a policy that is Strict in the calling cluster stays so.
 	AnnotationFailover = "mcw.l7mp.io/failover"
 )
 

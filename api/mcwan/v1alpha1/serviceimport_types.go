@@ -33,6 +33,8 @@ type ServiceImport struct {
 }
 
 // ServiceImportSpec is what is said of the requests to a service.
+//
+// +kubebuilder:validation:XValidation:message="retry.backoff can be kept by the owner's gateway only: of a ServiceExport",rule="self.http.rules.all(r, !has(r.retry) || !has(r.retry.backoff))"
 type ServiceImportSpec struct {
 	// HTTP is about the service's HTTP ports.
 	// +required
@@ -65,17 +67,19 @@ type HTTPRule struct {
 	// +kubebuilder:validation:items:Maximum=65535
 	Ports []int32 `json:"ports,omitempty"`
 
-	// Matches are alternatives; none matches every request.
+	// Matches are alternatives; none matches every request. Headers that the gateways write cannot be matched.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:message="headers host, x-forwarded-host and x-mcw-* are the gateways' and cannot be matched",rule="self.all(m, !has(m.headers) || m.headers.all(h, !(h.name.lowerAscii() in ['host', 'x-forwarded-host']) && !h.name.lowerAscii().startsWith('x-mcw-')))"
 	Matches []gatewayv1.HTTPRouteMatch `json:"matches,omitempty"`
 
 	// Filters change the request or its answer. RequestHeaderModifier, ResponseHeaderModifier, URLRewrite,
-	// RequestRedirect and RequestMirror are known; a rule with another one answers 500.
+	// RequestRedirect and RequestMirror are known.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:message="filters can be RequestHeaderModifier, ResponseHeaderModifier, URLRewrite, RequestRedirect and RequestMirror",rule="self.all(f, f.type in ['RequestHeaderModifier', 'ResponseHeaderModifier', 'URLRewrite', 'RequestRedirect', 'RequestMirror'])"
 	// +kubebuilder:validation:XValidation:message="RequestRedirect and URLRewrite exclude each other",rule="!(self.exists(f, f.type == 'RequestRedirect') && self.exists(f, f.type == 'URLRewrite'))"
 	// +kubebuilder:validation:XValidation:message="a filter other than RequestMirror cannot be repeated",rule="['RequestHeaderModifier','ResponseHeaderModifier','URLRewrite','RequestRedirect'].all(t, self.filter(f, f.type == t).size() <= 1)"
 	Filters []gatewayv1.HTTPRouteFilter `json:"filters,omitempty"`
@@ -92,8 +96,8 @@ type HTTPRule struct {
 	Timeouts *gatewayv1.HTTPRouteTimeouts `json:"timeouts,omitempty"`
 
 	// Retry says which answers of the service make the exporting cluster's gateway ask it again. What fails on the way
-	// to that gateway is tried again on the next hop whatever stands here. Without attempts it is 2; backoff is not
-	// supported.
+	// to that gateway is tried again on the next hop whatever stands here. Without attempts it is 2. Backoff is
+	// for owners: of a ServiceExport.
 	// +optional
 	// +kubebuilder:validation:XValidation:message="attempts must be within 0 to 10",rule="!has(self.attempts) || (self.attempts >= 0 && self.attempts <= 10)"
 	// +kubebuilder:validation:XValidation:message="at most 16 codes",rule="!has(self.codes) || size(self.codes) <= 16"
