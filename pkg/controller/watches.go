@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // keysFunc says which keys an object concerns. It is asked about both the old and the new object of an update.
@@ -110,8 +111,10 @@ func specChanged(before, after *v1alpha1.ClusterAdvertisement) bool {
 	return !reflect.DeepEqual(before.Spec, after.Spec) || !maps.Equal(before.Labels, after.Labels)
 }
 
+// offersChanged: what an import is told of a card are its policies and whether this cluster has an address family of it.
 func offersChanged(before, after *v1alpha1.ClusterAdvertisement) bool {
-	return !slices.Equal(before.Spec.Policies, after.Spec.Policies) || !maps.Equal(before.Labels, after.Labels)
+	return !slices.Equal(before.Spec.Policies, after.Spec.Policies) || !maps.Equal(before.Labels, after.Labels) ||
+		!slices.Equal(translate.Families(before.Spec.Addresses), translate.Families(after.Spec.Addresses))
 }
 
 func labelsChanged(before, after *corev1.Service) bool {

@@ -36,6 +36,8 @@ type Cluster struct {
 	FilterRemote bool
 	// ServiceCIDRs are the ranges of this cluster's ClusterIPs, where known. No peer may have its gateways there.
 	ServiceCIDRs []string
+	// Families are the address families of this cluster's gateways, the first one first; empty while not known.
+	Families []corev1.IPFamily
 	// MCSVersion is the version of the Multi-Cluster Services API that its API server serves; empty stands for v1beta1.
 	MCSVersion string
 	// DummyServices says that imports have a dummy Service per WAN policy that an exporter offers, unless the import's
