@@ -186,10 +186,14 @@ func (r *fleetReconciler) lookAtMesh(ctx context.Context) (string, error) {
 	if err := r.cache.List(ctx, &deployments, client.InNamespace(r.opts.IstioNamespace)); err != nil {
 		return "", fmt.Errorf("looking at istiod: %w", err)
 	}
+	both, err := r.bothFamilies(ctx)
+	if err != nil {
+		return "", err
+	}
 	version, problems := "", map[string]bool{}
 	for _, d := range mesh.Istiods(deployments.Items, r.opts.IstioRevision) {
 		version = mesh.Version(d)
-		for _, p := range mesh.Problems(d) {
+		for _, p := range mesh.Problems(d, both) {
 			problems[p.Reason] = true
 			if !r.problems[p.Reason] {
 				r.notes.meshProblem(&d, p)
@@ -206,6 +210,15 @@ func (r *fleetReconciler) lookAtMesh(ctx context.Context) (string, error) {
 	}
 	r.problems = problems
 	return version, r.checkTrustDomain(ctx)
+}
+
+// bothFamilies tells whether Services of imports have addresses of both families, which they have where the cluster does.
+func (r *fleetReconciler) bothFamilies(ctx context.Context) (bool, error) {
+	var services corev1.ServiceList
+	if err := r.cache.List(ctx, &services, client.InNamespace(v1alpha1.Namespace)); err != nil {
+		return false, fmt.Errorf("looking at the families of Services: %w", err)
+	}
+	return slices.ContainsFunc(services.Items, func(s corev1.Service) bool { return len(s.Spec.ClusterIPs) > 1 }), nil
 }
 
 // checkTrustDomain has the controller start anew when the mesh's trust domain has changed: every identity is made of it.
