@@ -5,6 +5,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -188,10 +189,14 @@ func (r *fleetReconciler) lookAtMesh(ctx context.Context) (string, error) {
 	if err := l.Err(); err != nil {
 		return "", fmt.Errorf("looking at istiod: %w", err)
 	}
+	both, err := r.bothFamilies(ctx)
+	if err != nil {
+		return "", err
+	}
 	version, all := "", []finding(nil)
 	if istiod != nil {
 		version = mesh.Version(*istiod)
-		for _, p := range mesh.Problems(*istiod) {
+		for _, p := range mesh.Problems(*istiod, both) {
 			all = append(all, finding{istiod, p})
 		}
 	}
@@ -227,6 +232,15 @@ func (r *fleetReconciler) tellProblems(found []finding) {
 		r.metrics.meshProblem.WithLabelValues(reason).Set(1)
 	}
 	r.problems = problems
+}
+
+// bothFamilies tells whether Services of imports have addresses of both families, which they have where the cluster does.
+func (r *fleetReconciler) bothFamilies(ctx context.Context) (bool, error) {
+	var services corev1.ServiceList
+	if err := r.cache.List(ctx, &services, client.InNamespace(v1alpha1.Namespace)); err != nil {
+		return false, fmt.Errorf("looking at the families of Services: %w", err)
+	}
+	return slices.ContainsFunc(services.Items, func(s corev1.Service) bool { return len(s.Spec.ClusterIPs) > 1 }), nil
 }
 
 // checkTrustDomain has the controller start anew when the mesh's trust domain has changed: every identity is made of it.

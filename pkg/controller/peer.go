@@ -14,6 +14,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/feed"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -92,7 +93,7 @@ func (r *peerReconciler) forgetCard(ctx context.Context, id string) error {
 func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Peer, peer v1alpha1.Peer) (reconcile.Result, error) {
 	accepted := translate.ValidatePeers(r.self, all)[peer.Name]
 	report := r.peerBook.get(peer.Spec.ClusterID)
-	card, policies := cardOf(l, peer.Spec.ClusterID), l.Policies()
+	card, policies, self := cardOf(l, peer.Spec.ClusterID), l.Policies(), snapshot.Self(l)
 	if err := l.Err(); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -110,7 +111,7 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 		hops: hops, doubt: doubt, policies: policies, peers: all,
 		withdrawn: withdrawn, withdrawAfter: r.opts.WithdrawAfter,
 		accepted: accepted, report: report, givenUp: givenUp, timeout: r.opts.PeerSyncTimeout,
-		effective: translate.EffectiveCard(r.self, peer, report.Card), before: peer.Status,
+		effective: translate.EffectiveCard(self, peer, report.Card), before: peer.Status,
 	})
 	r.measure(report, doubt != "", withdrawn)
 	return reconcile.Result{RequeueAfter: lookAgain(givenUp, left)}, r.status(ctx, told)

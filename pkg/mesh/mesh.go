@@ -129,10 +129,13 @@ const (
 	ReasonMCSHost     = "IstioMCSHost"
 	ReasonAutoExport  = "IstioMCSAutoExport"
 	ReasonShadowHost  = "IstioShadowHost"
+	// ReasonSingleStack is told where Services have two address families.
+	ReasonSingleStack = "IstioSingleStack"
 )
 
-// Problems are what is wrong with an istiod for mc-wan. An unknown version is not held against it.
-func Problems(d appsv1.Deployment) []Problem {
+// Problems are what is wrong with an istiod for mc-wan, in a cluster whose Services have both address families or one. An
+// unknown version is not held against it.
+func Problems(d appsv1.Deployment, bothFamilies bool) []Problem {
 	var out []Problem
 	if v := Version(d); tooOld(v) {
 		out = append(out, Problem{ReasonIstioTooOld, fmt.Sprintf(
@@ -151,6 +154,11 @@ func Problems(d appsv1.Deployment) []Problem {
 			out = append(out, Problem{setting.reason, fmt.Sprintf(
 				"istiod runs with %s=%t: %s, which fights mc-wan; unset it", setting.name, value, setting.harm)})
 		}
+	}
+	if dual, _ := flagOf(d, "ISTIO_DUAL_STACK"); bothFamilies && !dual {
+		out = append(out, Problem{ReasonSingleStack, "the cluster's Services have both address families and istiod runs without " +
+			"ISTIO_DUAL_STACK=true: gateways listen on the first family only, so requests to the other addresses of imported services " +
+			"fail; set it for istiod and in the mesh's defaultConfig.proxyMetadata"})
 	}
 	return out
 }

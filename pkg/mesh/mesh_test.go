@@ -62,23 +62,26 @@ func deployment(labels map[string]string, image string, env ...string) appsv1.De
 func TestProblems(t *testing.T) {
 	for name, c := range map[string]struct {
 		istiod appsv1.Deployment
+		both   bool
 		want   []string
 	}{
-		"good":             {deployment(nil, "docker.io/istio/pilot:1.31.0"), nil},
-		"newer":            {deployment(nil, "docker.io/istio/pilot:1.40-alpha.x@sha256:00"), nil},
-		"label wins":       {deployment(map[string]string{"app.kubernetes.io/version": "1.31.2"}, "pilot:1.20.0"), nil},
-		"old":              {deployment(nil, "registry:5000/istio/pilot:1.30.9"), []string{mesh.ReasonIstioTooOld}},
-		"unknown version":  {deployment(nil, "registry:5000/istio/pilot"), nil},
-		"hosts":            {deployment(nil, "pilot:1.31.0", "ENABLE_MCS_HOST", "true"), []string{mesh.ReasonMCSHost}},
-		"off":              {deployment(nil, "pilot:1.31.0", "ENABLE_MCS_HOST", "false"), nil},
-		"all at once":      {deployment(nil, "pilot:1.9.0", "ENABLE_MCS_AUTO_EXPORT", "1", "ENABLE_MCS_HOST", "True"), []string{mesh.ReasonIstioTooOld, mesh.ReasonMCSHost, mesh.ReasonAutoExport}},
-		"shadow hosts":     {deployment(nil, "pilot:1.31.0", "DISABLE_SHADOW_HOST_SUFFIX", "false"), []string{mesh.ReasonShadowHost}},
-		"no shadow hosts":  {deployment(nil, "pilot:1.31.0", "DISABLE_SHADOW_HOST_SUFFIX", "true"), nil},
-		"not our settings": {deployment(nil, "pilot:1.31.0", "OTHER", "true"), nil},
+		"good":                 {deployment(nil, "docker.io/istio/pilot:1.31.0"), false, nil},
+		"newer":                {deployment(nil, "docker.io/istio/pilot:1.40-alpha.x@sha256:00"), false, nil},
+		"label wins":           {deployment(map[string]string{"app.kubernetes.io/version": "1.31.2"}, "pilot:1.20.0"), false, nil},
+		"old":                  {deployment(nil, "registry:5000/istio/pilot:1.30.9"), false, []string{mesh.ReasonIstioTooOld}},
+		"unknown version":      {deployment(nil, "registry:5000/istio/pilot"), false, nil},
+		"hosts":                {deployment(nil, "pilot:1.31.0", "ENABLE_MCS_HOST", "true"), false, []string{mesh.ReasonMCSHost}},
+		"off":                  {deployment(nil, "pilot:1.31.0", "ENABLE_MCS_HOST", "false"), false, nil},
+		"all at once":          {deployment(nil, "pilot:1.9.0", "ENABLE_MCS_AUTO_EXPORT", "1", "ENABLE_MCS_HOST", "True"), false, []string{mesh.ReasonIstioTooOld, mesh.ReasonMCSHost, mesh.ReasonAutoExport}},
+		"shadow hosts":         {deployment(nil, "pilot:1.31.0", "DISABLE_SHADOW_HOST_SUFFIX", "false"), false, []string{mesh.ReasonShadowHost}},
+		"no shadow hosts":      {deployment(nil, "pilot:1.31.0", "DISABLE_SHADOW_HOST_SUFFIX", "true"), false, nil},
+		"not our settings":     {deployment(nil, "pilot:1.31.0", "OTHER", "true"), false, nil},
+		"one of both families": {deployment(nil, "pilot:1.31.0", "ISTIO_DUAL_STACK", "false"), true, []string{mesh.ReasonSingleStack}},
+		"both families":        {deployment(nil, "pilot:1.31.0", "ISTIO_DUAL_STACK", "true"), true, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, p := range mesh.Problems(c.istiod) {
+			for _, p := range mesh.Problems(c.istiod, c.both) {
 				got = append(got, p.Reason)
 			}
 			if !slices.Equal(got, c.want) {

@@ -17,7 +17,7 @@ import (
 // Cards are the cards of the own cluster, of every accepted peer (see translate.EffectiveCard) and of clusters whose
 // cards were written by hand, by cluster id.
 func Cards(l Lister) []v1alpha1.ClusterAdvertisementSpec {
-	self, written := l.Self(), l.Cards()
+	self, written := Self(l), l.Cards()
 	peers := l.Accepted()
 	var out []v1alpha1.ClusterAdvertisementSpec
 	for _, p := range peers {
@@ -35,6 +35,16 @@ func Cards(l Lister) []v1alpha1.ClusterAdvertisementSpec {
 	}
 	slices.SortStableFunc(out, func(a, b v1alpha1.ClusterAdvertisementSpec) int { return cmp.Compare(a.ClusterID, b.ClusterID) })
 	return slices.CompactFunc(out, func(a, b v1alpha1.ClusterAdvertisementSpec) bool { return a.ClusterID == b.ClusterID })
+}
+
+// Self is the own cluster with the address families of its gateways: those of the ingress gateways' Service, in which peers
+// call this cluster. It calls them in the same ones.
+func Self(l Lister) translate.Cluster {
+	self := l.Self()
+	if s := l.Service(v1alpha1.Namespace, v1alpha1.IngressName); s != nil {
+		self.Families = s.Spec.IPFamilies
+	}
+	return self
 }
 
 // cardFrom is the card that was read from a peer; nil if none has been.

@@ -68,7 +68,7 @@ func sortedAcks(in []v1alpha1.DrainAck) []v1alpha1.DrainAck {
 }
 
 // EffectiveCard is what may be believed of a peer: its card, or its Peer's bootstrap data while there is none or it has
-// no address; with the identities pinned in the Peer, and without addresses that no peer may have.
+// no address; with the identities pinned in the Peer, and with the addresses by which this cluster calls it.
 func EffectiveCard(self Cluster, peer v1alpha1.Peer, card *v1alpha1.ClusterAdvertisementSpec) v1alpha1.ClusterAdvertisementSpec {
 	out := v1alpha1.ClusterAdvertisementSpec{ClusterUID: peer.Spec.ClusterUID, Policies: slices.Clone(peer.Spec.Bootstrap.Policies)}
 	if card != nil {
@@ -97,7 +97,8 @@ func HandWrittenCard(self Cluster, card v1alpha1.ClusterAdvertisementSpec) v1alp
 	return out
 }
 
-// usableAddresses are the addresses that a peer's gateways may have, in one form, sorted.
+// usableAddresses are the addresses that a peer's gateways may have and by which this cluster calls them, in one form,
+// sorted.
 func usableAddresses(self Cluster, in []string) []string {
 	var out []string
 	for _, a := range in {
@@ -105,7 +106,7 @@ func usableAddresses(self Cluster, in []string) []string {
 			out = append(out, addr.String())
 		}
 	}
-	return sortedUnique(out)
+	return sortedUnique(inOneFamily(self.Families, out))
 }
 
 // Advertisement is what this cluster publishes about an export, as an object in mc-wan.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
@@ -65,5 +67,38 @@ func TestEffectiveCard(t *testing.T) {
 	lie.Addresses = []string{"127.0.0.1"}
 	if got := EffectiveCard(self, p, &lie); !slices.Equal(got.Addresses, []string{"10.2.0.1"}) {
 		t.Errorf("a card without an address leaves the bootstrap ones, got %v", got.Addresses)
+	}
+}
+
+// A peer is called in one family: the first of the own ones in which it has an address.
+func TestPeersAreCalledInOneFamily(t *testing.T) {
+	const v4, v6 = corev1.IPv4Protocol, corev1.IPv6Protocol
+	both := []string{"10.2.0.7", "10.2.0.8", "2001:db8::7", "2001:db8::8"}
+	for name, tc := range map[string]struct {
+		own        []corev1.IPFamily
+		theirs     []string
+		wantedFrom int
+		wantedTo   int
+	}{
+		"both here, IPv4 first":   {[]corev1.IPFamily{v4, v6}, both, 0, 2},
+		"both here, IPv6 first":   {[]corev1.IPFamily{v6, v4}, both, 2, 4},
+		"one here":                {[]corev1.IPFamily{v6}, both, 2, 4},
+		"the second is in common": {[]corev1.IPFamily{v4, v6}, both[2:], 0, 2},
+		"none is in common":       {[]corev1.IPFamily{v4}, both[2:], 0, 2},
+		"not known":               {nil, both, 0, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			self, theirs := Cluster{ID: "c1", Families: tc.own}, card("c2", tc.theirs, "high")
+			want := tc.theirs[tc.wantedFrom:tc.wantedTo]
+			if got := EffectiveCard(self, peer("c2"), &theirs).Addresses; !slices.Equal(got, want) {
+				t.Errorf("joined: %v, want %v", got, want)
+			}
+			if got := HandWrittenCard(self, theirs).Addresses; !slices.Equal(got, want) {
+				t.Errorf("by hand: %v, want %v", got, want)
+			}
+			if got := OwnCard(self, theirs).Addresses; !slices.Equal(got, tc.theirs) {
+				t.Errorf("the own card: %v, want %v", got, tc.theirs)
+			}
+		})
 	}
 }

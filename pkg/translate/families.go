@@ -17,7 +17,7 @@ import (
 // a family that this cluster does not have, judged by the addresses that it gives to its own Services (vips). The
 // families of the pods behind do not matter, the gateways carry either to any. Nil while one side is not known.
 func familyProblem(in LegInput, vips []string) *mcs.Problem {
-	own, theirs := familySet(vips), familySet(in.Gateways)
+	own, theirs := Families(vips), Families(in.Gateways)
 	if len(own) == 0 || len(theirs) == 0 || slices.ContainsFunc(theirs, func(f corev1.IPFamily) bool { return slices.Contains(own, f) }) {
 		return nil
 	}
@@ -26,8 +26,20 @@ func familyProblem(in LegInput, vips []string) *mcs.Problem {
 		familyList(theirs), familyList(own))}
 }
 
-// familySet are the address families that occur, sorted.
-func familySet(addresses []string) []corev1.IPFamily {
+// inOneFamily are the addresses of the first of this cluster's families in which there are any. An address of another
+// family leads to the same gateways once more, or nowhere. Where no family is in common, or the own ones are not known, all
+// stay: what cannot be reached shows as such.
+func inOneFamily(own []corev1.IPFamily, addresses []string) []string {
+	for _, family := range own {
+		if of := filter(addresses, func(a string) bool { return familyOf(a) == family }); len(of) > 0 {
+			return of
+		}
+	}
+	return addresses
+}
+
+// Families are the address families of addresses, sorted.
+func Families(addresses []string) []corev1.IPFamily {
 	out := familiesOf(addresses)
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -39,6 +39,8 @@ type Cluster struct {
 	// OwnAddress tells whether an address is one of this cluster's ClusterIPs, or may become one. No peer may have its
 	// gateways there. Nil where nothing is known of them.
 	OwnAddress func(netip.Addr) bool
+	// Families are the address families of this cluster's gateways, the first one first; empty while not known.
+	Families []corev1.IPFamily
 	// MCSVersion is the version of the Multi-Cluster Services API that its API server serves; empty stands for v1beta1.
 	MCSVersion string
 	// DummyServices says that imports have a dummy Service per WAN policy that an exporter offers, unless the import's

@@ -57,7 +57,10 @@ func (a *Addon) Values() ([]byte, error) {
 		"clusterID":   a.Cluster.Name,
 		"trustDomain": mesh.TrustDomain(a.Cluster.Index),
 		"image":       map[string]any{"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
-		"gateways":    map[string]any{"replicas": a.Replicas, "pullPolicy": "IfNotPresent"},
+		"gateways": map[string]any{
+			"replicas": a.Replicas, "pullPolicy": "IfNotPresent",
+			"ingress": map[string]any{"service": map[string]any{"ipFamilyPolicy": "PreferDualStack"}},
+		},
 	})
 }
 

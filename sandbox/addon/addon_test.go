@@ -22,6 +22,9 @@ func TestValues(t *testing.T) {
 	}
 	want := `clusterID: cluster-2
 gateways:
+  ingress:
+    service:
+      ipFamilyPolicy: PreferDualStack
   pullPolicy: IfNotPresent
   replicas: 2
 image:

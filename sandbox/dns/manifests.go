@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"net/netip"
 	"text/template"
 
 	"sigs.k8s.io/mcs-api/config/crd"
@@ -36,7 +37,14 @@ func Manifests(c network.Cluster) ([]byte, error) {
 		out.Write(kind)
 		out.WriteString("\n---\n")
 	}
-	if err := t.Execute(&out, struct{ IP, Image string }{c.DNSIP.String(), artifacts.CoreDNSImage}); err != nil {
+	data := struct {
+		Image string
+		IPs   []netip.Addr
+	}{Image: artifacts.CoreDNSImage}
+	for _, f := range c.Families() {
+		data.IPs = append(data.IPs, f.DNSIP)
+	}
+	if err := t.Execute(&out, data); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/l7mp/mc-wan/sandbox/kube"
 	"github.com/l7mp/mc-wan/sandbox/network"
@@ -24,8 +25,9 @@ func TestManifests(t *testing.T) {
 	for _, o := range objects {
 		got = append(got, o.GetKind()+" "+o.GetName())
 		if o.GetKind() == "Service" {
-			if ip := o.Object["spec"].(map[string]any)["clusterIP"]; ip != "10.97.32.10" {
-				t.Errorf("kube-dns has address %v", ip)
+			ips, _, err := unstructured.NestedStringSlice(o.Object, "spec", "clusterIPs")
+			if diff := cmp.Diff([]string{"10.97.32.10", "fd6d:6377:1:102::a"}, ips); err != nil || diff != "" {
+				t.Errorf("addresses of kube-dns (%v):\n%s", err, diff)
 			}
 		}
 	}

@@ -6,9 +6,11 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,13 +20,13 @@ import (
 
 const bound = 2 * time.Minute
 
-// workload runs a backend and a client in each cluster and returns the backends' addresses.
+// workload runs a backend and a client in each cluster and returns the backends' IPv4 addresses.
 func workload(s *sandbox, clusters ...string) map[string]string {
 	s.t.Helper()
 	addresses := map[string]string{}
 	for _, c := range clusters {
 		s.mustKubectl(c, "create", "deployment", "echo", "--image", artifacts.EchoImage)
-		s.mustKubectl(c, "expose", "deployment", "echo", "--port", "80", "--target-port", "8080")
+		s.mustKubectl(c, "expose", "deployment", "echo", "--port", "80", "--target-port", "8080", "--overrides", `{"spec": {"ipFamilyPolicy": "RequireDualStack"}}`)
 		s.mustKubectl(c, "create", "deployment", "client", "--image", artifacts.ClientImage, "--", "sleep", "infinity")
 	}
 	for _, c := range clusters {
@@ -34,10 +36,13 @@ func workload(s *sandbox, clusters ...string) map[string]string {
 	return addresses
 }
 
-// address is that of the backend's pod, once it is ready.
-func (s *sandbox) address(cluster string) string {
+// address is the IPv4 address of the backend's pod, once it is ready.
+func (s *sandbox) address(cluster string) string { return s.addressOf(cluster, 0) }
+
+// addressOf is the address of the backend's pod by family, the first one 0, once it is ready.
+func (s *sandbox) addressOf(cluster string, family int) string {
 	s.t.Helper()
-	const show = `jsonpath={range .items[*]}{.status.podIP} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`
+	show := fmt.Sprintf(`jsonpath={range .items[*]}{.status.podIPs[%d].ip} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`, family)
 	var out, ip string
 	found := within(bound, func() bool {
 		out = s.mustKubectl(cluster, "get", "pods", "-l", "app=echo", "-o", show)
@@ -70,9 +75,11 @@ func TestTwoClustersReachEachOtherThroughTheSDWANOnly(t *testing.T) {
 	s := newSandbox(t, "e2e-wan")
 	s.mustRun("up", "--clusters", "2", "--no-istio")
 	at := workload(s, "cluster-1", "cluster-2")
-	url := "http://" + at["cluster-2"] + ":8080/"
+	url, url6 := "http://"+at["cluster-2"]+":8080/", "http://["+s.addressOf("cluster-2", 1)+"]:8080/"
 
 	s.expectAnswer("cluster-1", url)
+	s.expectAnswer("cluster-1", url6)
+	s.expectAnswer("cluster-1", "http://["+s.mustKubectl("cluster-1", "get", "service", "echo", "-o", "jsonpath={.spec.clusterIPs[1]}")+"]/")
 	s.expectAnswer("cluster-1", "http://echo/") // DNS and kube-proxy, and a pod that calls another on its own bridge
 	s.expectAnswer("cluster-2", "http://echo.default.svc.cluster.local/")
 	s.expectAnswer("cluster-1", "https://kubernetes.default/readyz")
@@ -94,6 +101,7 @@ func TestTwoClustersReachEachOtherThroughTheSDWANOnly(t *testing.T) {
 		t.Fatal("the WANPolicy did not become a class of the SD-WAN")
 	}
 	s.expectAnswer("cluster-1", url)
+	s.expectAnswer("cluster-1", url6)
 	after, err := s.wan().Counters(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +109,7 @@ func TestTwoClustersReachEachOtherThroughTheSDWANOnly(t *testing.T) {
 	expectTunnel(t, after.Since(before), "business")
 
 	s.mustRun("wan", "stop")
-	for _, target := range []string{url, "http://echo.default.svc.cluster.local/", s.status().Clusters[1].API + "/readyz"} {
+	for _, target := range []string{url, url6, "http://echo.default.svc.cluster.local/", s.status().Clusters[1].API + "/readyz"} {
 		out, err := s.get("cluster-1", target)
 		if own := strings.Contains(target, "echo."); (err == nil) != own {
 			t.Errorf("with the SD-WAN stopped, %s from cluster-1: %v\n%s", target, err, out)
@@ -212,12 +220,16 @@ func (s *sandbox) cutUp(line string) {
 	_ = cmd.Wait()
 }
 
+func share(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
 func TestSandboxesCoexist(t *testing.T) {
 	one := newSandbox(t, "e2e-one")
 	two := one.beside("e2e-two")
 	one.mustRun("up", "--clusters", "1", "--no-istio")
 	two.mustRun("up", "--clusters", "1", "--no-istio")
-	if a, b := one.status().Clusters[0], two.status().Clusters[0]; a.API == b.API || a.PodCIDR == b.PodCIDR || a.ServiceCIDR == b.ServiceCIDR {
+	if a, b := one.status().Clusters[0], two.status().Clusters[0]; a.API == b.API || share(a.PodCIDRs, b.PodCIDRs) || share(a.ServiceCIDRs, b.ServiceCIDRs) {
 		t.Errorf("they share addresses: %+v and %+v", a, b)
 	}
 	elsewhere := exec.CommandContext(t.Context(), one.binary, "down", "--all", "--state-dir", filepath.Join(one.stateDir, "elsewhere"))

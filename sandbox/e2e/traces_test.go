@@ -153,7 +153,7 @@ func files(t *testing.T, _, dir string) []string {
 func machine(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, pattern := range []string{"/proc/sys/vm/*", "/proc/sys/kernel/panic*", "/proc/sys/net/ipv4/conf/default/*", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/netfilter/*"} {
+	for _, pattern := range []string{"/proc/sys/vm/*", "/proc/sys/kernel/panic*", "/proc/sys/net/ipv4/conf/default/*", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/default/*", "/proc/sys/net/ipv6/conf/all/*", "/proc/sys/net/netfilter/*"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -50,9 +50,9 @@ type ClusterStatus struct {
 	// MemoryBytes is the working set of all its processes and pods, CPUSeconds the processor time they have used.
 	MemoryBytes int64   `json:"memoryBytes"`
 	CPUSeconds  float64 `json:"cpuSeconds"`
-	// Pod and Service networks.
-	PodCIDR     string `json:"podCIDR"`
-	ServiceCIDR string `json:"serviceCIDR"`
+	// Pod and Service networks, one of each address family.
+	PodCIDRs     []string `json:"podCIDRs"`
+	ServiceCIDRs []string `json:"serviceCIDRs"`
 	// Problem says why something could not be found out.
 	Problem string `json:"problem,omitempty"`
 }
@@ -97,8 +97,10 @@ func (s *Sandbox) asAsked(c ClusterStatus) bool {
 
 func (s *Sandbox) clusterStatus(ctx context.Context, c *cluster.Cluster) ClusterStatus {
 	st := ClusterStatus{
-		Name: c.Name, API: c.APIServer(), PodCIDR: c.Pods.String(), ServiceCIDR: c.Services.String(),
-		Running: c.Running(), Istio: stateUnknown, Addon: stateUnknown,
+		Name: c.Name, API: c.APIServer(), Running: c.Running(), Istio: stateUnknown, Addon: stateUnknown,
+	}
+	for _, f := range c.Families() {
+		st.PodCIDRs, st.ServiceCIDRs = append(st.PodCIDRs, f.Pods.String()), append(st.ServiceCIDRs, f.Services.String())
 	}
 	if s.Record.Istio {
 		st.TrustDomain = mesh.TrustDomain(c.Index)

@@ -65,11 +65,11 @@ func ensureCluster(p Plan, c Cluster, n int) error {
 	}
 	defer inside.Close()
 	steps := []func() error{
+		func() error { return writeSysctls(c) }, // before the links, which take the defaults over
 		func() error { return setLoopbackUp(inside) },
 		func() error { return ensureManagement(inside, ns, c) },
 		func() error { return ensureBridge(inside, c) },
 		func() error { return ensureTUN(inside, c) },
-		func() error { return writeSysctls(c) },
 		func() error { return ensureRoutes(inside, p, c, n) },
 	}
 	for _, step := range steps {
@@ -89,7 +89,8 @@ func setLoopbackUp(h *netlink.Handle) error {
 }
 
 // ensureManagement makes the link between the machine and the node. The machine never forwards what comes in on it,
-// so clusters cannot reach each other, or anything else, through the machine.
+// so clusters cannot reach each other, or anything else, through the machine. IPv6, which cannot be forwarded for some
+// links only, is off at the machine's end.
 func ensureManagement(inside *netlink.Handle, ns netns.NsHandle, c Cluster) error {
 	if _, err := inside.LinkByName(ManagementLink); isLinkMissing(err) {
 		if err := deleteLink(c.HostLink); err != nil {
@@ -110,14 +111,17 @@ func ensureManagement(inside *netlink.Handle, ns netns.NsHandle, c Cluster) erro
 	if err != nil {
 		return fmt.Errorf("link %s: %w", c.HostLink, err)
 	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/conf/"+c.HostLink+"/forwarding", []byte("0"), 0o644); err != nil {
-		return err
+	for path, value := range map[string]string{"ipv4/conf/" + c.HostLink + "/forwarding": "0", "ipv6/conf/" + c.HostLink + "/disable_ipv6": "1"} {
+		if err := writeSysctl(path, value); err != nil {
+			return err
+		}
 	}
 	return errors.Join(
 		netlink.LinkSetAlias(host, "mcwan-sandbox "+c.Namespace),
 		netlink.AddrReplace(host, address(c.HostIP, c.Management.Bits())),
 		netlink.LinkSetUp(host),
 		inside.AddrReplace(node, address(c.NodeIP, c.Management.Bits())),
+		inside.AddrReplace(node, address(c.IPv6.NodeIP, c.IPv6.NodeIP.BitLen())),
 		inside.LinkSetUp(node),
 	)
 }
@@ -134,7 +138,11 @@ func ensureBridge(h *netlink.Handle, c Cluster) error {
 	if err != nil {
 		return fmt.Errorf("bridge %s: %w", BridgeLink, err)
 	}
-	return errors.Join(h.AddrReplace(link, address(c.Gateway, c.Pods.Bits())), h.LinkSetUp(link))
+	errs := make([]error, 0, len(c.Families())+1)
+	for _, f := range c.Families() {
+		errs = append(errs, h.AddrReplace(link, address(f.Gateway, f.Pods.Bits())))
+	}
+	return errors.Join(append(errs, h.LinkSetUp(link))...)
 }
 
 // ensureTUN makes the device that outlives the SD-WAN process: it stays when that ends, and drops what it is sent.
@@ -149,7 +157,11 @@ func ensureTUN(h *netlink.Handle, c Cluster) error {
 	if err != nil {
 		return fmt.Errorf("device %s: %w", WANLink, err)
 	}
-	return errors.Join(h.LinkSetMTU(link, MTU), h.AddrReplace(link, address(c.WANIP, 32)), h.LinkSetUp(link))
+	errs := []error{h.LinkSetMTU(link, MTU)}
+	for _, f := range c.Families() {
+		errs = append(errs, h.AddrReplace(link, address(f.WANIP, f.WANIP.BitLen())))
+	}
+	return errors.Join(append(errs, h.LinkSetUp(link))...)
 }
 
 func addTUN() error {
@@ -168,21 +180,32 @@ func addTUN() error {
 }
 
 // writeSysctls sets what a node needs. bridge-nf-call-iptables brings packets between two pods of one bridge to
-// kube-proxy's rules, else the answer of a Service's pod would come from the pod's own address.
+// kube-proxy's rules, else the answer of a Service's pod would come from the pod's own address. Nobody else gives out
+// addresses here, so none is looked for (accept_dad), which would take a second, and no router is listened to.
 func writeSysctls(c Cluster) error {
 	return InNamespace(c.NamespacePath(), func() error {
 		for key, value := range map[string]string{
-			"ipv4/ip_forward":                "1",
-			"ipv4/conf/all/route_localnet":   "1",
-			"bridge/bridge-nf-call-iptables": "1",
-			"ipv4/conf/all/rp_filter":        "0",
+			"ipv4/ip_forward":                 "1",
+			"ipv4/conf/all/route_localnet":    "1",
+			"ipv4/conf/all/rp_filter":         "0",
+			"ipv6/conf/all/forwarding":        "1",
+			"ipv6/conf/all/accept_dad":        "0",
+			"ipv6/conf/default/accept_dad":    "0",
+			"ipv6/conf/all/accept_ra":         "0",
+			"ipv6/conf/default/accept_ra":     "0",
+			"bridge/bridge-nf-call-iptables":  "1",
+			"bridge/bridge-nf-call-ip6tables": "1",
 		} {
-			if err := os.WriteFile(filepath.Join("/proc/sys/net", key), []byte(value), 0o644); err != nil {
+			if err := writeSysctl(key, value); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func writeSysctl(key, value string) error {
+	return os.WriteFile(filepath.Join("/proc/sys/net", key), []byte(value), 0o644)
 }
 
 // ensureRoutes sends the other clusters' pods to the SD-WAN and drops the rest of the sandbox's networks. There is no
@@ -196,13 +219,14 @@ func ensureRoutes(h *netlink.Handle, p Plan, c Cluster, n int) error {
 	if err != nil {
 		return err
 	}
-	routes := []*netlink.Route{
+	var routes []*netlink.Route
+	for f, own := range c.Families() {
 		// never used to send: kube-proxy rewrites the destination, but the kernel wants a route before that
-		{LinkIndex: bridge.Attrs().Index, Scope: netlink.SCOPE_LINK, Dst: ipNet(c.Services), Src: c.Gateway.AsSlice()},
-	}
-	for _, other := range p.Clusters(n) {
-		if other.Index != c.Index {
-			routes = append(routes, &netlink.Route{LinkIndex: wan.Attrs().Index, Scope: netlink.SCOPE_LINK, Dst: ipNet(other.Pods), Src: c.WANIP.AsSlice()})
+		routes = append(routes, &netlink.Route{LinkIndex: bridge.Attrs().Index, Scope: netlink.SCOPE_LINK, Dst: ipNet(own.Services), Src: own.Gateway.AsSlice()})
+		for _, other := range p.Clusters(n) {
+			if other.Index != c.Index {
+				routes = append(routes, &netlink.Route{LinkIndex: wan.Attrs().Index, Scope: netlink.SCOPE_LINK, Dst: ipNet(other.Families()[f].Pods), Src: own.WANIP.AsSlice()})
+			}
 		}
 	}
 	for _, all := range p.Inside() {
@@ -250,12 +274,17 @@ func isLinkMissing(err error) bool {
 	return errors.As(err, &missing)
 }
 
+// address is an address to give to a link, which is used at once: nobody else can have it.
 func address(a netip.Addr, bits int) *netlink.Addr {
-	return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(bits, 32)}}
+	out := &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(bits, a.BitLen())}}
+	if a.Is6() {
+		out.Flags = unix.IFA_F_NODAD
+	}
+	return out
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 func prefixOf(n *net.IPNet) (netip.Prefix, bool) {

@@ -4,6 +4,7 @@ package network
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -28,7 +29,8 @@ const (
 // Plan computes every name and address of one sandbox from its name and slot.
 //
 // Management links use 198.18.0.0/15, which RFC 2544 sets aside for test networks, because they are the only
-// addresses that the machine itself sees. Pods and services live inside the namespaces only.
+// addresses that the machine itself sees. Pods and services live inside the namespaces only, and so does all of IPv6:
+// fd6d:6377:SLOT::/48 of the unique local addresses of RFC 4193.
 type Plan struct {
 	Name string
 	Slot int
@@ -45,17 +47,29 @@ type Cluster struct {
 	// Management is the link's network, with the machine's end at HostIP and the node's at NodeIP.
 	Management netip.Prefix
 	HostIP     netip.Addr
-	NodeIP     netip.Addr
+	// Networks are those of IPv4, which every cluster has as its first family; IPv6 are the others.
+	Networks
+	IPv6 Networks
+	// APIIP is the Service "kubernetes", which has one family only.
+	APIIP netip.Addr
+}
+
+// Networks are a cluster's networks of one address family.
+type Networks struct {
+	// NodeIP is the node's address. That of IPv4 is on the management link, that of IPv6 is seen inside the cluster only.
+	NodeIP netip.Addr
 	// Pods is the pod network. Its first address is the bridge's (Gateway), its last usable one the TUN device's
 	// (WANIP): the source of what the node itself sends over the SD-WAN.
 	Pods    netip.Prefix
 	Gateway netip.Addr
 	WANIP   netip.Addr
-	// Services is the range of ClusterIPs: APIIP is the Service "kubernetes", DNSIP is kube-dns.
+	// Services is the range of ClusterIPs; DNSIP is kube-dns.
 	Services netip.Prefix
-	APIIP    netip.Addr
 	DNSIP    netip.Addr
 }
+
+// Families are the cluster's networks of both families, the first one first.
+func (c Cluster) Families() []Networks { return []Networks{c.Networks, c.IPv6} }
 
 // Cluster returns cluster i, which counts from 1.
 func (p Plan) Cluster(i int) Cluster {
@@ -66,13 +80,40 @@ func (p Plan) Cluster(i int) Cluster {
 		Namespace:  p.Name + ".cluster-" + strconv.Itoa(i),
 		HostLink:   fmt.Sprintf("mcwan%dc%d", p.Slot, i),
 		Management: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, slot, 4 * n}), 30),
-		Pods:       netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + slot, n, 0}), 24),
-		Services:   netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 96 + slot, 16 * n, 0}), 20),
 	}
-	c.HostIP, c.NodeIP = nth(c.Management, 1), nth(c.Management, 2)
-	c.Gateway, c.WANIP = nth(c.Pods, 1), nth(c.Pods, 254)
-	c.APIIP, c.DNSIP = nth(c.Services, 1), nth(c.Services, 10)
+	c.HostIP = nth(c.Management, 1)
+	c.Networks = networks(nth(c.Management, 2), 254,
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + slot, n, 0}), 24),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 96 + slot, 16 * n, 0}), 20))
+	c.IPv6 = networks(nth(p.subnet(nodeNet, i, 64), 1), math.MaxUint16, p.subnet(podNet, i, 64), p.subnet(serviceNet, i, 112))
+	c.APIIP = nth(c.Services, 1)
 	return c
+}
+
+// networks lays out the addresses of one family; wan is the number of the TUN device's among the pods'.
+func networks(node netip.Addr, wan int, pods, services netip.Prefix) Networks {
+	return Networks{
+		NodeIP: node, Pods: pods, Gateway: nth(pods, 1), WANIP: nth(pods, wan), Services: services, DNSIP: nth(services, 10),
+	}
+}
+
+// What an IPv6 network of a cluster is for: the upper half of the fourth group of its addresses.
+const (
+	podNet     = 0x00
+	serviceNet = 0x01
+	nodeNet    = 0x02
+)
+
+// subnet is an IPv6 network of cluster i.
+func (p Plan) subnet(use byte, i, bits int) netip.Prefix {
+	a := p.ipv6().Addr().As16()
+	a[6], a[7] = use, byte(i)
+	return netip.PrefixFrom(netip.AddrFrom16(a), bits)
+}
+
+// ipv6 covers all IPv6 addresses of the sandbox.
+func (p Plan) ipv6() netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 'm', 'c', 'w', 0, byte(p.Slot)}), 48)
 }
 
 // Clusters returns clusters 1 to n.
@@ -96,12 +137,13 @@ func (p Plan) Inside() []netip.Prefix {
 	return []netip.Prefix{
 		netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + slot, 0, 0}), 16),
 		netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 96 + slot, 0, 0}), 16),
+		p.ipv6(),
 	}
 }
 
 // PodRange returns the first and last address that pods may have: all but the bridge's and the TUN device's.
-func (c Cluster) PodRange() (first, last netip.Addr) {
-	return nth(c.Pods, 2), c.WANIP.Prev()
+func (n Networks) PodRange() (first, last netip.Addr) {
+	return nth(n.Pods, 2), n.WANIP.Prev()
 }
 
 // APIServer is the URL of the API server, reachable from the machine, the node and its pods.
@@ -117,14 +159,16 @@ func (p Plan) Free(used []netip.Prefix) bool {
 	return !slices.ContainsFunc(used, p.Management().Overlaps)
 }
 
+// nth is an address of a network by its number.
 func nth(p netip.Prefix, n int) netip.Addr {
-	a := p.Addr().As4()
-	for i := 3; n > 0; i-- {
+	a := p.Addr().AsSlice()
+	for i := len(a) - 1; n > 0; i-- {
 		n += int(a[i])
 		a[i] = byte(n)
 		n >>= 8
 	}
-	return netip.AddrFrom4(a)
+	out, _ := netip.AddrFromSlice(a)
+	return out
 }
 
 // Loopback is the address by which a node's own components reach each other.

@@ -4,6 +4,7 @@ package network
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,18 +17,27 @@ func TestPlanOfOneCluster(t *testing.T) {
 	got := Plan{Name: "mcw", Slot: 3}.Cluster(2)
 	want := Cluster{
 		Index: 2, Name: "cluster-2", Namespace: "mcw.cluster-2", HostLink: "mcwan3c2",
-		Management: netip.MustParsePrefix("198.18.3.8/30"),
-		HostIP:     netip.MustParseAddr("198.18.3.9"), NodeIP: netip.MustParseAddr("198.18.3.10"),
-		Pods:    netip.MustParsePrefix("10.67.2.0/24"),
-		Gateway: netip.MustParseAddr("10.67.2.1"), WANIP: netip.MustParseAddr("10.67.2.254"),
-		Services: netip.MustParsePrefix("10.99.32.0/20"),
-		APIIP:    netip.MustParseAddr("10.99.32.1"), DNSIP: netip.MustParseAddr("10.99.32.10"),
+		Management: netip.MustParsePrefix("198.18.3.8/30"), HostIP: netip.MustParseAddr("198.18.3.9"),
+		Networks: Networks{
+			NodeIP: netip.MustParseAddr("198.18.3.10"),
+			Pods:   netip.MustParsePrefix("10.67.2.0/24"), Gateway: netip.MustParseAddr("10.67.2.1"), WANIP: netip.MustParseAddr("10.67.2.254"),
+			Services: netip.MustParsePrefix("10.99.32.0/20"), DNSIP: netip.MustParseAddr("10.99.32.10"),
+		},
+		IPv6: Networks{
+			NodeIP: netip.MustParseAddr("fd6d:6377:3:202::1"),
+			Pods:   netip.MustParsePrefix("fd6d:6377:3:2::/64"), Gateway: netip.MustParseAddr("fd6d:6377:3:2::1"), WANIP: netip.MustParseAddr("fd6d:6377:3:2::ffff"),
+			Services: netip.MustParsePrefix("fd6d:6377:3:102::/112"), DNSIP: netip.MustParseAddr("fd6d:6377:3:102::a"),
+		},
+		APIIP: netip.MustParseAddr("10.99.32.1"),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Error(diff)
 	}
-	if first, last := got.PodRange(); first.String() != "10.67.2.2" || last.String() != "10.67.2.253" {
-		t.Errorf("pod range %s to %s", first, last)
+	for i, want := range []string{"10.67.2.2 to 10.67.2.253", "fd6d:6377:3:2::2 to fd6d:6377:3:2::fffe"} {
+		first, last := got.Families()[i].PodRange()
+		if text := first.String() + " to " + last.String(); text != want {
+			t.Errorf("pod range %s, want %s", text, want)
+		}
 	}
 	if got.APIServer() != "https://198.18.3.10:6443" {
 		t.Error(got.APIServer())
@@ -44,10 +54,20 @@ func TestNoTwoNetworksMeet(t *testing.T) {
 			if len(c.HostLink) > 15 {
 				t.Errorf("link name %q is longer than 15", c.HostLink)
 			}
-			if !p.Management().Contains(c.NodeIP) || !inside[0].Contains(c.WANIP) || !inside[1].Contains(c.DNSIP) {
-				t.Errorf("slot %d %s is outside the sandbox's networks", slot, c.Name)
+			insideOne := func(a netip.Addr) bool {
+				return slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(a) })
 			}
-			for _, n := range []netip.Prefix{c.Management, c.Pods, c.Services} {
+			if !p.Management().Contains(c.NodeIP) || !insideOne(c.IPv6.NodeIP) {
+				t.Errorf("slot %d %s: its node is outside the sandbox's networks", slot, c.Name)
+			}
+			all := []netip.Prefix{c.Management, netip.PrefixFrom(c.IPv6.NodeIP, 128)}
+			for _, f := range c.Families() {
+				if !insideOne(f.WANIP) || !insideOne(f.DNSIP) {
+					t.Errorf("slot %d %s is outside the sandbox's networks", slot, c.Name)
+				}
+				all = append(all, f.Pods, f.Services)
+			}
+			for _, n := range all {
 				if n != n.Masked() {
 					t.Errorf("slot %d %s: %s is not a network", slot, c.Name, n)
 				}

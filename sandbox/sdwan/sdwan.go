@@ -66,7 +66,7 @@ func (s *SDWAN) config(members []Member) Config {
 	}
 	for _, m := range members {
 		c.WAN.Sites = append(c.WAN.Sites, wan.Site{
-			Name: m.Name, NetnsPath: m.NamespacePath(), Device: network.WANLink, PodCIDRs: []netip.Prefix{m.Pods},
+			Name: m.Name, NetnsPath: m.NamespacePath(), Device: network.WANLink, PodCIDRs: []netip.Prefix{m.Pods, m.IPv6.Pods},
 		})
 		c.Kubeconfigs[m.Name] = m.Kubeconfig
 	}

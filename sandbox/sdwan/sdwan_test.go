@@ -3,6 +3,7 @@
 package sdwan
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -23,7 +24,7 @@ func TestEveryClusterIsASiteWithItsPods(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	site := got.WAN.Sites[1]
-	if site.Name != "cluster-2" || site.NetnsPath != "/run/netns/mcw.cluster-2" || site.Device != "wan0" || site.PodCIDRs[0].String() != "10.64.2.0/24" {
+	if site.Name != "cluster-2" || site.NetnsPath != "/run/netns/mcw.cluster-2" || site.Device != "wan0" || fmt.Sprint(site.PodCIDRs) != "[10.64.2.0/24 fd6d:6377:0:2::/64]" {
 		t.Errorf("%+v", site)
 	}
 	if k := got.Kubeconfigs["cluster-2"]; k != "/state/mcw/cluster-2/pki/admin.conf" {

@@ -9,9 +9,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -68,6 +70,7 @@ func TestByHand(t *testing.T) {
 	if out := w.mcwanctl(here, "status", shop+"/"+story.NamespaceSidecar); !strings.Contains(out, "far-away (by hand)") {
 		t.Errorf("status does not say where the import comes from: %s", out)
 	}
+	t.Run("IPv6", func(t *testing.T) { w.in(t).byIPv6(here, there, inFamily(addresses, corev1.IPv6Protocol)) })
 	w.mcwanctl(here, "unimport", shop+"/"+story.NamespaceSidecar)
 	w.eventually("the name gone", func(ctx context.Context) error {
 		code, text, err := c.Status(ctx, shopURL)
@@ -75,6 +78,41 @@ func TestByHand(t *testing.T) {
 			err = fmt.Errorf("status %d: %s", code, text)
 		}
 		return err
+	})
+}
+
+// byIPv6 has the gateways of the other cluster called at their IPv6 addresses, by plan and by what the SD-WAN carries.
+func (w *traffic) byIPv6(here, there *story.Cluster, addresses []string) {
+	w.t.Helper()
+	if len(addresses) == 0 {
+		w.t.Skipf("needs IPv6, and the gateways of %s have none", there.Name)
+	}
+	w.mcwanctl(here, "unimport", shop+"/"+story.NamespaceSidecar)
+	before, err := w.wan.Counters(w.ctx)
+	w.ok(err)
+	w.mcwanctl(here, "import", shop+"/"+story.NamespaceSidecar, "--ingress-gw="+strings.Join(addresses, ","), "--cluster=far-away",
+		"--trust-domain=td-2", "--wan-policy=high", "--port=http:8080", "--wait")
+	for _, namespace := range []string{story.NamespacePlain, story.NamespaceSidecar} {
+		c := w.client(namespace)
+		w.eventually("answers of "+there.Name+" over IPv6 to "+namespace, func(ctx context.Context) error {
+			got, err := c.Get(ctx, shopURL)
+			if err == nil && got.Cluster != there.Name {
+				err = fmt.Errorf("answered by %s", got.Cluster)
+			}
+			return err
+		})
+	}
+	w.eventually("connections over IPv6 in the SD-WAN's counters", func(ctx context.Context) error {
+		now, err := w.wan.Counters(ctx)
+		if err != nil {
+			return err
+		}
+		for _, f := range now.Since(before) {
+			if slices.Contains(addresses, f.Destination) && f.Connections > 0 {
+				return nil
+			}
+		}
+		return fmt.Errorf("none to %v", addresses)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -93,28 +94,29 @@ func TestDNS(t *testing.T) {
 			}
 		}
 	})
-	var ip string
+	families := r.families(r.env.Consumer)
+	var ips []string
 	r.eventually(time.Minute, "the import of ring-any", func(ctx context.Context) error {
 		si := &mcs.ServiceImport{}
 		if err := r.env.Consumer.Get(ctx, client.ObjectKey{Namespace: stateful, Name: "ring-any"}, si); err != nil {
 			return err
 		}
-		if len(si.Spec.IPs) == 0 {
-			return fmt.Errorf("it has no address")
+		if ips = si.Spec.IPs; len(ips) != len(families) {
+			return fmt.Errorf("it has the addresses %v, and the cluster the families %v", ips, families)
 		}
-		ip = si.Spec.IPs[0]
 		return nil
 	})
 	var members []string
 	for _, c := range r.exporters {
 		members = append(members, "ring-0."+c.Name, "ring-1."+c.Name)
 	}
-	addresses := r.names(members...)
+	known := r.names(members...)
 	for _, sidecar := range []bool{false, true} {
-		r.recordsOfAddress(sidecar, ip)
-		r.recordsOfHeadless(sidecar, addresses)
+		r.recordsOfAddress(sidecar, ips)
+		r.recordsOfHeadless(sidecar, known)
 		r.otherRecords(sidecar)
 	}
+	t.Run("IPv6", func(t *testing.T) { r.in(t).anyAnswersByIPv6(inFamily(ips, corev1.IPv6Protocol)) })
 	for _, c := range r.exporters {
 		r.scale(c, 0)
 	}
@@ -123,20 +125,53 @@ func TestDNS(t *testing.T) {
 	}
 }
 
-func (r *ring) recordsOfAddress(sidecar bool, ip string) {
+// anyHost is a service that has an address.
+const anyHost = "ring-any.stateful.svc.clusterset.local"
+
+// anyAnswersByIPv6 asks the service that has an address by its name and by its IPv6 address.
+func (r *ring) anyAnswersByIPv6(ips []string) {
 	r.t.Helper()
-	const host = "ring-any.stateful.svc.clusterset.local"
-	r.isSaid(sidecar, "A", host, ip)
-	r.isSaid(sidecar, "SRV", "_http._tcp."+host, "80 "+host+".")
-	r.isAbsent(sidecar, r.exporters[0].Name+"."+host)
+	r.needsIPv6(r.env.Consumer)
+	for _, sidecar := range []bool{true, false} {
+		r.anyAnswers(sidecar, anyHost, func(a *story.Answer) error { return r.seenAs(sidecar, a) })
+		for _, ip := range ips {
+			r.anyAnswers(sidecar, "["+ip+"]", func(*story.Answer) error { return nil })
+		}
+	}
 }
 
-func (r *ring) recordsOfHeadless(sidecar bool, addresses map[string]string) {
+// anyAnswers asks for one answer over IPv6.
+func (r *ring) anyAnswers(sidecar bool, host string, check func(*story.Answer) error) {
 	r.t.Helper()
-	r.isSaid(sidecar, "A", ringHost, slices.Collect(maps.Values(addresses))...)
+	r.eventually(time.Minute, fmt.Sprintf("HTTP answer of %s over IPv6 (sidecar %v)", host, sidecar), func(ctx context.Context) error {
+		a, err := r.clients[sidecar].Get(ctx, "http://"+host+"/", "-6")
+		switch {
+		case err != nil:
+			return err
+		case !strings.HasPrefix(a.Pod, "ring-"):
+			return fmt.Errorf("%s answers", a.Pod)
+		}
+		return check(a)
+	})
+}
+
+func (r *ring) recordsOfAddress(sidecar bool, ips []string) {
+	r.t.Helper()
+	r.isSaid(sidecar, "A", anyHost, inFamily(ips, corev1.IPv4Protocol)...)
+	r.isSaid(sidecar, "AAAA", anyHost, inFamily(ips, corev1.IPv6Protocol)...)
+	r.isSaid(sidecar, "SRV", "_http._tcp."+anyHost, "80 "+anyHost+".")
+	r.isAbsent(sidecar, r.exporters[0].Name+"."+anyHost)
+}
+
+func (r *ring) recordsOfHeadless(sidecar bool, members addresses) {
+	r.t.Helper()
+	for kind, family := range map[string]corev1.IPFamily{"A": corev1.IPv4Protocol, "AAAA": corev1.IPv6Protocol} {
+		r.isSaid(sidecar, kind, ringHost, slices.Collect(maps.Values(members.in(family)))...)
+	}
 	var http, tcp []string
-	for name, address := range addresses {
-		r.isSaid(sidecar, "A", name+"."+ringHost, address)
+	for name, all := range members {
+		r.isSaid(sidecar, "A", name+"."+ringHost, inFamily(all, corev1.IPv4Protocol)...)
+		r.isSaid(sidecar, "AAAA", name+"."+ringHost, inFamily(all, corev1.IPv6Protocol)...)
 		http = append(http, fmt.Sprintf("8080 %s.%s.", name, ringHost))
 		tcp = append(tcp, fmt.Sprintf("5432 %s.%s.", name, ringHost))
 	}
@@ -148,10 +183,9 @@ func (r *ring) recordsOfHeadless(sidecar bool, addresses map[string]string) {
 	}
 }
 
-// otherRecords: no IPv6 where there is none, and cluster.local as ever.
+// otherRecords: the version, and cluster.local as ever.
 func (r *ring) otherRecords(sidecar bool) {
 	r.t.Helper()
-	r.isSaid(sidecar, "AAAA", ringHost)
 	r.isSaid(sidecar, "TXT", "dns-version.clusterset.local", `"1.1.0"`)
 	r.isAbsent(sidecar, "ring.stateful.svc.cluster.local")
 	r.eventually(time.Minute, "the address of the API server", func(ctx context.Context) error {

@@ -6,6 +6,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func newRing(t *testing.T) *ring {
 			r.exporters = append(r.exporters, third)
 		}
 	}
-	for _, c := range append([]*story.Cluster{env.Consumer}, r.exporters...) {
+	for _, c := range r.all() {
 		r.must(c.ApplyFile(t.Context(), "../../samples/01-wan-policies.yaml"))
 	}
 	for _, c := range r.exporters {
@@ -144,22 +145,50 @@ func object(apiVersion, kind, ns, name string) *unstructured.Unstructured {
 	return o
 }
 
-// names waits until the members that the first cluster knows have exactly these names, hostname.cluster, and returns
-// their addresses.
-func (r *ring) names(want ...string) map[string]string {
+// addresses are those of the members of a headless service by their names, hostname.cluster, in the order of families.
+type addresses map[string][]string
+
+// in are the addresses of one family, by name.
+func (a addresses) in(family corev1.IPFamily) map[string]string {
+	out := map[string]string{}
+	for name, all := range a {
+		if of := inFamily(all, family); len(of) > 0 {
+			out[name] = of[0]
+		}
+	}
+	return out
+}
+
+func inFamily(all []string, family corev1.IPFamily) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(a string) bool { return strings.Contains(a, ":") != (family == corev1.IPv6Protocol) })
+}
+
+// names waits until the members that the first cluster knows have exactly these names, hostname.cluster, and an address of
+// each family that all clusters have, and returns the addresses.
+func (r *ring) names(want ...string) addresses {
 	r.t.Helper()
 	slices.Sort(want)
-	var got map[string]string
+	families := r.families(r.all()...)
+	var got addresses
 	r.eventually(2*time.Minute, "the members of ring", func(ctx context.Context) error {
-		got = map[string]string{}
+		got = addresses{}
 		var list discoveryv1.EndpointSliceList
 		if err := r.env.Consumer.List(ctx, &list, client.InNamespace(stateful), client.MatchingLabels{mcs.LabelServiceName: "ring"}); err != nil {
 			return err
 		}
 		for _, s := range list.Items {
 			for _, e := range s.Endpoints {
-				got[*e.Hostname+"."+s.Labels[mcs.LabelSourceCluster]] = e.Addresses[0]
+				name := *e.Hostname + "." + s.Labels[mcs.LabelSourceCluster]
+				got[name] = append(got[name], e.Addresses...)
 			}
+		}
+		for name, all := range got {
+			if len(all) != len(families) {
+				return fmt.Errorf("%s has the addresses %v, and the clusters the families %v", name, all, families)
+			}
+			slices.SortFunc(all, func(a, b string) int {
+				return cmp.Compare(strings.Count(a, ":"), strings.Count(b, ":"))
+			})
 		}
 		if have := slices.Sorted(maps.Keys(got)); !slices.Equal(have, want) {
 			return fmt.Errorf("they are %v, want %v", have, want)
@@ -178,19 +207,39 @@ func (r *ring) scale(c *story.Cluster, replicas int32) {
 // answers asks one member by its name, by HTTP and by TCP: that very pod must answer.
 func (r *ring) answers(sidecar bool, hostname, cluster string) {
 	r.t.Helper()
-	host := hostname + "." + cluster + "." + ringHost
-	r.eventually(time.Minute, "HTTP answer of "+host, func(ctx context.Context) error {
-		a, err := r.clients[sidecar].Get(ctx, "http://"+host+":8080/")
+	r.answersHTTP(sidecar, hostname, cluster)
+	r.answersTCP(sidecar, memberHost(hostname, cluster), hostname, cluster)
+}
+
+func memberHost(hostname, cluster string) string { return hostname + "." + cluster + "." + ringHost }
+
+// answersHTTP asks one member by its name.
+func (r *ring) answersHTTP(sidecar bool, hostname, cluster string, curlArgs ...string) {
+	r.t.Helper()
+	host := memberHost(hostname, cluster)
+	r.eventually(time.Minute, fmt.Sprintf("HTTP answer of %s %v", host, curlArgs), func(ctx context.Context) error {
+		a, err := r.clients[sidecar].Get(ctx, "http://"+host+":8080/", curlArgs...)
 		switch {
 		case err != nil:
 			return err
 		case a.Pod != hostname || a.Cluster != cluster:
 			r.t.Fatalf("%s is answered by %s of %s", host, a.Pod, a.Cluster)
-		case strings.Contains(a.Headers.Get("X-Mcw-Source"), "/ns/"+stateful+"/") != sidecar:
-			return fmt.Errorf("the backend sees the source %q", a.Headers.Get("X-Mcw-Source"))
 		}
-		return nil
+		return r.seenAs(sidecar, a)
 	})
+}
+
+// seenAs says of an answer whether the backend knows who called: a client with a sidecar, and none without.
+func (r *ring) seenAs(sidecar bool, a *story.Answer) error {
+	if source := a.Headers.Get("X-Mcw-Source"); strings.Contains(source, "/ns/"+stateful+"/") != sidecar {
+		return fmt.Errorf("the backend sees the source %q", source)
+	}
+	return nil
+}
+
+// answersTCP asks one member by its name or address.
+func (r *ring) answersTCP(sidecar bool, host, hostname, cluster string) {
+	r.t.Helper()
 	r.eventually(time.Minute, "TCP answer of "+host, func(ctx context.Context) error {
 		line, err := r.clients[sidecar].Banner(ctx, host, 5432)
 		if err == nil && line != "mcwan-echo "+hostname+" "+cluster {
@@ -216,8 +265,64 @@ func TestHeadless(t *testing.T) {
 		}
 		r.wholeAnswers(sidecar)
 	}
+	t.Run("IPv6", func(t *testing.T) { r.in(t).answersByIPv6() })
 	r.scales()
 	r.goes()
+}
+
+// in is the same for a subtest.
+func (r *ring) in(t *testing.T) *ring {
+	return &ring{t: t, env: r.env, exporters: r.exporters, clients: r.clients}
+}
+
+// families are the address families that the Services of all these clusters have.
+func (r *ring) families(clusters ...*story.Cluster) []corev1.IPFamily {
+	r.t.Helper()
+	var common []corev1.IPFamily
+	for i, c := range clusters {
+		policy := corev1.IPFamilyPolicyPreferDualStack
+		s := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: stateful, GenerateName: "families-"},
+			Spec:       corev1.ServiceSpec{IPFamilyPolicy: &policy, Ports: []corev1.ServicePort{{Port: 80}}},
+		}
+		r.must(c.Create(r.t.Context(), s, client.DryRunAll))
+		if i == 0 {
+			common = s.Spec.IPFamilies
+		}
+		common = slices.DeleteFunc(common, func(f corev1.IPFamily) bool { return !slices.Contains(s.Spec.IPFamilies, f) })
+	}
+	return common
+}
+
+// needsIPv6 leaves a test out where a cluster has no IPv6.
+func (r *ring) needsIPv6(clusters ...*story.Cluster) {
+	r.t.Helper()
+	for _, c := range clusters {
+		if families := r.families(c); !slices.Contains(families, corev1.IPv6Protocol) {
+			r.t.Skipf("needs IPv6, and %s has %v only", c.Name, families)
+		}
+	}
+}
+
+func (r *ring) all() []*story.Cluster {
+	return append([]*story.Cluster{r.env.Consumer}, r.exporters...)
+}
+
+// answersByIPv6 asks each member over IPv6, by HTTP and by TCP: that very pod must answer.
+func (r *ring) answersByIPv6() {
+	r.t.Helper()
+	r.needsIPv6(r.all()...)
+	var want []string
+	for _, c := range r.exporters {
+		want = append(want, "ring-0."+c.Name, "ring-1."+c.Name)
+	}
+	for name, address := range r.names(want...).in(corev1.IPv6Protocol) {
+		hostname, cluster, _ := strings.Cut(name, ".")
+		for _, sidecar := range []bool{true, false} {
+			r.answersHTTP(sidecar, hostname, cluster, "-6")
+			r.answersTCP(sidecar, address, hostname, cluster)
+		}
+	}
 }
 
 // wholeAnswers asks the service as a whole: each member answers in its turn.
@@ -261,9 +366,9 @@ func (r *ring) scales() {
 	}
 	r.scale(first, 1)
 	after := r.names(with(name(0))...)
-	for n, address := range after {
-		if before[n] != address {
-			r.t.Errorf("%s moved from %s to %s", n, before[n], address)
+	for n, all := range after {
+		if !slices.Equal(before[n], all) {
+			r.t.Errorf("%s moved from %v to %v", n, before[n], all)
 		}
 	}
 	for _, sidecar := range []bool{true, false} {

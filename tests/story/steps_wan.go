@@ -107,7 +107,7 @@ func bytesFrom(flows Counters, sources []string) usage {
 	return u
 }
 
-// GatewayAddresses are those of the ready pods of the egress or ingress gateway.
+// GatewayAddresses are those of the ready pods of the egress or ingress gateway, of all address families.
 func (c *Cluster) GatewayAddresses(ctx context.Context, gateway string) ([]string, error) {
 	pods, err := c.ReadyPods(ctx, "mc-wan", client.MatchingLabels{"mcw.l7mp.io/gateway": gateway})
 	if err != nil {
@@ -115,7 +115,9 @@ func (c *Cluster) GatewayAddresses(ctx context.Context, gateway string) ([]strin
 	}
 	var ips []string
 	for _, p := range pods {
-		ips = append(ips, p.Status.PodIP)
+		for _, ip := range p.Status.PodIPs {
+			ips = append(ips, ip.IP)
+		}
 	}
 	if len(ips) == 0 {
 		return nil, fmt.Errorf("no ready %s gateway in %s", gateway, c.Name)

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path"
 	"path/filepath"
 	"strings"
@@ -50,15 +51,29 @@ func Sysctls() map[string]string {
 //go:embed all:templates
 var templates embed.FS
 
+// podRange is what pods get their addresses of one family from.
+type podRange struct {
+	Subnet               netip.Prefix
+	First, Last, Gateway netip.Addr
+}
+
+func podRanges(c network.Cluster) []podRange {
+	var out []podRange
+	for _, f := range c.Families() {
+		first, last := f.PodRange()
+		out = append(out, podRange{Subnet: f.Pods, First: first, Last: last, Gateway: f.Gateway})
+	}
+	return out
+}
+
 // Render returns the content of every configuration file, by path relative to ConfigDir.
 func Render(in Input) (map[string][]byte, error) {
-	first, last := in.Cluster.PodRange()
 	data := struct {
 		Input
-		FirstPod, LastPod string
-		Bridge            string
-		MTU, APIPort      int
-	}{in, first.String(), last.String(), network.BridgeLink, network.MTU, network.APIPort}
+		PodRanges    []podRange
+		Bridge       string
+		MTU, APIPort int
+	}{in, podRanges(in.Cluster), network.BridgeLink, network.MTU, network.APIPort}
 	files := map[string][]byte{}
 	for name, value := range Sysctls() {
 		files[path.Join(SysctlDir, strings.ReplaceAll(name, "/", "."))] = []byte(value + "\n")
