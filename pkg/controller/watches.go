@@ -110,8 +110,10 @@ func specChanged(before, after *v1alpha1.ClusterAdvertisement) bool {
 	return !reflect.DeepEqual(before.Spec, after.Spec) || !maps.Equal(before.Labels, after.Labels)
 }
 
+// offersChanged: what imports are told depends on where their exporters are and on which policies they are on offer.
 func offersChanged(before, after *v1alpha1.ClusterAdvertisement) bool {
-	return !slices.Equal(before.Spec.Policies, after.Spec.Policies) || !maps.Equal(before.Labels, after.Labels)
+	return !slices.Equal(before.Spec.Policies, after.Spec.Policies) || !slices.Equal(before.Spec.Addresses, after.Spec.Addresses) ||
+		before.Spec.Identities != after.Spec.Identities || !maps.Equal(before.Labels, after.Labels)
 }
 
 func labelsChanged(before, after *corev1.Service) bool {
