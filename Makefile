@@ -49,7 +49,7 @@ test: test-unit test-integration test-xds ## Unit, integration and xds tests
 
 .PHONY: test-unit
 test-unit: ## Pure functions, CLI, sandbox: seconds
-	go test ./api/... ./pkg/... ./cmd/... ./manifests/... ./samples/... ./tests/story/... ./tests/failover/...
+	go test ./api/... ./pkg/... ./cmd/... ./manifests/... ./samples/... ./tests/story/... ./tests/failover/... ./tests/conformance/...
 	cd tests/failover/report && go test ./...
 	cd sandbox && go test ./...
 	cd sandbox/apps && go test ./...
@@ -85,9 +85,24 @@ failover-report: sandbox-build ## Play the failure matrix on a sandbox of its ow
 	go run ./tests/failover/cmd -sandbox '$(FAILOVER_SANDBOX)' -out $(BUILD)/failover/results.json $(FAILOVER_FLAGS) || failed=1; \
 	(cd tests/failover/report && go run . -in $(BUILD)/failover/results.json -docs $(CURDIR)/docs) && $(FAILOVER_SANDBOX) down && exit $$failed
 
+CONFORMANCE_SANDBOX := $(BIN)/mcwan-sandbox --name conformance
+CONFORMANCE_FLAGS ?=
+
+.PHONY: conformance
+conformance: sandbox-build ## Run the conformance suite of mcs-api on a sandbox of its own and write docs/conformance-report.yaml
+	$(CONFORMANCE_SANDBOX) up --conformance
+	@trap '[ -n "$(KEEP)" ] || $(CONFORMANCE_SANDBOX) down' EXIT; \
+	go run ./tests/conformance -sandbox '$(CONFORMANCE_SANDBOX)' -dir $(BUILD)/mcs-api $(CONFORMANCE_FLAGS)
+
 .PHONY: figures
 figures: ## Measure what docs/figures.md states, on the demo's sandbox
 	go run ./tests/figures -sandbox $(BIN)/mcwan-sandbox
+
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME
+	hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
 bench: ## Benchmarks with their numbers

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -301,11 +300,7 @@ func TestPolicyConflictIsNoConflict(t *testing.T) {
 // The oldest export that has rules says them; one without has nothing against them.
 func TestRulesOfOwners(t *testing.T) {
 	says := func(path string) func(*export) {
-		return func(e *export) {
-			e.Rules = &mcwanv1alpha1.ServiceExportSpec{HTTP: mcwanv1alpha1.HTTPRules{Rules: []mcwanv1alpha1.HTTPRule{{
-				Matches: []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{Value: &path}}},
-			}}}}
-		}
+		return func(e *export) { e.Rules = rulesFor(path) }
 	}
 	of := func(m Merged) string {
 		if m.Rules == nil {

@@ -12,8 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	mcwanv1alpha1 "github.com/l7mp/mc-wan/api/mcwan/v1alpha1"
 )
 
 const rounds = 2000
@@ -62,7 +64,23 @@ func someExport(r *rand.Rand) export {
 		e.ExportedLabels = map[string]string{"team": pick(r, "a", "b"), pick(r, "x", "bad key", "mcw.l7mp.io/part"): "1"}
 		e.ExportedAnnotations = map[string]string{"note": pick(r, "a", "b")}
 	}
+	if r.IntN(3) == 0 {
+		e.Failover = &v1alpha1.Failover{Mode: pick(r, v1alpha1.FailoverAutomatic, v1alpha1.FailoverOrdered), To: pick(r, nil, []string{"low"})}
+	}
+	if r.IntN(3) == 0 {
+		e.Rules = rulesFor(pick(r, "/a", "/b"))
+	}
+	for range r.IntN(3) {
+		e.Endpoints = append(e.Endpoints, v1alpha1.AdvertisedEndpoint{Hostname: pick(r, "db-0", "db-1", "db-2", "Not_A_Label")})
+	}
 	return e
+}
+
+// rulesFor are an owner's rules about one path.
+func rulesFor(path string) *mcwanv1alpha1.ServiceExportSpec {
+	return &mcwanv1alpha1.ServiceExportSpec{HTTP: mcwanv1alpha1.HTTPRules{Rules: []mcwanv1alpha1.HTTPRule{{
+		Matches: []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{Value: &path}}},
+	}}}}
 }
 
 func shuffled(r *rand.Rand, in []export) []export {
@@ -106,6 +124,7 @@ func checkProperties(t *testing.T, r *rand.Rand, exports []export) {
 
 	checkAddedAndRemoved(t, r, exports, m)
 	checkMerged(t, valid, m)
+	checkOracle(t, valid, m)
 }
 
 // checkAddedAndRemoved has exports of another cluster come, at any place and of any age, and go again while all are

@@ -20,16 +20,16 @@ import (
 // imageSpec says what an image consists of.
 type imageSpec struct {
 	name       string
-	base       bool   // on top of the Debian root file system
+	base       string // on top of the root file system of this name; of nothing if empty
 	files      []from // on top of that
 	entrypoint []string
 	user       string // uid:gid, root if empty
 }
 
-// from is a file that a step made.
+// from is a file that a step made, or a link.
 type from struct {
-	step string // that made it
-	file file   // with source set
+	step string // that made it; empty for a link
+	file file   // with source set, or link
 }
 
 // imageSpecs lists every image of the sandbox.
@@ -44,11 +44,11 @@ func (b *builder) imageSpecs() []imageSpec {
 		{name: PauseImage, files: program("containerd", b.node("pause"), "/pause"), entrypoint: []string{"/pause"}, user: "65534:65534"},
 		{name: CoreDNSImage, files: program("kubernetes", b.node("coredns"), "/coredns"), entrypoint: []string{"/coredns"}},
 		{
-			name: PilotImage, base: true, files: []from{istio("pilot-discovery")},
+			name: PilotImage, base: debianName, files: []from{istio("pilot-discovery")},
 			entrypoint: []string{"/usr/local/bin/pilot-discovery"}, user: "1337:1337",
 		},
 		{
-			name: ProxyImage, base: true, entrypoint: []string{"/usr/local/bin/pilot-agent"},
+			name: ProxyImage, base: debianName, entrypoint: []string{"/usr/local/bin/pilot-agent"},
 			files: []from{
 				istio("pilot-agent"),
 				{"envoy", file{path: "/usr/local/bin/envoy", source: b.envoy()}},
@@ -57,7 +57,7 @@ func (b *builder) imageSpecs() []imageSpec {
 			},
 		},
 		{
-			name: ClientImage, base: true, files: []from{
+			name: ClientImage, base: debianName, files: []from{
 				{"apps", file{path: "/usr/local/bin/vegeta", source: b.node("vegeta")}},
 				{"apps", file{path: "/usr/local/bin/call", source: b.node("call")}},
 				{"apps", file{path: "/usr/local/bin/load", source: b.node("load")}},
@@ -79,9 +79,19 @@ func (b *builder) imageSpecs() []imageSpec {
 	return specs
 }
 
+// conformanceSpecs lists the stand-ins for images of the conformance suite, which says what to run in them. Debian's awk
+// is a link of its alternatives system, which has not run.
+func conformanceSpecs() []imageSpec {
+	awk := []from{{"", file{path: "/usr/bin/awk", link: "mawk"}}}
+	return []imageSpec{
+		{name: SocatImage, base: conformanceName, files: awk, entrypoint: []string{"/usr/bin/socat"}},
+		{name: NetshootImage, base: conformanceName, files: awk},
+	}
+}
+
 // images makes the tars of the given images.
 func (b *builder) images(ctx context.Context, specs []imageSpec) ([]Image, error) {
-	var base *debian // made once, and only if an image on it is out of date
+	bases := map[string]*debian{} // each made once, and only if an image on it is out of date
 	var list []Image
 	for _, spec := range specs {
 		out := b.out("images", tarName(spec.name))
@@ -90,14 +100,14 @@ func (b *builder) images(ctx context.Context, specs []imageSpec) ([]Image, error
 			key:     func() (string, error) { return b.imageKey(spec) },
 			outputs: []string{out},
 			run: func(context.Context, *stepLog) error {
-				if spec.base && base == nil {
-					d, err := b.openDebian()
+				if spec.base != "" && bases[spec.base] == nil {
+					d, err := b.openDebian(spec.base)
 					if err != nil {
 						return err
 					}
-					base = &d
+					bases[spec.base] = &d
 				}
-				return spec.write(base, out)
+				return spec.write(bases[spec.base], out)
 			},
 		}
 		if err := b.do(ctx, s); err != nil {
@@ -118,26 +128,29 @@ const layerFormat = "1"
 func (b *builder) imageKey(spec imageSpec) (string, error) {
 	k := newKey("image", layerFormat, spec.name, spec.user, runtime.GOARCH)
 	k.add(spec.entrypoint...)
-	if spec.base {
-		name := b.rootfses()[0].name
-		digest, err := b.digestOf("rootfs-"+name, b.rootfsTar(name))
+	if spec.base != "" {
+		digest, err := b.digestOf("rootfs-"+spec.base, b.rootfsTar(spec.base))
 		if err != nil {
 			return "", err
 		}
 		k.add("base", digest)
 	}
 	for _, f := range spec.files {
-		digest, err := b.digestOf(f.step, f.file.source)
-		if err != nil {
-			return "", err
+		content := f.file.link
+		if f.step != "" {
+			digest, err := b.digestOf(f.step, f.file.source)
+			if err != nil {
+				return "", err
+			}
+			content = digest
 		}
-		k.add(f.file.path, fmt.Sprintf("%o", f.file.mode), digest)
+		k.add(f.file.path, fmt.Sprintf("%o", f.file.mode), content)
 	}
 	return k.sum(), nil
 }
 
-func (b *builder) openDebian() (debian, error) {
-	f, err := os.Open(b.rootfsTar(b.rootfses()[0].name))
+func (b *builder) openDebian(rootfs string) (debian, error) {
+	f, err := os.Open(b.rootfsTar(rootfs))
 	if err != nil {
 		return debian{}, err
 	}
@@ -167,7 +180,7 @@ func (s imageSpec) write(base *debian, out string) error {
 func (s imageSpec) image(base *debian) (v1.Image, error) {
 	var layers []v1.Layer
 	common := accounts()
-	if s.base {
+	if s.base != "" {
 		layers, common = []v1.Layer{base.layer}, debianFixups(base.caCert)
 	}
 	own := make([]file, 0, len(s.files))

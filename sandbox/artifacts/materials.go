@@ -134,13 +134,24 @@ type rootfs struct {
 	packages []string
 }
 
-// rootfses lists what images are based on. There is one: like Istio's own base image it has the tools that one wants
+// Names of root file systems.
+const (
+	debianName      = "debian"
+	conformanceName = "conformance"
+)
+
+// debianRootfs is what the sandbox's images are based on: like Istio's own base image it has the tools that one wants
 // in `kubectl exec` beside iptables, and a layer that all images share costs nothing.
-func (b *builder) rootfses() []rootfs {
-	return []rootfs{{name: "debian", packages: []string{
+func debianRootfs() rootfs {
+	return rootfs{name: debianName, packages: []string{
 		"base-files", "bash", "bind9-dnsutils", "ca-certificates", "coreutils", "curl", "dash", "grep", "iproute2",
 		"iptables", "jq", "libc-bin", "libc6", "netbase", "netcat-openbsd", "nftables", "openssl", "procps", "sed",
-	}}}
+	}}
+}
+
+// conformanceRootfs has what the pods of the conformance suite of mcs-api run besides.
+func conformanceRootfs() rootfs {
+	return rootfs{name: conformanceName, packages: append(debianRootfs().packages, "mawk", "socat")}
 }
 
 // rootfsStep runs mmdebstrap. The variant "extract" unpacks packages without running their scripts: it needs no

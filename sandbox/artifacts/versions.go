@@ -31,3 +31,9 @@ const (
 	EchoImage       = "docker.io/l7mp/mcwan-echo:dev"
 	ClientImage     = "docker.io/l7mp/mcwan-client:dev"
 )
+
+// Names that the conformance suite of mcs-api asks for (conformance/k8s_objects.go); see BuildConformanceImages.
+const (
+	SocatImage    = "docker.io/alpine/socat:1.7.4.4"
+	NetshootImage = "docker.io/nicolaka/netshoot:v0.15"
+)

@@ -14,7 +14,7 @@ import (
 
 func newUp(o *options) *cobra.Command {
 	var clusters, replicas int
-	var noAddon, noIstio bool
+	var noAddon, noIstio, conformance bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make a sandbox, or what is missing of it",
@@ -30,6 +30,15 @@ images and charts that were built anew. Options that are not given stay as they 
 				return err
 			}
 			m.Build = func(ctx context.Context) (artifacts.Set, error) { return o.build(ctx, m.Progress) }
+			if conformance {
+				m.Extra = func(ctx context.Context) ([]artifacts.Image, error) {
+					opts, err := o.buildOptions(m.Progress)
+					if err != nil {
+						return nil, err
+					}
+					return artifacts.BuildConformanceImages(ctx, opts)
+				}
+			}
 			var want lifecycle.Want
 			given(cmd, "clusters", &want.Clusters, clusters)
 			given(cmd, "replicas", &want.Replicas, replicas)
@@ -52,6 +61,7 @@ images and charts that were built anew. Options that are not given stay as they 
 	flags.IntVar(&replicas, "replicas", 1, "how many `PODS` each gateway has")
 	flags.BoolVar(&noAddon, "no-addon", false, "install Istio and not mc-wan")
 	flags.BoolVar(&noIstio, "no-istio", false, "install neither Istio nor mc-wan")
+	flags.BoolVar(&conformance, "conformance", false, "bring the images that the conformance suite of mcs-api runs")
 	return cmd
 }
 

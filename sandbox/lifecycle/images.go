@@ -20,6 +20,28 @@ import (
 // ToolsLog is the log of the programs that install things into a cluster: istioctl, helm, mcwanctl, ctr.
 const ToolsLog = "tools"
 
+// importExtra brings images that are no part of the template into every cluster. Doing it again, with the same images,
+// changes nothing.
+func (m *Manager) importExtra(ctx context.Context, s *Sandbox) error {
+	if m.Extra == nil {
+		return nil
+	}
+	images, err := m.Extra(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range s.Clusters {
+		what := "images imported: " + strings.Join(imageNames(images), ", ")
+		err := m.do(ctx, podTimeout, progress.Step{Subject: c.Name, What: what, Log: c.Log(ToolsLog)}, func(ctx context.Context) error {
+			return withLog(c.Log(ToolsLog), func(log io.Writer) error { return c.Images().Import(ctx, images, log) })
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // renewImages imports images that were built anew since the cluster got them, and replaces the pods that use them.
 func (m *Manager) renewImages(ctx context.Context, c *cluster.Cluster) error {
 	images, err := c.Images().Outdated(c.Artifacts.Images)

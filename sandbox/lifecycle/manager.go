@@ -27,6 +27,9 @@ type Manager struct {
 	RepoRoot string
 	// Build returns the programs and images, made from RepoRoot as far as they are not there.
 	Build func(ctx context.Context) (artifacts.Set, error)
+	// Extra returns further images that every cluster gets; nil for none. They are not remembered: the next Up has to be
+	// given them again only if the cluster is to have newer ones.
+	Extra func(ctx context.Context) ([]artifacts.Image, error)
 	// Progress is told of every step.
 	Progress *progress.Log
 	// Now is the clock.

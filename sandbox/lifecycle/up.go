@@ -106,7 +106,7 @@ func (m *Manager) Up(ctx context.Context, name string, want Want) (*Sandbox, err
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, m.importExtra(ctx, s)
 }
 
 // checkJoiner says beforehand that the clusters could not be joined in the end.

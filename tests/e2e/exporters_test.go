@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/l7mp/mc-wan/tests/story"
@@ -47,8 +48,12 @@ func TestExporters(t *testing.T) {
 			w.shared(spread)
 		}},
 		{"port-of-one", func(w *traffic) { w.portOfOne(second) }},
+		{"local-service", func(w *traffic) { w.localService() }},
 		{"rolling", func(w *traffic) {
 			w.loaded(w.client(story.NamespacePlain), shopURL, func() { w.ok(second.Restart(w.ctx, story.NamespaceSidecar, shop)) })
+		}},
+		{"rolling-from-a-sidecar", func(w *traffic) {
+			w.loaded(w.client(story.NamespaceSidecar), shopURL, func() { w.ok(second.Restart(w.ctx, story.NamespaceSidecar, shop)) })
 		}},
 		{"to-zero-and-back", func(w *traffic) {
 			w.loaded(w.client(story.NamespacePlain), shopURL, func() {
@@ -63,7 +68,19 @@ func TestExporters(t *testing.T) {
 			w.loaded(w.client(story.NamespacePlain), shopURL, func() {
 				w.remove(third, export)
 				w.shared(map[string]float64{near.Name: 0.5, second.Name: 0.5})
-				w.ok(third.ApplyObject(w.ctx, export))
+				w.ok(third.ApplyObject(w.ctx, export.DeepCopy()))
+				w.shared(spread)
+			})
+		}},
+		{"unexport-all-but-one", func(w *traffic) {
+			export := w.export("12-protocols.yaml", "protocols", shop)
+			w.loaded(w.client(story.NamespacePlain), shopURL, func() {
+				w.remove(third, export)
+				w.shared(map[string]float64{near.Name: 0.5, second.Name: 0.5})
+				w.remove(second, export)
+				w.shared(map[string]float64{near.Name: 1})
+				w.ok(second.ApplyObject(w.ctx, export.DeepCopy()))
+				w.ok(third.ApplyObject(w.ctx, export.DeepCopy()))
 				w.shared(spread)
 			})
 		}},
@@ -71,11 +88,14 @@ func TestExporters(t *testing.T) {
 		{"prefer-close", func(w *traffic) {
 			w.patch(shop, `{"spec":{"trafficDistribution":"PreferClose"}}`, w.clusters...)
 			w.shared(map[string]float64{near.Name: 1})
+			w.connectedTo(near.Name)
 			w.loaded(w.client(story.NamespacePlain), shopURL, func() {
 				w.ok(near.Scale(w.ctx, shop, 0))
 				w.shared(map[string]float64{second.Name: 1.0 / 3, third.Name: 2.0 / 3})
+				w.connectedTo(second.Name, third.Name)
 				w.ok(near.Scale(w.ctx, shop, 1))
 				w.shared(map[string]float64{near.Name: 1})
+				w.connectedTo(near.Name)
 			})
 		}},
 	} {
@@ -102,6 +122,52 @@ func (w *traffic) shared(want map[string]float64) {
 		w.t.Logf("%d requests, answers by cluster: %v", shopRequests, got)
 		return nil
 	})
+}
+
+// connectedTo waits until new TCP connections of both clients lead to each of these clusters and to no other.
+func (w *traffic) connectedTo(want ...string) {
+	w.t.Helper()
+	for _, namespace := range []string{story.NamespacePlain, story.NamespaceSidecar} {
+		c := w.client(namespace)
+		w.eventually(fmt.Sprintf("TCP connections of %s to %v", c.Name(), want), func(ctx context.Context) error {
+			got := map[string]int{}
+			for range 20 {
+				r, err := call(ctx, c, "tcp", "-n", "1", shopAddress)
+				if err != nil {
+					return err
+				}
+				got[r.Cluster]++
+			}
+			if !slices.Equal(slices.Sorted(maps.Keys(got)), want) {
+				return fmt.Errorf("connections by cluster: %v", got)
+			}
+			return nil
+		})
+	}
+}
+
+// localService calls the service by the name that it has in the clients' own cluster: that is the Service of this cluster
+// alone, whether it is exported or not, and whoever else exports one of the name.
+func (w *traffic) localService() {
+	w.t.Helper()
+	near, others := w.clusters[0], w.clusters[1:]
+	own := func(when string) {
+		w.t.Helper()
+		for _, namespace := range []string{story.NamespacePlain, story.NamespaceSidecar} {
+			got, err := w.client(namespace).Count(w.ctx, "http://shop.secure.svc.cluster.local:8080/", 50)
+			w.ok(err)
+			if len(got) != 1 || got[near.Name] != 50 {
+				w.t.Errorf("%s, in %s: answers to the local name by cluster: %v", when, namespace, got)
+			}
+		}
+	}
+	own("exported")
+	export := w.export("12-protocols.yaml", "protocols", shop)
+	w.remove(near, export)
+	w.shared(map[string]float64{others[0].Name: 1.0 / 3, others[1].Name: 2.0 / 3})
+	own("not exported")
+	w.ok(near.ApplyObject(w.ctx, export))
+	w.shared(map[string]float64{near.Name: 0.25, others[0].Name: 0.25, others[1].Name: 0.5})
 }
 
 // portOfOne opens a port in one cluster only: all of its traffic goes there.

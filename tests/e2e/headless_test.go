@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -38,6 +39,8 @@ const (
 	statefulPlain = "stateful-plain"
 	ringHost      = "ring.stateful.svc.clusterset.local"
 	sampleRing    = "11-headless.yaml"
+	// ringPort is that of the WAN policy which the sample's export names.
+	ringPort = "31111"
 )
 
 // ring is the sample of a headless service in the clusters that export it, and the clients that call it.
@@ -224,6 +227,8 @@ func (r *ring) answersHTTP(sidecar bool, hostname, cluster string, curlArgs ...s
 			return err
 		case a.Pod != hostname || a.Cluster != cluster:
 			r.t.Fatalf("%s is answered by %s of %s", host, a.Pod, a.Cluster)
+		case a.Headers.Get(mcw.HeaderWANPort) != ringPort:
+			return fmt.Errorf("it came over WAN port %q, want that of the export's policy, %s", a.Headers.Get(mcw.HeaderWANPort), ringPort)
 		}
 		return r.seenAs(sidecar, a)
 	})

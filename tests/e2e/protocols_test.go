@@ -32,8 +32,7 @@ func TestProtocols(t *testing.T) {
 			want callResult
 		}{
 			{"http1", []string{"http", "http://" + host + ":8080/"}, callResult{Proto: "HTTP/1.1"}},
-			// The sidecar of the service speaks HTTP/1.1 to it here: several of its ports lead to one of the pod's, and the first counts.
-			{"http2", []string{"http", "-h2", "http://" + host + ":8082/"}, callResult{Proto: "HTTP/1.1"}},
+			{"http2", []string{"http", "-h2", "http://" + host + ":8082/"}, callResult{Proto: "HTTP/2.0"}},
 			{"grpc", []string{"grpc", "-idle", idle, host + ":9090"}, callResult{}},
 			{"websocket on an http port", []string{"ws", "-idle", idle, "ws://" + host + ":8080/ws"}, callResult{}},
 			{"websocket on a ws port", []string{"ws", "ws://" + host + ":8081/ws"}, callResult{}},

@@ -205,10 +205,10 @@ func call(ctx context.Context, c *story.Client, args ...string) (callResult, err
 	return r, err
 }
 
-// loaded runs do while a client sends 200 requests a second, and wants every one answered.
+// loaded runs do while a client sends 200 requests a second, GETs and POSTs in turn, and wants every one answered.
 func (w *traffic) loaded(c *story.Client, url string, do func()) {
 	w.t.Helper()
-	load, err := c.StartLoad(w.ctx, url, 200)
+	load, err := c.StartLoad(w.ctx, url, 200, "GET", "POST")
 	w.ok(err)
 	stopped := false
 	stop := func() *story.LoadReport {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -56,6 +57,41 @@ func TestBadExports(t *testing.T) {
 		})
 		two.export("external", "high")
 		two.exportIs("external", "Valid", metav1.ConditionFalse, "InvalidServiceType", advertise.ExternalNameFix)
+		two.exportIs("external", "Ready", metav1.ConditionFalse, "Pending")
+		for _, m := range f.members {
+			m.always(time.Second, "nothing is imported", func() error {
+				return m.gone(&mcsv1beta1.ServiceImport{}, f.namespace, "external")
+			})
+		}
+		two.remove(service(f.namespace, "external"))
+		two.service("external", 1)
+		two.exportIs("external", "Valid", metav1.ConditionTrue, "Valid")
+		one.imported("external", two.id)
+	})
+	t.Run("invalid here, valid elsewhere", func(t *testing.T) {
+		one.export("half", "high")
+		one.exportIs("half", "Valid", metav1.ConditionFalse, "NoService")
+		two.service("half", 1)
+		two.export("half", "high")
+		one.imported("half", two.id)
+		change(two, service(f.namespace, "half"), func(s *corev1.Service) { s.Spec.Ports[0].Port = 8081 })
+		one.eventually(soon, "the import follows the valid export", func() error {
+			si := &mcsv1beta1.ServiceImport{}
+			if err := one.isImported(si, "half", two.id); err != nil {
+				return err
+			}
+			if got := si.Spec.Ports[0].Port; got != 8081 {
+				return fmt.Errorf("port %d", got)
+			}
+			return nil
+		})
+		one.exportIs("half", "Valid", metav1.ConditionFalse, "NoService")
+		two.exportIs("half", "Conflict", metav1.ConditionFalse, "NoConflicts")
+		one.service("half", 1)
+		one.imported("half", one.id, two.id)
+		for _, m := range f.members {
+			m.exportIs("half", "Conflict", metav1.ConditionTrue, "PortConflict")
+		}
 	})
 	t.Run("UDP", func(t *testing.T) {
 		two.create(service(f.namespace, "mixed",
@@ -71,6 +107,25 @@ func TestBadExports(t *testing.T) {
 		}
 		if err := hasCondition(si.Status.Conditions, si.Generation, v1alpha1.ConditionPortsCarried, metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol, overTCP); err != nil {
 			t.Error(err)
+		}
+	})
+	t.Run("SCTP", func(t *testing.T) {
+		two.create(service(f.namespace, "signals",
+			corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromInt32(80)},
+			corev1.ServicePort{Name: "diameter", Port: 3868, Protocol: corev1.ProtocolSCTP, TargetPort: intstr.FromInt32(3868)}))
+		two.create(slice(f.namespace, "signals", 80, "10.9.9.9"))
+		two.export("signals", "high")
+		two.exportIs("signals", v1alpha1.ConditionPortsCarried, metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol)
+		two.exportIs("signals", "Ready", metav1.ConditionTrue, "Ready")
+		si := one.imported("signals", two.id)
+		if len(si.Spec.Ports) != 2 || si.Spec.Ports[1].Protocol != corev1.ProtocolSCTP {
+			t.Errorf("ports %v", si.Spec.Ports)
+		}
+		if err := hasCondition(si.Status.Conditions, si.Generation, v1alpha1.ConditionPortsCarried, metav1.ConditionFalse, v1alpha1.ReasonUnsupportedProtocol); err != nil {
+			t.Error(err)
+		}
+		if got := one.legPorts("signals"); got["80"] == 0 || got["3868"] != 0 {
+			t.Errorf("listeners %v, want one for port 80 and none for port 3868", got)
 		}
 	})
 	t.Run("UDP only", func(t *testing.T) {

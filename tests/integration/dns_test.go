@@ -17,13 +17,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
-// corefile has CoreDNS answer for clusterset.local only, from the objects of one cluster.
-const corefile = `clusterset.local:%d {
+// corefile has CoreDNS answer as in the sandbox's clusters (sandbox/dns), from the objects of one cluster.
+const corefile = `.:%d {
     bind 127.0.0.1
     errors
-    kubernetes clusterset.local {
+    kubernetes cluster.local clusterset.local in-addr.arpa ip6.arpa {
         kubeconfig %s
         multicluster clusterset.local
     }
@@ -133,15 +136,70 @@ func TestNamesOfBothFamilies(t *testing.T) {
 		three.hasAddresses(asked, "ip4", e+"."+host("db"), four[e])
 		three.hasAddresses(asked, "ip6", e+"."+host("db"), six[e])
 	}
-	_, records, err := asked.LookupSRV(t.Context(), "tcp-db", "tcp", host("db")+".")
-	if err != nil {
-		t.Fatal(err)
+	three.hasServices(asked, "tcp-db", "tcp", host("db"), "5432 db-0.cluster-3."+host("db"), "5432 db-1.cluster-3."+host("db"))
+}
+
+// hasServices waits until the name server says exactly these SRV records, as "port target"; none stands for "no such name".
+func (m *member) hasServices(asked *net.Resolver, port, protocol, name string, want ...string) {
+	t := m.fleet.t
+	t.Helper()
+	slices.Sort(want)
+	m.eventually(2*soon, fmt.Sprintf("SRV of _%s._%s.%s", port, protocol, name), func() error {
+		_, records, err := asked.LookupSRV(t.Context(), port, protocol, name+".")
+		if absent := (*net.DNSError)(nil); errors.As(err, &absent) && absent.IsNotFound && len(want) == 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var got []string
+		for _, r := range records {
+			got = append(got, fmt.Sprintf("%d %s", r.Port, strings.TrimSuffix(r.Target, ".")))
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			return fmt.Errorf("%v, want %v", got, want)
+		}
+		return nil
+	})
+}
+
+// TestNamesThatAreNotThere: ports without a name have no SRV record, addresses no name in clusterset.local, and what is
+// not exported, or not any more, no record at all. A port that the gateways do not carry is one of the service's.
+func TestNamesThatAreNotThere(t *testing.T) {
+	f := joined(t, 3)
+	two, three := f.members[1], f.members[2]
+	asked := three.nameServer()
+	host := func(name string) string { return name + "." + f.namespace + ".svc.clusterset.local" }
+
+	two.create(service(f.namespace, "unnamed", corev1.ServicePort{Port: 8080, TargetPort: intstr.FromInt32(8080)}))
+	two.create(slice(f.namespace, "unnamed", 8080, "10.22.1.1"))
+	two.export("unnamed", "")
+	unnamed := three.imported("unnamed", two.id).Spec.IPs
+	three.hasAddresses(asked, "ip4", host("unnamed"), unnamed[0])
+	for _, port := range []string{"8080", "http", "p8080", "port-8080"} {
+		three.hasServices(asked, port, "tcp", host("unnamed"))
 	}
-	var targets []string
-	for _, r := range records {
-		targets = append(targets, fmt.Sprintf("%d %s", r.Port, strings.TrimSuffix(r.Target, "."+host("db")+".")))
+
+	two.create(service(f.namespace, "mixed",
+		corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromInt32(80)},
+		corev1.ServicePort{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP, TargetPort: intstr.FromInt32(53)}))
+	two.create(slice(f.namespace, "mixed", 80, "10.22.1.2"))
+	export := two.export("mixed", "")
+	mixed := three.imported("mixed", two.id).Spec.IPs
+	three.hasServices(asked, "http", "tcp", host("mixed"), "80 "+host("mixed"))
+	three.hasServices(asked, "dns", "udp", host("mixed"), "53 "+host("mixed"))
+	three.hasServices(asked, "dns", "tcp", host("mixed"))
+
+	for _, ip := range append(unnamed, mixed...) {
+		names, err := asked.LookupAddr(t.Context(), ip)
+		if err != nil || len(names) != 1 || !strings.HasSuffix(names[0], "."+v1alpha1.Namespace+".svc.cluster.local.") {
+			t.Errorf("PTR of %s: %v, %v, want the Service's in the cluster", ip, names, err)
+		}
 	}
-	if slices.Sort(targets); !slices.Equal(targets, []string{"5432 db-0.cluster-3", "5432 db-1.cluster-3"}) {
-		t.Errorf("SRV records %v", targets)
-	}
+
+	three.service("local", 1)
+	three.hasAddresses(asked, "ip", host("local"))
+	two.remove(export)
+	three.hasAddresses(asked, "ip", host("mixed"))
+	three.hasServices(asked, "http", "tcp", host("mixed"))
 }

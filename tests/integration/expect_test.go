@@ -122,8 +122,19 @@ func (m *member) ours() []client.Object {
 // versions are the resourceVersions of everything that a controller may write, statuses included.
 func (m *member) versions() map[string]string {
 	m.fleet.t.Helper()
+	return m.versionsOf(append(writtenKinds(), &v1alpha1.Peer{}, &v1alpha1.WANPolicy{}, &mcsv1beta1.ServiceExport{})...)
+}
+
+// written are those of the kinds that a controller makes objects of, which say nothing about whether peers are well.
+func (m *member) written() map[string]string {
+	m.fleet.t.Helper()
+	return m.versionsOf(writtenKinds()...)
+}
+
+func (m *member) versionsOf(kinds ...client.Object) map[string]string {
+	m.fleet.t.Helper()
 	out := map[string]string{}
-	for _, kind := range append(writtenKinds(), &v1alpha1.Peer{}, &v1alpha1.WANPolicy{}, &mcsv1beta1.ServiceExport{}) {
+	for _, kind := range kinds {
 		for _, obj := range m.list(m.fleet.t.Context(), m.fleet.t, kind) {
 			key := obj.GetObjectKind().GroupVersionKind().Kind + " " + obj.GetNamespace() + "/" + obj.GetName()
 			out[key] = obj.GetResourceVersion()

@@ -26,6 +26,9 @@ const (
 	otherIdentity fault = "other identity"
 	// halfway: every answer ends in the middle. What is being watched is listed anew.
 	halfway fault = "halfway"
+	// firstPage: lists come an item at a time, and the first page is the only one that arrives whole. What is being watched
+	// is listed anew.
+	firstPage fault = "first page"
 	// garbled: something answers, but not in our language.
 	garbled fault = "garbled"
 )
@@ -82,7 +85,7 @@ func (g *gateways) set(from, to string, f fault) {
 	defer g.mu.Unlock()
 	way := [2]string{from, to}
 	g.faults[way] = f
-	if f == halfway {
+	if f == halfway || f == firstPage {
 		g.expired[way] = map[string]bool{}
 	}
 	for p := range g.open {
@@ -140,11 +143,15 @@ func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
 		resp := answer(r, http.StatusGone, `{"apiVersion":"v1","kind":"Status","status":"Failure","reason":"Expired","code":410,"message":"too old resource version"}`)
 		resp.Header.Set("Content-Type", "application/json")
 		return resp, nil
-	case (f == works || f == halfway) && feed != "":
-		if f == halfway {
+	case (f == works || f == halfway || f == firstPage) && feed != "":
+		r := r.Clone(ctx)
+		if f == firstPage && r.URL.Query().Get("watch") == "" {
+			onePerPage(r)
+		}
+		if f == halfway || f == firstPage && r.URL.Query().Get("continue") != "" {
 			liar = func(_ string, answer []byte) []byte { return answer[:len(answer)/2] }
 		}
-		resp, err := g.forward(r.Clone(ctx), feed, "/"+path, caller, end)
+		resp, err := g.forward(r, feed, "/"+path, caller, end)
 		if err == nil && liar != nil && r.Method == http.MethodGet && r.URL.Query().Get("watch") == "" {
 			return tell(resp, path, liar)
 		}
@@ -155,6 +162,15 @@ func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
 	}
 	end()
 	return fails(r, f)
+}
+
+// onePerPage has a list answered in pages of one item.
+func onePerPage(r *http.Request) {
+	query := r.URL.Query()
+	if query.Has("limit") {
+		query.Set("limit", "1")
+		r.URL.RawQuery = query.Encode()
+	}
 }
 
 // forward makes the call that the peer's ingress gateway makes.

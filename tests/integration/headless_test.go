@@ -268,6 +268,56 @@ func TestAddressFamilies(t *testing.T) {
 	one.familiesAre("payment", v4)
 }
 
+// Pods of a headless service that are not reached by the same families everywhere are told, and the import has what they
+// have in common.
+func TestIPFamilyConflict(t *testing.T) {
+	f := joined(t, 3)
+	two, three := f.members[1], f.members[2]
+	two.create(headlessService(f.namespace, "db"), two.headlessSlice("db", "db-0"))
+	two.export("db", "")
+	both := headlessService(f.namespace, "db")
+	policy := corev1.IPFamilyPolicyRequireDualStack
+	both.Spec.IPFamilyPolicy = &policy
+	three.create(both, three.headlessSlice("db", "db-0"))
+	export := three.export("db", "")
+	for _, m := range []*member{two, three} {
+		m.exportIs("db", "Conflict", metav1.ConditionTrue, "IPFamilyConflict")
+		m.wantEvent("db", "IPFamilyConflict")
+	}
+	for _, m := range f.members {
+		m.headlessImport("db", two.id, three.id)
+		m.familiesAre("db", corev1.IPv4Protocol)
+	}
+	three.remove(export)
+	two.exportIs("db", "Conflict", metav1.ConditionFalse, "NoConflicts")
+}
+
+// A cluster whose gateways have addresses only of a family that the importer does not have cannot be reached: the import
+// says so, and is ready when they have got others.
+func TestIPFamilyNotSupported(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	two.service("payment", 1)
+	two.export("payment", "")
+	one.imported("payment", two.id)
+
+	four := gatewaySlice(two.gatewayAddress())
+	six := gatewaySlice("2001:db8::5")
+	six.AddressType = discoveryv1.AddressTypeIPv6
+	two.remove(four)
+	two.create(six)
+	one.eventually(soon, "the import says that its families are not supported", func() error {
+		si := &mcsv1beta1.ServiceImport{}
+		if err := one.Get(t.Context(), client.ObjectKey{Namespace: f.namespace, Name: "payment"}, si); err != nil {
+			return err
+		}
+		return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionFalse, "IPFamilyNotSupported")
+	})
+	two.remove(six)
+	two.create(gatewaySlice(two.gatewayAddress()))
+	one.eventually(soon, "the import is ready", func() error { return one.isImported(&mcsv1beta1.ServiceImport{}, "payment", two.id) })
+}
+
 func (m *member) familiesAre(name string, want ...corev1.IPFamily) {
 	m.fleet.t.Helper()
 	m.eventually(soon, "families of "+name, func() error {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -43,6 +44,7 @@ func TestMCS(t *testing.T) {
 		{"imports are put right", importsArePutRight},
 		{"Services and exports come again", exportsComeAgain},
 		{"namespaces come and go", namespacesComeAndGo},
+		{"namespace of the exporter", exportersNamespace},
 		{"both versions", bothVersions},
 		{"conflicts", conflicts},
 		{"ports", portsOfSeveral},
@@ -141,19 +143,29 @@ func TestFleetWithoutPoliciesOfItsUsers(t *testing.T) {
 	}
 }
 
-// typesOfServices: NodePort and LoadBalancer are ClusterSetIP for others.
+// typesOfServices: NodePort and LoadBalancer are ClusterSetIP for others, and what they were in their own cluster.
 func typesOfServices(t *testing.T, f *fleet) {
 	one, two := f.members[0], f.members[1]
+	before := map[string]*corev1.Service{}
 	for _, kind := range []corev1.ServiceType{corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer} {
 		name := strings.ToLower(string(kind))
 		s := service(f.namespace, name, corev1.ServicePort{Name: "http", Port: 8080, TargetPort: intstr.FromInt32(8080)})
 		s.Spec.Type = kind
 		two.create(s, slice(f.namespace, name, 8080, "10.22.1.1"))
+		before[name] = s
 		two.export(name, "")
 	}
 	for _, name := range []string{"nodeport", "loadbalancer"} {
 		if si := one.imported(name, two.id); si.Spec.Type != mcsv1beta1.ClusterSetIP {
 			t.Errorf("%s is %s", name, si.Spec.Type)
+		}
+		two.imported(name, two.id)
+		after := &corev1.Service{}
+		if err := two.Get(t.Context(), client.ObjectKey{Namespace: f.namespace, Name: name}, after); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before[name].Spec, after.Spec); diff != "" || after.ResourceVersion != before[name].ResourceVersion || after.Spec.Ports[0].NodePort == 0 {
+			t.Errorf("what %s is in its own cluster was changed (-before +after):\n%s", name, diff)
 		}
 	}
 }
@@ -417,12 +429,41 @@ func namespacesComeAndGo(t *testing.T, f *fleet) {
 	two.imported("tidal", two.id)
 }
 
-// namespaceGoes deletes a namespace, as the namespace controller of a real cluster does it: it is terminating first.
+// exportersNamespace: what a cluster exports goes with its namespace, and comes with it.
+func exportersNamespace(t *testing.T, f *fleet) {
+	home := f.namespace
+	defer func() { f.namespace = home }()
+	one, two := f.members[0], f.members[1]
+	f.namespace = home + "-source"
+	one.namespaceStands()
+	for range 2 {
+		two.namespaceStands()
+		two.service("sourced", 1)
+		two.export("sourced", "")
+		one.imported("sourced", two.id)
+		two.namespaceGoes(f.namespace)
+		one.eventually(2*soon, "the import is gone", func() error { return one.gone(&mcsv1beta1.ServiceImport{}, f.namespace, "sourced") })
+		one.nothingLeft(2*soon, "sourced")
+		if err := one.Get(t.Context(), client.ObjectKey{Name: f.namespace}, &corev1.Namespace{}); err != nil {
+			t.Errorf("the importer's own namespace: %v", err)
+		}
+	}
+}
+
+// namespaceGoes deletes a namespace, as the namespace controller of a real cluster does it: it is terminating first, and
+// what users made in it is deleted.
 func (m *member) namespaceGoes(name string) {
 	t := m.fleet.t
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	m.remove(ns)
+	for _, kind := range []client.Object{&mcsv1beta1.ServiceExport{}, &corev1.Service{}, &discoveryv1.EndpointSlice{}} {
+		for _, obj := range m.list(t.Context(), t, kind) {
+			if obj.GetNamespace() == name && obj.GetLabels()[v1alpha1.LabelManagedBy] != v1alpha1.ValueManagedBy {
+				m.remove(obj)
+			}
+		}
+	}
 	m.eventually(soon, "what stood in "+name+" is gone", func() error {
 		for _, kind := range []client.Object{&mcsv1beta1.ServiceImport{}, &discoveryv1.EndpointSlice{}, &networkingv1.ServiceEntry{}} {
 			for _, obj := range m.list(t.Context(), t, kind) {
@@ -477,6 +518,7 @@ func typesFlip(t *testing.T, f *fleet) {
 	three.export("flipping", "")
 	for _, m := range []*member{two, three} {
 		m.exportIs("flipping", "Conflict", metav1.ConditionTrue, "TypeConflict")
+		m.wantEvent("flipping", "TypeConflict")
 	}
 	one.imported("flipping", two.id, three.id)
 	two.remove(first)

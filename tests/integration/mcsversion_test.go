@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -71,9 +72,53 @@ func TestClusterThatServesOnlyV1alpha1(t *testing.T) {
 	one.nothingLeft(2*soon, "stock")
 }
 
+// TestClusterWithTheFirstCRDs: a cluster whose CRDs lack all that came later than v1alpha1's first release. What it has no
+// field for it does without, and nothing is written again and again because it does not stay.
+func TestClusterWithTheFirstCRDs(t *testing.T) {
+	f := joined(t, 2)
+	one, old := f.members[0], f.members[1]
+	old.down()
+	old.serveOnlyV1alpha1(t, func(schema map[string]apiextensionsv1.JSONSchemaProps) {
+		for _, later := range []string{"ipFamilies", "internalTrafficPolicy", "trafficDistribution", "exportedLabels", "exportedAnnotations"} {
+			delete(schema["spec"].Properties, later)
+		}
+	})
+	old.up()
+	for _, m := range f.members {
+		m.exportAs("payment", clientIP(60), func(s *corev1.Service, _ *mcsv1beta1.ServiceExport) {
+			distribution := corev1.ServiceTrafficDistributionPreferClose
+			s.Spec.TrafficDistribution = &distribution
+		})
+	}
+	one.imported("payment", one.id, old.id)
+	old.exportIs("payment", "Ready", metav1.ConditionTrue, "Ready")
+	// It cannot say which labels travel, and the other does.
+	for _, m := range f.members {
+		m.exportIs("payment", "Conflict", metav1.ConditionTrue, "LabelsConflict,AnnotationsConflict")
+	}
+	old.eventually(soon, "the import", func() error {
+		si := &mcsv1beta1.ServiceImport{}
+		if err := old.Get(t.Context(), client.ObjectKey{Namespace: f.namespace, Name: "payment"}, si); err != nil {
+			return err
+		}
+		if len(si.Spec.IPs) != 1 || len(si.Spec.IPFamilies) > 0 || si.Spec.TrafficDistribution != nil || si.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+			return fmt.Errorf("spec %+v", si.Spec)
+		}
+		return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionTrue, "Ready")
+	})
+	old.settled()
+	before := len(old.running.writes.all())
+	old.always(2*time.Second, "nothing is written again", func() error {
+		if lines := old.running.writes.all(); len(lines) > before {
+			return fmt.Errorf("%v", lines[before:])
+		}
+		return nil
+	})
+}
+
 // serveOnlyV1alpha1 has the cluster serve the MCS kinds as they were before v1beta1 and before status.endpointSliceObjects,
-// until the test ends.
-func (m *member) serveOnlyV1alpha1(t *testing.T) {
+// until the test ends; trim takes more away.
+func (m *member) serveOnlyV1alpha1(t *testing.T, trim ...func(map[string]apiextensionsv1.JSONSchemaProps)) {
 	t.Helper()
 	served := m.cluster
 	before := map[string]apiextensionsv1.CustomResourceDefinitionSpec{}
@@ -90,6 +135,9 @@ func (m *member) serveOnlyV1alpha1(t *testing.T) {
 			v := &crd.Spec.Versions[i]
 			v.Served = v.Name == "v1alpha1"
 			delete(v.Schema.OpenAPIV3Schema.Properties["status"].Properties, "endpointSliceObjects")
+			for _, more := range trim {
+				more(v.Schema.OpenAPIV3Schema.Properties)
+			}
 		}
 	})
 	m.serves("v1alpha1")

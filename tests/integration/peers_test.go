@@ -3,7 +3,9 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,29 +20,36 @@ import (
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
+// unreadable are the ways in which a peer cannot be read, and what its Peer says then: why, and what to do.
+func unreadable() map[fault][2]string {
+	return map[fault][2]string{
+		cut:           {v1alpha1.ReasonUnreachable, "check the SD-WAN, the peer's ingress gateway and spec.bootstrap"},
+		turnedAway:    {v1alpha1.ReasonRefused, "apply this cluster's card at the peer"},
+		otherIdentity: {v1alpha1.ReasonIdentityMismatch, "check that the address is the peer's"},
+		garbled:       {v1alpha1.ReasonUnreadable, "stays in use"},
+		halfway:       {v1alpha1.ReasonUnreadable, "stays in use"},
+		firstPage:     {v1alpha1.ReasonUnreadable, "stays in use"},
+	}
+}
+
 func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
-	for _, c := range []struct {
-		fault  fault
-		reason string
-		status metav1.ConditionStatus
-		words  string
-	}{
-		{cut, v1alpha1.ReasonUnreachable, metav1.ConditionFalse, "check the SD-WAN, the peer's ingress gateway and spec.bootstrap"},
-		{turnedAway, v1alpha1.ReasonRefused, metav1.ConditionFalse, "apply this cluster's card at the peer"},
-		{otherIdentity, v1alpha1.ReasonIdentityMismatch, metav1.ConditionFalse, "check that the address is the peer's"},
-		{garbled, v1alpha1.ReasonUnreadable, metav1.ConditionFalse, "stays in use"},
-		{halfway, v1alpha1.ReasonUnreadable, metav1.ConditionFalse, "stays in use"},
-	} {
-		t.Run(string(c.fault), func(t *testing.T) {
+	for fault, said := range unreadable() {
+		t.Run(string(fault), func(t *testing.T) {
 			f := joined(t, 2, func(o *controller.Options) { o.FeedTiming.VanishGrace = time.Second })
 			one, two := f.members[0], f.members[1]
 			two.service("payment", 1)
 			export := two.export("payment", "high")
-			one.imported("payment", two.id)
+			two.service("ledger", 1)
+			two.export("ledger", "")
+			two.service("stock", 1)
+			two.export("stock", "")
+			for _, name := range []string{"payment", "ledger", "stock"} {
+				one.imported(name, two.id)
+			}
 
-			f.gateways.set(one.id, two.id, c.fault)
-			one.peerIs(two.id, v1alpha1.ConditionFeedReady, c.status, c.reason, c.words)
-			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionFalse, c.reason, c.words)
+			f.gateways.set(one.id, two.id, fault)
+			one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, said[0], said[1])
+			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionFalse, said[0], said[1])
 			before := one.versions()
 			two.remove(export)
 			one.always(time.Second, "nothing is deleted because a peer cannot be read", func() error {
@@ -58,43 +67,62 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 	}
 }
 
-// A peer is down when this cluster's controller starts: what was known of it stays known and in use, and what is new of
-// others comes.
-func TestRestartWithAPeerDownLosesNothing(t *testing.T) {
+// A peer that is well cannot be read when this cluster's controller starts, in each of the ways there are, one of which is
+// that its list is begun and not ended: what was known of it stays as it is and in use, and what is new of others comes.
+func TestRestartWithAnUnreadablePeerLosesNothing(t *testing.T) {
 	f := joined(t, 3)
 	one, two, three := f.members[0], f.members[1], f.members[2]
 	for _, m := range []*member{two, three} {
 		m.service("payment", 1)
 		m.export("payment", "high")
 	}
-	two.service("only-here", 1)
-	two.export("only-here", "")
-	one.imported("payment", two.id, three.id)
-	one.imported("only-here", two.id)
-	one.settled() // paths that were used on the way there have gone
-
-	two.down()
-	for _, f := range []fault{cut, halfway} {
-		one.down()
-		before := one.versions()
-		one.fleet.gateways.set(one.id, two.id, f)
-		one.up()
-		one.readsPeers(1)
-		one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, v1alpha1.ReasonUnreachable)
-		one.always(2*time.Second, "nothing is deleted", func() error {
-			for name, clusters := range map[string][]string{"payment": {two.id, three.id}, "only-here": {two.id}} {
-				if err := one.isImported(&mcsv1beta1.ServiceImport{}, name, clusters...); err != nil {
-					return err
-				}
+	for _, name := range []string{"only-here", "also-here"} {
+		two.service(name, 1)
+		two.export(name, "")
+	}
+	stand := func() error {
+		for name, clusters := range map[string][]string{"payment": {two.id, three.id}, "only-here": {two.id}, "also-here": {two.id}} {
+			if err := one.isImported(&mcsv1beta1.ServiceImport{}, name, clusters...); err != nil {
+				return err
 			}
-			return sameObjects(before, one.versions())
+		}
+		return nil
+	}
+	one.eventually(soon, "all are imported", stand)
+	for fault, said := range unreadable() {
+		t.Run(string(fault), func(t *testing.T) {
+			f.t = t
+			one.settled() // paths that were used on the way there have gone
+			one.down()
+			before := one.written()
+			f.gateways.set(one.id, two.id, fault)
+			one.up()
+			one.readsPeers(1)
+			one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, said[0])
+			one.always(2*time.Second, "nothing changes", func() error {
+				if diff := difference(before, one.written()); diff != "" {
+					return errors.New(diff)
+				}
+				return stand()
+			})
+			name := "new-" + strings.ReplaceAll(string(fault), " ", "-")
+			three.service(name, 1)
+			three.export(name, "")
+			one.eventually(soon, "what is new comes all the same", func() error {
+				return one.isImported(&mcsv1beta1.ServiceImport{}, name, three.id)
+			})
+
+			f.gateways.set(one.id, two.id, works)
+			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+			one.readsPeers(2)
+			if err := stand(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
-	three.service("ledger", 1)
-	three.export("ledger", "")
-	one.eventually(soon, "what is new comes all the same", func() error {
-		return one.isImported(&mcsv1beta1.ServiceImport{}, "ledger", three.id)
-	})
+	f.t = t
+	two.remove(&mcsv1beta1.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "only-here"}})
+	one.nothingLeft(2*soon, "only-here") // what it says counts again
 }
 
 // sameObjects compares which objects there are.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -33,9 +34,17 @@ func (r LoadReport) String() string {
 	return fmt.Sprintf("%d requests, %d failed, slowest %s", r.Requests, r.Failed, r.Slowest.Round(time.Millisecond))
 }
 
-// StartLoad sends GETs at the rate (requests per second) until Stop. It returns when the first has been answered or has failed.
-func (c *Client) StartLoad(ctx context.Context, url string, rate int) (*Load, error) {
-	if _, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(`rm -f /tmp/load.bin; echo "GET %s" > /tmp/targets`, url)); err != nil {
+// StartLoad sends requests at the rate (requests per second) until Stop: GETs, or of the methods given in turn. It returns
+// when the first has been answered or has failed.
+func (c *Client) StartLoad(ctx context.Context, url string, rate int, methods ...string) (*Load, error) {
+	if len(methods) == 0 {
+		methods = []string{"GET"}
+	}
+	var targets []string
+	for _, method := range methods {
+		targets = append(targets, method+" "+url)
+	}
+	if _, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(`rm -f /tmp/load.bin; echo "%s" > /tmp/targets`, strings.Join(targets, "\n\n"))); err != nil {
 		return nil, err
 	}
 	l := &Load{client: c, done: make(chan error, 1)}

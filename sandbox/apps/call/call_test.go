@@ -30,7 +30,7 @@ func startEcho(t *testing.T) backend {
 	b := backend{http: free(t), tls: free(t), grpc: free(t), tcp: free(t)}
 	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), "POD=p-1", "CLUSTER=cluster-2", "DRAIN=10ms",
-		"HTTP_ADDR="+b.http, "TLS_ADDR="+b.tls, "GRPC_ADDR="+b.grpc, "TCP_ADDR="+b.tcp)
+		"HTTP_ADDR="+b.http, "H2C_ADDR="+free(t), "TLS_ADDR="+b.tls, "GRPC_ADDR="+b.grpc, "TCP_ADDR="+b.tcp)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

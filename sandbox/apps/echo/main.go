@@ -12,14 +12,16 @@
 //	/reset            begins to answer 200 and breaks the connection
 //	/healthz          200 while it wants requests, 503 from SIGTERM on: the readiness probe
 //
+// The same on port 8082, for a Service's port that is HTTP/2 (h2c): a sidecar speaks one protocol to each port of a pod.
+//
 // HTTPS (port 8443): the same, with a certificate of its own (wire.CertificateName).
 //
 // gRPC (port 9090): service mcwan.echo.Echo with Say (one message) and Chat (a stream in both directions), see package wire.
 //
 // TCP (port 5432), server first as databases are: one banner line `mcwan-echo POD CLUSTER`, then every line comes back.
 //
-// Environment: POD and NAMESPACE (downward API; POD defaults to the host name), CLUSTER, HTTP_ADDR, TLS_ADDR, GRPC_ADDR,
-// TCP_ADDR, and DRAIN, the time between failing readiness and refusing connections (default 5s).
+// Environment: POD and NAMESPACE (downward API; POD defaults to the host name), CLUSTER, HTTP_ADDR, H2C_ADDR, TLS_ADDR,
+// GRPC_ADDR, TCP_ADDR, and DRAIN, the time between failing readiness and refusing connections (default 5s).
 package main
 
 import (
@@ -56,12 +58,13 @@ func run(ctx context.Context, getenv func(string) string) error {
 	if web.server.TLSConfig, err = ownTLS(); err != nil {
 		return fmt.Errorf("TLS: %w", err)
 	}
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	for _, s := range []struct {
 		env, address string
 		serve        func(net.Listener) error
 	}{
 		{"HTTP_ADDR", cfg.httpAddr, web.server.Serve},
+		{"H2C_ADDR", cfg.h2cAddr, web.server.Serve},
 		{"TLS_ADDR", cfg.tlsAddr, func(l net.Listener) error { return web.server.ServeTLS(l, "", "") }},
 		{"GRPC_ADDR", cfg.grpcAddr, rpc.Serve},
 		{"TCP_ADDR", cfg.tcpAddr, lines.serve},
@@ -94,9 +97,9 @@ type identity struct {
 }
 
 type config struct {
-	id                                   identity
-	httpAddr, tlsAddr, grpcAddr, tcpAddr string
-	drain                                time.Duration
+	id                                            identity
+	httpAddr, h2cAddr, tlsAddr, grpcAddr, tcpAddr string
+	drain                                         time.Duration
 }
 
 func configFrom(getenv func(string) string) (config, error) {
@@ -117,6 +120,7 @@ func configFrom(getenv func(string) string) (config, error) {
 	return config{
 		id:       identity{Pod: or("POD", host), Cluster: getenv("CLUSTER"), Namespace: getenv("NAMESPACE")},
 		httpAddr: or("HTTP_ADDR", ":8080"),
+		h2cAddr:  or("H2C_ADDR", ":8082"),
 		tlsAddr:  or("TLS_ADDR", ":8443"),
 		grpcAddr: or("GRPC_ADDR", ":9090"),
 		tcpAddr:  or("TCP_ADDR", ":5432"),
