@@ -35,7 +35,7 @@ func TestBadExports(t *testing.T) {
 		two.service("unknown-policy", 1)
 		export := two.export("unknown-policy", "no-such-policy")
 		two.exportIs(export.Name, v1alpha1.ConditionWANPolicy, metav1.ConditionFalse, v1alpha1.ReasonUnknownPolicy,
-			"correct the annotation or create the WANPolicy", "Known: default, high")
+			"correct the annotation or create the WANPolicy", `Known: "default", "high"`)
 		two.exportIs(export.Name, "Ready", metav1.ConditionFalse, "Failed", "correct the annotation or create the WANPolicy")
 		if err := one.gone(&mcsv1beta1.ServiceImport{}, f.namespace, export.Name); err != nil {
 			t.Error(err)
