@@ -177,16 +177,5 @@ func TestNobodySpeaksForAnotherByHand(t *testing.T) {
 // refusedByHand waits for the Event that says that an advertisement is not acted on.
 func (m *member) refusedByHand(name, reason string) {
 	m.fleet.t.Helper()
-	m.eventually(soon, "event about "+name, func() error {
-		var list eventsv1.EventList
-		if err := m.List(m.fleet.t.Context(), &list, client.InNamespace(v1alpha1.Namespace)); err != nil {
-			return err
-		}
-		for _, e := range list.Items {
-			if e.Regarding.Name == name && e.Reason == reason {
-				return nil
-			}
-		}
-		return fmt.Errorf("%d events, none of them", len(list.Items))
-	})
+	m.told(reason+" of "+name, func(e eventsv1.Event) bool { return e.Regarding.Name == name && e.Reason == reason })
 }

@@ -11,6 +11,7 @@ import (
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,44 +132,44 @@ func (m *member) versions() map[string]string {
 	return out
 }
 
-// peerIs waits for a condition of a Peer.
-func (m *member) peerIs(id, kind string, status metav1.ConditionStatus, reason string) *v1alpha1.Peer {
+// peerIs waits for a condition of a Peer whose message has these words.
+func (m *member) peerIs(id, kind string, status metav1.ConditionStatus, reason string, words ...string) *v1alpha1.Peer {
 	m.fleet.t.Helper()
 	peer := &v1alpha1.Peer{}
 	m.eventually(2*soon, fmt.Sprintf("Peer %s has %s=%s/%s", id, kind, status, reason), func() error {
 		if err := m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: id}, peer); err != nil {
 			return err
 		}
-		return hasCondition(peer.Status.Conditions, peer.Generation, kind, status, reason)
+		return hasCondition(peer.Status.Conditions, peer.Generation, kind, status, reason, words...)
 	})
 	return peer
 }
 
-// policyIs waits for the Ready condition of a WANPolicy.
-func (m *member) policyIs(name string, status metav1.ConditionStatus, reason string) {
+// policyIs waits for the Ready condition of a WANPolicy whose message has these words.
+func (m *member) policyIs(name string, status metav1.ConditionStatus, reason string, words ...string) {
 	m.fleet.t.Helper()
 	m.eventually(soon, fmt.Sprintf("WANPolicy %s is %s/%s", name, status, reason), func() error {
 		p := &v1alpha1.WANPolicy{}
 		if err := m.Get(m.fleet.t.Context(), client.ObjectKey{Name: name}, p); err != nil {
 			return err
 		}
-		return hasCondition(p.Status.Conditions, p.Generation, v1alpha1.ConditionReady, status, reason)
+		return hasCondition(p.Status.Conditions, p.Generation, v1alpha1.ConditionReady, status, reason, words...)
 	})
 }
 
-// exportIs waits for a condition of a ServiceExport.
-func (m *member) exportIs(name, kind string, status metav1.ConditionStatus, reason string) {
+// exportIs waits for a condition of a ServiceExport whose message has these words.
+func (m *member) exportIs(name, kind string, status metav1.ConditionStatus, reason string, words ...string) {
 	m.fleet.t.Helper()
 	m.eventually(soon, fmt.Sprintf("ServiceExport %s has %s=%s/%s", name, kind, status, reason), func() error {
 		e := &mcsv1beta1.ServiceExport{}
 		if err := m.Get(m.fleet.t.Context(), client.ObjectKey{Namespace: m.fleet.namespace, Name: name}, e); err != nil {
 			return err
 		}
-		return hasCondition(e.Status.Conditions, e.Generation, kind, status, reason)
+		return hasCondition(e.Status.Conditions, e.Generation, kind, status, reason, words...)
 	})
 }
 
-func hasCondition(conditions []metav1.Condition, generation int64, kind string, status metav1.ConditionStatus, reason string) error {
+func hasCondition(conditions []metav1.Condition, generation int64, kind string, status metav1.ConditionStatus, reason string, words ...string) error {
 	c := meta.FindStatusCondition(conditions, kind)
 	switch {
 	case c == nil:
@@ -180,7 +181,27 @@ func hasCondition(conditions []metav1.Condition, generation int64, kind string, 
 	case c.Message == "" || c.LastTransitionTime.IsZero():
 		return fmt.Errorf("%s has no message or time", kind)
 	}
+	for _, part := range words {
+		if !strings.Contains(c.Message, part) {
+			return fmt.Errorf("%s says %q, nothing of %q", kind, c.Message, part)
+		}
+	}
 	return nil
+}
+
+// told waits for an Event.
+func (m *member) told(what string, match func(eventsv1.Event) bool) {
+	m.fleet.t.Helper()
+	m.eventually(soon, "an Event that says "+what, func() error {
+		var list eventsv1.EventList
+		if err := m.List(m.fleet.t.Context(), &list); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(list.Items, match) {
+			return fmt.Errorf("%d Events, none of them", len(list.Items))
+		}
+		return nil
+	})
 }
 
 // gone tells whether an object does not stand.

@@ -39,8 +39,8 @@ func TestObjectsOfOthersAreNotTakenOver(t *testing.T) {
 		two.export(name, "high")
 	}
 	one.imported("good", two.id)
-	one.told("ServiceImport", "payment")
-	one.told("ServiceEntry", entry.Name)
+	one.toldForeign("ServiceImport", "payment")
+	one.toldForeign("ServiceEntry", entry.Name)
 	one.always(time.Second, "theirs stays theirs", func() error {
 		si := &mcsv1beta1.ServiceImport{}
 		if err := one.Get(t.Context(), client.ObjectKeyFromObject(foreign), si); err != nil {
@@ -62,20 +62,11 @@ func TestObjectsOfOthersAreNotTakenOver(t *testing.T) {
 	one.imported("ledger", two.id)
 }
 
-// told waits for the Event that says that an object is in the way.
-func (m *member) told(kind, name string) {
+// toldForeign waits for the Event that says that an object is in the way.
+func (m *member) toldForeign(kind, name string) {
 	m.fleet.t.Helper()
-	m.eventually(soon, "event about "+kind+" "+name, func() error {
-		var list eventsv1.EventList
-		if err := m.List(m.fleet.t.Context(), &list, client.InNamespace(m.fleet.namespace)); err != nil {
-			return err
-		}
-		for _, e := range list.Items {
-			if e.Reason == "NotManaged" && e.Regarding.Kind == kind && e.Regarding.Name == name {
-				return nil
-			}
-		}
-		return fmt.Errorf("%d events, none of them", len(list.Items))
+	m.told(kind+" "+name+" is in the way", func(e eventsv1.Event) bool {
+		return e.Reason == "NotManaged" && e.Regarding.Kind == kind && e.Regarding.Namespace == m.fleet.namespace && e.Regarding.Name == name
 	})
 }
 

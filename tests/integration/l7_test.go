@@ -180,18 +180,7 @@ func TestBadRules(t *testing.T) {
 			defer one.remove(si)
 			one.rulesAre("payment", tc.kind, metav1.ConditionFalse, tc.reason, tc.words...)
 			one.routesAre("payment", tc.routes...)
-			one.eventually(soon, "an Event", func() error {
-				var list eventsv1.EventList
-				if err := one.List(t.Context(), &list, client.InNamespace(f.namespace)); err != nil {
-					return err
-				}
-				for _, e := range list.Items {
-					if e.Regarding.UID == si.UID && e.Reason == tc.reason {
-						return nil
-					}
-				}
-				return fmt.Errorf("none about %s of %d", tc.reason, len(list.Items))
-			})
+			one.told(tc.reason, func(e eventsv1.Event) bool { return e.Regarding.UID == si.UID && e.Reason == tc.reason })
 		})
 	}
 	one.routesAre("payment", " -> high")

@@ -129,17 +129,9 @@ func (m *member) wantNamed(name, words string) {
 
 func (m *member) wantEvent(name, reason string) {
 	m.fleet.t.Helper()
-	m.eventually(soon, "Event "+reason, func() error {
-		var list eventsv1.EventList
-		if err := m.List(m.fleet.t.Context(), &list, client.InNamespace(m.fleet.namespace)); err != nil {
-			return err
-		}
-		for _, e := range list.Items {
-			if e.Regarding.Kind == mcsv1beta1.ServiceExportKindName && e.Regarding.Name == name && e.Reason == reason && e.Type == corev1.EventTypeWarning {
-				return nil
-			}
-		}
-		return fmt.Errorf("%d events, none of them", len(list.Items))
+	m.told(reason+" of "+name, func(e eventsv1.Event) bool {
+		return e.Regarding.Kind == mcsv1beta1.ServiceExportKindName && e.Regarding.Namespace == m.fleet.namespace && e.Regarding.Name == name &&
+			e.Reason == reason && e.Type == corev1.EventTypeWarning
 	})
 }
 

@@ -23,12 +23,13 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 		fault  fault
 		reason string
 		status metav1.ConditionStatus
+		words  string
 	}{
-		{cut, v1alpha1.ReasonUnreachable, metav1.ConditionFalse},
-		{turnedAway, v1alpha1.ReasonRefused, metav1.ConditionFalse},
-		{otherIdentity, v1alpha1.ReasonIdentityMismatch, metav1.ConditionFalse},
-		{garbled, v1alpha1.ReasonUnreadable, metav1.ConditionFalse},
-		{halfway, v1alpha1.ReasonUnreadable, metav1.ConditionFalse},
+		{cut, v1alpha1.ReasonUnreachable, metav1.ConditionFalse, "check the SD-WAN, the peer's ingress gateway and spec.bootstrap"},
+		{turnedAway, v1alpha1.ReasonRefused, metav1.ConditionFalse, "apply this cluster's card at the peer"},
+		{otherIdentity, v1alpha1.ReasonIdentityMismatch, metav1.ConditionFalse, "check that the address is the peer's"},
+		{garbled, v1alpha1.ReasonUnreadable, metav1.ConditionFalse, "stays in use"},
+		{halfway, v1alpha1.ReasonUnreadable, metav1.ConditionFalse, "stays in use"},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
 			f := joined(t, 2, func(o *controller.Options) { o.FeedTiming.VanishGrace = time.Second })
@@ -38,8 +39,8 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 			one.imported("payment", two.id)
 
 			f.gateways.set(one.id, two.id, c.fault)
-			one.peerIs(two.id, v1alpha1.ConditionFeedReady, c.status, c.reason)
-			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionFalse, c.reason)
+			one.peerIs(two.id, v1alpha1.ConditionFeedReady, c.status, c.reason, c.words)
+			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionFalse, c.reason, c.words)
 			before := one.versions()
 			two.remove(export)
 			one.always(time.Second, "nothing is deleted because a peer cannot be read", func() error {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -188,18 +187,9 @@ func (m *member) pathRule(exporter string) string {
 // eventsOn waits for warning Events on a Peer.
 func (m *member) eventsOn(peer string, reasons ...string) {
 	m.fleet.t.Helper()
-	m.eventually(soon, "events "+strings.Join(reasons, ", "), func() error {
-		var list eventsv1.EventList
-		if err := m.List(m.fleet.t.Context(), &list, client.InNamespace(v1alpha1.Namespace)); err != nil {
-			return err
-		}
-		for _, reason := range reasons {
-			if !slices.ContainsFunc(list.Items, func(e eventsv1.Event) bool {
-				return e.Reason == reason && e.Regarding.Name == peer && e.Type == corev1.EventTypeWarning
-			}) {
-				return fmt.Errorf("no %s among %d", reason, len(list.Items))
-			}
-		}
-		return nil
-	})
+	for _, reason := range reasons {
+		m.told(reason+" of "+peer, func(e eventsv1.Event) bool {
+			return e.Reason == reason && e.Regarding.Kind == "Peer" && e.Regarding.Name == peer && e.Type == corev1.EventTypeWarning
+		})
+	}
 }
