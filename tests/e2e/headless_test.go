@@ -192,7 +192,7 @@ func (r *ring) answers(sidecar bool, hostname, cluster string) {
 		return nil
 	})
 	r.eventually(time.Minute, "TCP answer of "+host, func(ctx context.Context) error {
-		line, err := r.clients[sidecar].Banner(ctx, host, 5432)
+		line, err := r.clients[sidecar].Banner(ctx, host, 5432, len("ping"))
 		if err == nil && line != "mcwan-echo "+hostname+" "+cluster {
 			r.t.Fatalf("%s says %q", host, line)
 		}
@@ -225,7 +225,7 @@ func (r *ring) wholeAnswers(sidecar bool) {
 	r.t.Helper()
 	seen := map[string]bool{}
 	r.eventually(time.Minute, "answers of all members", func(ctx context.Context) error {
-		line, err := r.clients[sidecar].Banner(ctx, ringHost, 5432)
+		line, err := r.clients[sidecar].Banner(ctx, ringHost, 5432, len("ping"))
 		if err != nil {
 			return err
 		}
