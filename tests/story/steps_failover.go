@@ -65,6 +65,9 @@ func (e *Env) breakAndHeal(ctx context.Context, states []string) error {
 		if _, err := e.saysLoadIsOn(ctx, wayLow.Tunnel, high+" "+breaks(state)); err != nil {
 			return err
 		}
+		if err := Pause(ctx, staysBroken); err != nil {
+			return err
+		}
 	}
 	if err := e.WAN.SetState(ctx, high, "up"); err != nil {
 		return err
@@ -92,6 +95,9 @@ const (
 	// meanwhile, which is far more than keepalives and the feed do, and less than half of 50 requests/s.
 	loadWindow = time.Second
 	movedBytes = 32 << 10
+	// staysBroken is how long a tunnel stays broken after the load has left it: one that swallows packets for a second only
+	// is not dead to the prober but lossy, and a broken service level keeps traffic away for longer than a death does.
+	staysBroken = 4 * time.Second
 )
 
 // loadIsOn waits until, for a while, one tunnel carries the load and the others next to nothing of it.
