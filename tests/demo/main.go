@@ -49,7 +49,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	start := time.Now()
-	if err := env.Play(ctx, slices.Concat(story.Basic(), story.Sharing(), story.Failover())); err != nil {
+	if err := env.Play(ctx, slices.Concat(story.Basic(), story.Sharing(), story.Failover(), story.Security(), story.End(), story.Again())); err != nil {
 		return err
 	}
 	fmt.Printf("\nThe story took %s. Everything is left running; try next:\n", time.Since(start).Round(time.Second))
@@ -57,6 +57,6 @@ func run(ctx context.Context) error {
 	fmt.Println("  mcwanctl --context cluster-1 status payment/secure")
 	fmt.Println("  kubectl --context cluster-1 -n plain exec deploy/client -- curl -s " + story.PaymentURL)
 	fmt.Println("  mcwan-sandbox wan            # the tunnels and what they carried; `mcwan-sandbox wan set business --state refused` breaks one")
-	fmt.Println("`make down` removes it all.")
+	fmt.Println("`make e2e` plays more: steering by request, brownouts, a tunnel that dies without a word. `make down` removes it all.")
 	return nil
 }

@@ -246,7 +246,7 @@ func (r *ring) seenAs(sidecar bool, a *story.Answer) error {
 func (r *ring) answersTCP(sidecar bool, host, hostname, cluster string) {
 	r.t.Helper()
 	r.eventually(time.Minute, "TCP answer of "+host, func(ctx context.Context) error {
-		line, err := r.clients[sidecar].Banner(ctx, host, 5432)
+		line, err := r.clients[sidecar].Banner(ctx, host, 5432, len("ping"))
 		if err == nil && line != "mcwan-echo "+hostname+" "+cluster {
 			r.t.Fatalf("%s says %q", host, line)
 		}
@@ -335,7 +335,7 @@ func (r *ring) wholeAnswers(sidecar bool) {
 	r.t.Helper()
 	seen := map[string]bool{}
 	r.eventually(time.Minute, "answers of all members", func(ctx context.Context) error {
-		line, err := r.clients[sidecar].Banner(ctx, ringHost, 5432)
+		line, err := r.clients[sidecar].Banner(ctx, ringHost, 5432, len("ping"))
 		if err != nil {
 			return err
 		}

@@ -72,35 +72,13 @@ func (c *Client) answers(ctx context.Context, want int, url string, curlArgs ...
 
 func proveRules(ctx context.Context, e *Env) error {
 	for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
-		if err := e.provesTunnel(ctx, ns, tunnelHigh, "GET", PaymentURL+"payment"); err != nil {
+		if err := e.provesTunnel(ctx, ns, wayHigh, "GET", PaymentURL+"payment"); err != nil {
 			return err
 		}
-		if err := e.provesTunnel(ctx, ns, tunnelLow, "GET", PaymentURL+"stats"); err != nil {
+		if err := e.provesTunnel(ctx, ns, wayLow, "GET", PaymentURL+"stats"); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// provesTunnel sends large requests and looks whether their bytes went over one tunnel and no other.
-func (e *Env) provesTunnel(ctx context.Context, ns, tunnel, method, url string) error {
-	c, err := e.Consumer.ClientPod(ctx, ns)
-	if err != nil {
-		return err
-	}
-	used, err := e.bytesByTunnel(ctx, func(ctx context.Context) error {
-		_, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(
-			`fill=$(head -c %d /dev/zero | tr '\0' x); for i in $(seq %d); do curl -sS --fail-with-body --max-time 10 -o /dev/null -X %s -H "x-fill: $fill" %s || exit 1; done`,
-			fillBytes, fillRequests, method, url))
-		return err
-	})
-	if err == nil {
-		err = onlyOn(used, tunnel)
-	}
-	if err != nil {
-		return fmt.Errorf("client in %s: %s %s: %w", ns, method, url, err)
-	}
-	e.Say("client in %s: %s %s: %s", ns, method, url, used)
 	return nil
 }
 
@@ -117,7 +95,7 @@ func proveDummy(ctx context.Context, e *Env) error {
 			if err := c.answers(ctx, 200, url); err != nil {
 				return fmt.Errorf("client in %s: %s: %w", ns, url, err)
 			}
-			if err := e.provesTunnel(ctx, ns, tunnelLow, "GET", url); err != nil {
+			if err := e.provesTunnel(ctx, ns, wayLow, "GET", url); err != nil {
 				return err
 			}
 		}
@@ -165,9 +143,9 @@ func proveVirtualService(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	if err := Eventually(ctx, time.Minute, "the sidecar has the VirtualService", func(ctx context.Context) error {
-		return e.provesTunnel(ctx, NamespaceSidecar, tunnelLow, "POST", PaymentURL+"stats")
+		return e.provesTunnel(ctx, NamespaceSidecar, wayLow, "POST", PaymentURL+"stats")
 	}); err != nil {
 		return err
 	}
-	return e.provesTunnel(ctx, NamespaceSidecar, tunnelHigh, "GET", PaymentURL+"payment")
+	return e.provesTunnel(ctx, NamespaceSidecar, wayHigh, "GET", PaymentURL+"payment")
 }

@@ -4,7 +4,6 @@ package story
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -32,10 +31,11 @@ func share(ctx context.Context, e *Env) error {
 	if err := e.Consumer.applyBackends(ctx, e.sample("02-payment.yaml")); err != nil {
 		return err
 	}
-	if err := errors.Join(e.Consumer.scale(ctx, "payment", 1), e.Exporter.scale(ctx, "payment", 2)); err != nil {
+	replicas := map[*Cluster]int{e.Consumer: 1, e.Exporter: 2}
+	if err := e.inEach(func(_ int, c *Cluster) error { return c.scale(ctx, "payment", replicas[c]) }); err != nil {
 		return err
 	}
-	if err := e.Consumer.ApplyFile(ctx, e.sample("03-export-payment.yaml")); err != nil {
+	if err := e.Consumer.ApplyFile(ctx, e.sample(sampleExport)); err != nil {
 		return err
 	}
 	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
@@ -62,13 +62,14 @@ func share(ctx context.Context, e *Env) error {
 				return fmt.Errorf("answers by cluster: %v", got)
 			}
 		}
-		e.Say("%d requests, answers by cluster: %v (ready backends 2 and 1)", shareRequests, got)
+		e.Say("client in %s, %d times GET %s: answered by %s %d, by %s %d (ready backends 2 and 1)", NamespacePlain, shareRequests, PaymentURL,
+			e.Exporter.Name, got[e.Exporter.Name], e.Consumer.Name, got[e.Consumer.Name])
 		return nil
 	})
 }
 
 func unshare(ctx context.Context, e *Env) error {
-	if err := e.Consumer.DeleteFile(ctx, e.sample("03-export-payment.yaml")); err != nil {
+	if err := e.Consumer.DeleteFile(ctx, e.sample(sampleExport)); err != nil {
 		return err
 	}
 	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
@@ -87,7 +88,7 @@ func unshare(ctx context.Context, e *Env) error {
 	}); err != nil {
 		return err
 	}
-	e.Say("30 requests, all answered by %s", e.Exporter.Name)
+	e.Say("client in %s, 30 times GET %s: all answered by %s", NamespacePlain, PaymentURL, e.Exporter.Name)
 	return e.Consumer.DeleteFile(ctx, e.sample("02-payment.yaml"))
 }
 

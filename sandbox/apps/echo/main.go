@@ -84,11 +84,25 @@ func run(ctx context.Context, getenv func(string) string) error {
 	}
 	slog.Info("draining", "for", cfg.drain)
 	web.unready.Store(true)
-	time.Sleep(cfg.drain)
+	if err := drained(cfg.drain, failed); err != nil {
+		return err
+	}
 	deadline, cancel := context.WithTimeout(context.Background(), cfg.drain+10*time.Second)
 	defer cancel()
 	stopGRPC(deadline, rpc)
 	return errors.Join(lines.shutdown(deadline), web.server.Shutdown(deadline))
+}
+
+// drained lets the drain time pass; a server that fails meanwhile ends it.
+func drained(drain time.Duration, failed <-chan error) error {
+	timer := time.NewTimer(drain)
+	defer timer.Stop()
+	select {
+	case err := <-failed:
+		return err
+	case <-timer.C:
+		return nil
+	}
 }
 
 // identity says who answers.
