@@ -48,11 +48,12 @@ down: ## Remove what `make demo` and `make e2e` brought up
 test: test-unit test-integration test-xds ## Unit, integration and xds tests
 
 .PHONY: test-unit
-test-unit: ## Pure functions, CLI, sandbox: seconds
+test-unit: $(BIN)/helm ## Pure functions, CLI, sandbox: seconds
 	go test ./api/... ./pkg/... ./cmd/... ./manifests/... ./samples/... ./tests/story/... ./tests/failover/...
 	cd tests/failover/report && go test ./...
 	cd sandbox && go test ./...
 	cd sandbox/apps && go test ./...
+	cd sandbox/node && go test ./internal/...
 
 .PHONY: test-integration
 test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
@@ -62,8 +63,14 @@ test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
 test-xds: ## Generated objects through Istio's own validation, analyzers and xDS generation
 	cd tests/xds && go test ./...
 
+# What tests run of the sandbox's programs, by the sandbox's own recipe: they are those that clusters run.
+$(BIN)/helm:
+	$(MAKE) sandbox-cli
+	$(BIN)/mcwan-sandbox build helm
+
 $(BIN)/kube-apiserver:
-	$(MAKE) sandbox-build
+	$(MAKE) sandbox-cli
+	$(BIN)/mcwan-sandbox build kubernetes
 
 # What `make e2e` plays; E2E=. plays all. The failure matrix is left to it: it asks for a machine that has nothing else
 # to do.
@@ -100,8 +107,9 @@ generate: ## Generate deepcopy code, CRDs and RBAC
 	hack/mcs-crds.sh
 
 .PHONY: golden
-golden: ## Rewrite the golden files
+golden: $(BIN)/helm ## Rewrite the golden files
 	go test ./pkg/translate/... ./pkg/cli/... ./manifests/... -update
+	cd sandbox && go test ./mesh ./cluster/config -update
 
 .PHONY: fmt
 fmt: ## Format the Go code

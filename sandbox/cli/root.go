@@ -169,11 +169,28 @@ func (o *options) repoRoot() (string, error) {
 
 // build makes programs and images as far as they are not there, and tells the steps that take time.
 func (o *options) build(ctx context.Context, log *progress.Log) (artifacts.Set, error) {
-	root, err := o.repoRoot()
+	opts, err := o.buildOptions(log)
 	if err != nil {
 		return artifacts.Set{}, err
 	}
-	return artifacts.Build(ctx, artifacts.Options{RepoRoot: root, Log: func(e artifacts.Event) {
+	return artifacts.Build(ctx, opts)
+}
+
+// buildPrograms makes only the programs of some groups.
+func (o *options) buildPrograms(ctx context.Context, log *progress.Log, groups []string) error {
+	opts, err := o.buildOptions(log)
+	if err != nil {
+		return err
+	}
+	return artifacts.BuildPrograms(ctx, opts, groups)
+}
+
+func (o *options) buildOptions(log *progress.Log) (artifacts.Options, error) {
+	root, err := o.repoRoot()
+	if err != nil {
+		return artifacts.Options{}, err
+	}
+	return artifacts.Options{RepoRoot: root, Log: func(e artifacts.Event) {
 		switch e.State {
 		case artifacts.UpToDate:
 		case artifacts.Done:
@@ -181,7 +198,7 @@ func (o *options) build(ctx context.Context, log *progress.Log) (artifacts.Set, 
 		default:
 			log.Printf("build", "%s %s %s", e.Step, e.State, e.Detail)
 		}
-	}})
+	}}, nil
 }
 
 // sandbox is the one that --name names.
