@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package mesh reads what mc-wan needs to know of the Istio it is added to: the trust domain, the version, and settings
-// that fight it. It is a package of pure functions: the controller and `mcwanctl check` look with the same eyes.
+// that fight it. It is a package of pure functions on objects that the controller has read.
 package mesh
 
 import (

@@ -56,7 +56,7 @@ type WANPolicySpec struct {
 	Default bool `json:"default,omitempty"`
 
 	// Drain asks that this cluster send nothing over the tunnel while another way serves, as before maintenance of it.
-	// `mcwanctl drain --policy` sets it.
+	// `mcwanctl drain --wan-policy` sets it.
 	// +optional
 	Drain bool `json:"drain,omitempty"`
 
