@@ -71,11 +71,9 @@ func (b *Bench) send(ctx context.Context, p Protocol, host string, rate int, len
 	return parse(out, start)
 }
 
-// columns are those of the load generator's report.
-var columns = [...]string{"sent", "took", "cluster", "port", "error"}
-
 // parse reads what the load generator writes.
 func parse(text string, start time.Time) ([]Request, error) {
+	columns := [...]string{"sent", "took", "cluster", "port", "error"}
 	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("the load generator's report: %w", err)

@@ -23,14 +23,19 @@ const (
 	lowest, highest = 1, 10000
 )
 
-// tunnels are the colours, in the order of the legend.
-var tunnels = []struct {
+// tunnel has a colour.
+type tunnel struct {
 	name   string
 	colour color.Color
-}{
-	{"business", color.RGBA{0x1f, 0x77, 0xb4, 0xff}},
-	{"default", color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
-	{"another", color.RGBA{0x2c, 0xa0, 0x2c, 0xff}},
+}
+
+// tunnels are those of the legend, in its order; the last one stands for all others.
+func tunnels() []tunnel {
+	return []tunnel{
+		{"business", color.RGBA{0x1f, 0x77, 0xb4, 0xff}},
+		{"default", color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
+		{"another", color.RGBA{0x2c, 0xa0, 0x2c, 0xff}},
+	}
 }
 
 // picture draws a case: a row a protocol, mc-wan to the left and the plain way to the right.
@@ -93,9 +98,12 @@ func panelOf(p played, c cell, title string) (*plot.Plot, error) {
 	}
 	broken.Color, broken.LineStyle.Width = color.RGBA{0xee, 0xee, 0xee, 0xff}, 0
 	panel.Add(broken)
-	for i, t := range tunnels {
+	all := tunnels()
+	others := all[len(all)-1]
+	for _, t := range all {
 		points := pointsOf(c.Requests, func(r request) bool {
-			return r.Err == "" && (r.Tunnel == t.name || (i == len(tunnels)-1 && !known(r.Tunnel)))
+			named := slices.ContainsFunc(all, func(t tunnel) bool { return t.name == r.Tunnel })
+			return r.Err == "" && (r.Tunnel == t.name || (t == others && !named))
 		})
 		if err := add(panel, points, t.name, draw.GlyphStyle{Color: t.colour, Radius: vg.Points(1), Shape: draw.CircleGlyph{}}); err != nil {
 			return nil, err
@@ -123,15 +131,6 @@ func add(panel *plot.Plot, points plotter.XYs, name string, style draw.GlyphStyl
 	bold.Radius = vg.Points(3)
 	panel.Legend.Add(name, &bold)
 	return nil
-}
-
-func known(tunnel string) bool {
-	return slices.ContainsFunc(tunnels[:len(tunnels)-1], func(t struct {
-		name   string
-		colour color.Color
-	}) bool {
-		return t.name == tunnel
-	})
 }
 
 func pointsOf(requests []request, match func(request) bool) plotter.XYs {
