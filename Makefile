@@ -63,6 +63,11 @@ test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
 test-xds: ## Generated objects through Istio's own validation, analyzers and xDS generation
 	cd tests/xds && go test ./...
 
+# One package after the other: those of ./e2e look for what is left on the machine.
+.PHONY: test-sandbox
+test-sandbox: sandbox-build ## The sandbox's own guarantees, on clusters and network namespaces (root)
+	cd sandbox && go test -count=1 -p 1 -timeout 60m -tags sandbox,netns ./cgroup ./wan ./e2e
+
 # What tests run of the sandbox's programs, by the sandbox's own recipe: they are those that clusters run.
 $(BIN)/helm:
 	$(MAKE) sandbox-cli
