@@ -117,8 +117,8 @@ golden: $(BIN)/helm ## Rewrite the golden files
 	cd sandbox && go test ./mesh ./cluster/config -update
 
 .PHONY: fmt
-fmt: ## Format the Go code
-	gofmt -w $$(git ls-files '*.go')
+fmt: $(GOLANGCI_LINT) ## Format the Go code
+	$(GOLANGCI_LINT) fmt $$(git ls-files '*.go')
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Lint all modules

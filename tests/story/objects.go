@@ -5,10 +5,11 @@ package story
 import (
 	"context"
 
-	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 func serviceLabels(namespace, name string) client.MatchingLabels {

@@ -17,9 +17,8 @@ import (
 	"time"
 
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	"sigs.k8s.io/yaml"
-
 	"istio.io/istio/pilot/pkg/simulation"
+	"sigs.k8s.io/yaml"
 )
 
 var seed = flag.Int64("agreement.seed", 0, "seed of TestExplainAgrees; 0 takes the time")
