@@ -120,6 +120,7 @@ golden: $(BIN)/helm ## Rewrite the golden files
 fmt: $(GOLANGCI_LINT) ## Format the Go code
 	$(GOLANGCI_LINT) fmt $$(git ls-files '*.go')
 
+# Most memory is for sandbox/node, whose imports are all of Kubernetes and Istio: 7.4 GB and less than 3 minutes on 2 cores.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Lint all modules
 	@failed=; for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...) || failed=1; done; [ -z "$$failed" ]
