@@ -14,7 +14,7 @@ GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .PHONY: help
 help: ## Show the targets
-	@awk 'BEGIN {FS = ":.*##"} /^[a-zA-Z_-]+:.*##/ {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*##"} /^[a-zA-Z0-9_-]+:.*##/ {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Build
 .PHONY: build
@@ -48,11 +48,12 @@ down: ## Remove what `make demo` and `make e2e` brought up
 test: test-unit test-integration test-xds ## Unit, integration and xds tests
 
 .PHONY: test-unit
-test-unit: ## Pure functions, CLI, sandbox: seconds
+test-unit: $(BIN)/helm ## Pure functions, CLI, sandbox: seconds
 	go test ./api/... ./pkg/... ./cmd/... ./manifests/... ./samples/... ./tests/story/... ./tests/failover/... ./tests/conformance/...
 	cd tests/failover/report && go test ./...
 	cd sandbox && go test ./...
 	cd sandbox/apps && go test ./...
+	cd sandbox/node && go test ./internal/...
 
 .PHONY: test-integration
 test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
@@ -62,8 +63,19 @@ test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
 test-xds: ## Generated objects through Istio's own validation, analyzers and xDS generation
 	cd tests/xds && go test ./...
 
+# One package after the other: those of ./e2e look for what is left on the machine.
+.PHONY: test-sandbox
+test-sandbox: sandbox-build ## The sandbox's own guarantees, on clusters and network namespaces (root)
+	cd sandbox && go test -count=1 -p 1 -timeout 60m -tags sandbox,netns ./cgroup ./wan ./e2e
+
+# What tests run of the sandbox's programs, by the sandbox's own recipe: they are those that clusters run.
+$(BIN)/helm:
+	$(MAKE) sandbox-cli
+	$(BIN)/mcwan-sandbox build helm
+
 $(BIN)/kube-apiserver:
-	$(MAKE) sandbox-build
+	$(MAKE) sandbox-cli
+	$(BIN)/mcwan-sandbox build kubernetes
 
 # What `make e2e` plays; E2E=. plays all. The failure matrix is left to it: it asks for a machine that has nothing else
 # to do.
@@ -115,20 +127,18 @@ generate: ## Generate deepcopy code and CRDs
 	hack/mcs-crds.sh
 
 .PHONY: golden
-golden: ## Rewrite the golden files
+golden: $(BIN)/helm ## Rewrite the golden files
 	go test ./pkg/translate/... ./pkg/cli/... ./manifests/... -update
+	cd sandbox && go test ./mesh ./cluster/config -update
 
 .PHONY: fmt
-fmt: ## Format the Go code
-	gofmt -w $$(git ls-files '*.go')
+fmt: $(GOLANGCI_LINT) ## Format the Go code
+	$(GOLANGCI_LINT) fmt $$(git ls-files '*.go')
 
+# Most memory is for sandbox/node, whose imports are all of Kubernetes and Istio: 7.4 GB and less than 3 minutes on 2 cores.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Lint all modules
-	$(GOLANGCI_LINT) run ./...
-	cd sandbox && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
-	cd sandbox/apps && $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
-	cd sandbox/containerd && $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
-	cd tests/failover/report && $(GOLANGCI_LINT) run --config ../../../.golangci.yml ./...
+	@failed=; for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...) || failed=1; done; [ -z "$$failed" ]
 
 $(GOLANGCI_LINT):
 	GOBIN=$(BUILD)/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

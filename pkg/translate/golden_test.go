@@ -21,12 +21,14 @@ const ownCluster = "cluster-1"
 
 func cases(t testing.TB) []string {
 	t.Helper()
-	dirs, err := filepath.Glob("testdata/*/in.yaml")
+	dirs, err := filepath.Glob("testdata/*")
 	if err != nil || len(dirs) == 0 {
 		t.Fatalf("no cases in testdata: %v", err)
 	}
-	for i, d := range dirs {
-		dirs[i] = filepath.Dir(d)
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(dir, "in.yaml")); err != nil {
+			t.Fatalf("%s holds no case: write its in.yaml or delete it (%v)", dir, err)
+		}
 	}
 	return dirs
 }

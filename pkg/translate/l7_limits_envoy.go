@@ -4,7 +4,6 @@ package translate
 
 import (
 	"google.golang.org/protobuf/types/known/structpb"
-
 	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"

@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -76,6 +79,42 @@ func Build(ctx context.Context, opts Options) (Set, error) {
 		return Set{}, err
 	}
 	return b.set(images), nil
+}
+
+// BuildPrograms makes only the Go programs of some steps, such as "helm" and "kubernetes": what tests run that need no
+// clusters. It needs neither root nor prerequisites beyond Go. The error of a name that no step has lists those there are.
+func BuildPrograms(ctx context.Context, opts Options, names []string) error {
+	b, unlock, err := newBuilder(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	targets, err := b.targetsOf(names)
+	if err != nil {
+		return err
+	}
+	for _, target := range targets {
+		if err := b.do(ctx, b.goStep(target)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) targetsOf(names []string) ([]goTarget, error) {
+	byName := map[string]goTarget{}
+	for _, target := range b.goTargets() {
+		byName[target.name] = target
+	}
+	var out []goTarget
+	for _, name := range names {
+		target, known := byName[name]
+		if !known {
+			return nil, fmt.Errorf("there are no programs %q to build; there are %s", name, strings.Join(slices.Sorted(maps.Keys(byName)), ", "))
+		}
+		out = append(out, target)
+	}
+	return out, nil
 }
 
 // BuildConformanceImages makes stand-ins for the images that the conformance suite of mcs-api asks for, which a sandbox

@@ -159,6 +159,17 @@ func TestGoBuildOutputs(t *testing.T) {
 	}
 }
 
+func TestProgramsByName(t *testing.T) {
+	b := &builder{opts: Options{RepoRoot: t.TempDir(), BinDir: "/bin"}}
+	targets, err := b.targetsOf([]string{"kubernetes", "helm"})
+	if err != nil || len(targets) != 2 || targets[1].links["/bin/helm"] != "/bin/node/helm" {
+		t.Errorf("%+v, %v", targets, err)
+	}
+	if _, err := b.targetsOf([]string{"nonsense"}); err == nil || !strings.Contains(err.Error(), "apps, containerd, helm, istio, kubernetes") {
+		t.Errorf("unknown programs: %v", err)
+	}
+}
+
 func TestCloneTemplate(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "template/containerd/snapshots/1/fs/bin/sh", "program")

@@ -176,6 +176,15 @@ func (o *options) build(ctx context.Context, log *progress.Log) (artifacts.Set, 
 	return artifacts.Build(ctx, opts)
 }
 
+// buildPrograms makes only the programs of some groups.
+func (o *options) buildPrograms(ctx context.Context, log *progress.Log, groups []string) error {
+	opts, err := o.buildOptions(log)
+	if err != nil {
+		return err
+	}
+	return artifacts.BuildPrograms(ctx, opts, groups)
+}
+
 func (o *options) buildOptions(log *progress.Log) (artifacts.Options, error) {
 	root, err := o.repoRoot()
 	if err != nil {

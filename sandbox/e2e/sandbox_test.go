@@ -178,28 +178,44 @@ func TestHealing(t *testing.T) {
 	expectSame(t, "kernel settings of the machine", kernel, machine(t))
 }
 
-// TestUpKilledInTheMiddle kills up after each of its lines, then lets another one finish or removes what is there.
+// TestUpKilledInTheMiddle kills up after each of its lines until clusters run, then lets another one finish or removes
+// what is there.
 func TestUpKilledInTheMiddle(t *testing.T) {
 	s := newSandbox(t, "e2e-cut")
 	for _, line := range []string{"networks and keys made", "running", "API server ready", "node and CoreDNS ready"} {
 		t.Run("after "+line, func(t *testing.T) {
-			s.cutUp(line)
+			s.cutUp(line, "--clusters", "1", "--no-istio")
 			s.mustRun("up")
 			if st := s.status(); !st.Ready {
 				t.Errorf("not ready after up: %+v", st)
 			}
 			s.mustRun("down")
-			s.cutUp(line)
+			s.cutUp(line, "--clusters", "1", "--no-istio")
 			s.mustRun("down")
 			expectNoTraces(t, s.name, s.stateDir)
 		})
 	}
 }
 
+// TestUpKilledWhileItInstalls kills up after each thing that it has installed into the clusters. Installing takes minutes,
+// so each up goes on from what the one before has left.
+func TestUpKilledWhileItInstalls(t *testing.T) {
+	s := newSandbox(t, "e2e-cut-install")
+	for _, line := range []string{"Istio ready", "mc-wan ready", "clusters joined"} {
+		s.cutUp(line, "--clusters", "2")
+	}
+	s.mustRun("up")
+	if st := s.status(); !st.Ready {
+		t.Errorf("not ready after up: %+v", st)
+	}
+	s.mustRun("down")
+	expectNoTraces(t, s.name, s.stateDir)
+}
+
 // cutUp starts up and kills it when it has printed a line.
-func (s *sandbox) cutUp(line string) {
+func (s *sandbox) cutUp(line string, flags ...string) {
 	s.t.Helper()
-	cmd := exec.CommandContext(s.t.Context(), s.binary, s.args("up", "--clusters", "1", "--no-istio")...)
+	cmd := exec.CommandContext(s.t.Context(), s.binary, append(s.args("up"), flags...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		s.t.Fatal(err)

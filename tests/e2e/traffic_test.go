@@ -7,6 +7,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -125,7 +126,7 @@ func (w *traffic) objects(file, name, as string) []*unstructured.Unstructured {
 	var out []*unstructured.Unstructured
 	for d := yaml.NewYAMLOrJSONDecoder(strings.NewReader(strings.ReplaceAll(string(data), name, as)), 4096); ; {
 		o := &unstructured.Unstructured{}
-		if err := d.Decode(o); err == io.EOF {
+		if err := d.Decode(o); errors.Is(err, io.EOF) {
 			return out
 		} else if err != nil {
 			w.t.Fatalf("%s: %v", file, err)

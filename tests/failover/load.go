@@ -48,11 +48,9 @@ func (b *Bench) send(ctx context.Context, p result.Protocol, host string, rate i
 	return parse(out, start)
 }
 
-// columns are those of the load generator's report.
-var columns = [...]string{"sent", "took", "cluster", "port", "error"}
-
 // parse reads what the load generator writes.
 func parse(text string, start time.Time) ([]result.Request, error) {
+	columns := [...]string{"sent", "took", "cluster", "port", "error"}
 	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("the load generator's report: %w", err)

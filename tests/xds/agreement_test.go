@@ -19,11 +19,10 @@ import (
 
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	"sigs.k8s.io/yaml"
-
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/simulation"
 	meshconf "istio.io/istio/pkg/config/mesh"
+	"sigs.k8s.io/yaml"
 )
 
 var seed = flag.Int64("agreement.seed", 0, "seed of TestExplainAgrees; 0 takes the time")

@@ -7,12 +7,10 @@ import (
 	"testing"
 
 	envoycluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	tcpproxy "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
-	"github.com/google/go-cmp/cmp"
-
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-
+	tcpproxy "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	"github.com/google/go-cmp/cmp"
 	"istio.io/istio/pilot/pkg/simulation"
 )
 

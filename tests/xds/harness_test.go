@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	for _, s := range log.Scopes() {
 		s.SetOutputLevel(log.NoneLevel)
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // cases are the names of package translate's goldens.

@@ -10,10 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
+	_ "github.com/containerd/containerd/v2/cmd/containerd/builtins"
 	"github.com/containerd/containerd/v2/cmd/containerd/command"
 	ctr "github.com/containerd/containerd/v2/cmd/ctr/app"
-
-	_ "github.com/containerd/containerd/v2/cmd/containerd/builtins"
 )
 
 func main() {

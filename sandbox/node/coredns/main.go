@@ -7,7 +7,6 @@ package main
 
 import (
 	"github.com/coredns/coredns/coremain"
-
 	// Plugins a Corefile of the sandbox may name.
 	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/cache"
