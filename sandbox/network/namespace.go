@@ -80,6 +80,9 @@ func ensureNamespace(c Cluster) error {
 	if there, err := namespaceExists(c); there || err != nil {
 		return err
 	}
+	if err := shareNamespaceDir(); err != nil {
+		return err
+	}
 	return onOwnThread(func() error {
 		ns, err := netns.NewNamed(c.Namespace)
 		if err != nil {
@@ -89,6 +92,38 @@ func ensureNamespace(c Cluster) error {
 	})
 }
 
+// shareNamespaceDir makes the folder a shared mount, as iproute2 does before it adds a namespace. Where it is none yet,
+// `ip netns add` mounts the folder over itself: mounts made before are hidden below, and cannot be taken away by name.
+func shareNamespaceDir() error {
+	if err := os.MkdirAll(namespaceDir, 0o755); err != nil {
+		return err
+	}
+	err := unix.Mount("", namespaceDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if errors.Is(err, unix.EINVAL) { // no mount point
+		if err := unix.Mount(namespaceDir, namespaceDir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", namespaceDir, err)
+		}
+		err = unix.Mount("", namespaceDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	}
+	if err != nil {
+		return fmt.Errorf("share mount %s: %w", namespaceDir, err)
+	}
+	return nil
+}
+
+// releaseNamespaceDir takes that mount away when there is no namespace any more, whoever made it: it is made again by
+// the next.
+func releaseNamespaceDir() error {
+	entries, err := os.ReadDir(namespaceDir)
+	if err != nil || len(entries) > 0 {
+		return nil //nolint:nilerror // a folder that is not there needs no release
+	}
+	if err := unix.Unmount(namespaceDir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("unmount %s: %w", namespaceDir, err)
+	}
+	return nil
+}
+
 func deleteNamespace(path string) error {
 	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("unmount %s: %w", path, err)
@@ -96,7 +131,7 @@ func deleteNamespace(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil
+	return releaseNamespaceDir()
 }
 
 // namespacesOf finds the namespaces of a sandbox by name, so that they are found when its record is lost.
