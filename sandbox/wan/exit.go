@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/l7mp/mc-wan/sandbox/wan/internal/packet"
 )
 
 const (
@@ -27,6 +29,7 @@ type exit struct {
 	mu        sync.Mutex
 	closed    reason // why nothing can leave here; forwarded when it can
 	links     []*link
+	notices   []*frame      // to be written at once: what tells this end that a tunnel refuses its connections
 	room      int           // flows that may still be opened
 	turn      int           // link to look at first, so that none can starve the others
 	armed     time.Duration // when wake was last asked for; never when it is not pending
@@ -49,6 +52,9 @@ func (x *exit) send(now time.Duration, l *link, key flowKey, opens bool, data []
 	}
 	if verdict != forwarded {
 		t.dropped[verdict]++
+		if verdict == dropRefused {
+			x.tell(now, data, packet.Abort)
+		}
 		return verdict
 	}
 	f := x.frames.of(data)
@@ -58,12 +64,35 @@ func (x *exit) send(now time.Duration, l *link, key flowKey, opens bool, data []
 	return forwarded
 }
 
+// notice has a packet written that says of the one in data that a tunnel refuses it.
+func (x *exit) notice(now time.Duration, data []byte, say func(dst, b []byte, h *packet.Header) []byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tell(now, data, say)
+}
+
+// tell is notice with x.mu held.
+func (x *exit) tell(now time.Duration, data []byte, say func(dst, b []byte, h *packet.Header) []byte) {
+	var h packet.Header
+	if x.closed != forwarded || packet.Parse(data, &h) != nil {
+		return
+	}
+	if said := say(make([]byte, packet.MaxReject), data, &h); said != nil {
+		x.notices = append(x.notices, x.frames.of(said))
+		x.armAt(now, now)
+	}
+}
+
 // arm asks for a wake-up when l's first packet is due, unless one that is early enough is pending.
 func (x *exit) arm(now time.Duration, l *link) {
 	next, some := l.next()
 	if !some {
 		return
 	}
+	x.armAt(now, next)
+}
+
+func (x *exit) armAt(now, next time.Duration) {
 	if next = max(next, x.restUntil); next < x.armed {
 		x.armed = next
 		x.wake(max(0, next-now))
@@ -76,6 +105,8 @@ func (x *exit) due(now time.Duration, out []*frame) []*frame {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.turn++
+	n := min(len(x.notices), cap(out)-len(out))
+	out, x.notices = append(out, x.notices[:n]...), x.notices[n:]
 	for i := range x.links {
 		l := x.links[(x.turn+i)%len(x.links)]
 		for len(out) < cap(out) {
@@ -97,17 +128,24 @@ func (x *exit) due(now time.Duration, out []*frame) []*frame {
 	return out
 }
 
-// setLink changes the settings of one of x's links.
-func (x *exit) setLink(now time.Duration, l *link, change func(Settings) Settings) {
+// setLink changes the settings of one of x's links. Of the packets under way that it begins to refuse it tells this end, and
+// returns copies by which the other end, where they came from, is to be told.
+func (x *exit) setLink(now time.Duration, l *link, change func(Settings) Settings) (refused [][]byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := change(l.settings)
-	why := dropBlackhole
+	drop := x.dropper(dropBlackhole)
 	if s.State == Refused {
-		why = dropRefused
+		free := x.dropper(dropRefused)
+		drop = func(f *frame) {
+			x.tell(now, f.data, packet.Abort)
+			refused = append(refused, slices.Clone(f.data))
+			free(f)
+		}
 	}
-	l.set(now, s, x.dropper(why))
+	l.set(now, s, drop)
 	x.arm(now, l)
+	return refused
 }
 
 // setClosed opens x or, with a reason, closes it and gives up what its links hold.
@@ -118,6 +156,7 @@ func (x *exit) setClosed(why reason) {
 	if why == forwarded {
 		return
 	}
+	x.notices = nil
 	for _, l := range x.links {
 		l.flush(x.dropper(why))
 	}

@@ -168,16 +168,22 @@ func tcp(src, dst netip.Addr, sport, dport uint16, flags byte) []byte {
 // receive returns the next packet that comes out of p.
 func receive(t *testing.T, p *pipe) packet.Header {
 	t.Helper()
+	h, _ := receiveData(t, p)
+	return h
+}
+
+func receiveData(t *testing.T, p *pipe) (packet.Header, []byte) {
+	t.Helper()
 	select {
 	case b := <-p.out:
 		var h packet.Header
 		if err := packet.Parse(b, &h); err != nil {
 			t.Fatal(err)
 		}
-		return h
+		return h, b
 	case <-time.After(10 * time.Second):
 		t.Fatal("no packet came out")
-		return packet.Header{}
+		return packet.Header{}, nil
 	}
 }
 

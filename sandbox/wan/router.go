@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/l7mp/mc-wan/sandbox/wan/internal/packet"
 )
 
 // Wildcard stands for every site, or every tunnel, where one is asked for.
@@ -160,7 +162,9 @@ func (r *router) set(tunnel, from, to string, p Patch) error {
 	}
 	now := r.clock()
 	for _, ref := range refs {
-		ref.exit.setLink(now, ref.link, p.Apply)
+		for _, data := range ref.exit.setLink(now, ref.link, p.Apply) {
+			r.sites[ref.link.from].exit.notice(now, data, packet.Reject)
+		}
 	}
 	r.log.Info("tunnel set", "tunnel", tunnel, "from", from, "to", to, "settings", p)
 	return nil

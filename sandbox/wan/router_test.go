@@ -3,7 +3,9 @@
 package wan
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -92,6 +94,52 @@ func TestRefusedAnswersTheSender(t *testing.T) {
 	if got := f.counters().Sum(onTunnel("business")); got.Dropped.Refused != 1 || got.Connections != 0 || got.Packets != 1 {
 		t.Errorf("counted %+v, want one refused and one forwarded packet and no connection", got)
 	}
+}
+
+// TestRefusedEndsOpenConnections: both ends of an open connection are told, by the numbers that each of them expects, also of
+// what was under way when the tunnel began to refuse.
+func TestRefusedEndsOpenConnections(t *testing.T) {
+	segment := packettest.TCP{Src: podA, Dst: podB, SrcPort: 40000, DstPort: 31111, Seq: 1000, Ack: 2000, Flags: packet.FlagACK, Payload: make([]byte, 100)}.Bytes()
+	for name, underWay := range map[string]bool{"sent into it": false, "under way": true} {
+		t.Run(name, func(t *testing.T) {
+			cfg := twoSites()
+			for i := range cfg.Tunnels {
+				cfg.Tunnels[i].Latency = maxDelay
+			}
+			f := newFabric(t, cfg, "a", "b")
+			refuse := func() {
+				if err := f.set("business", "a", "b", Patch{State: new(Refused)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !underWay {
+				refuse()
+			}
+			f.pipe("a").in <- segment
+			if underWay {
+				eventually(t, "the packet is under way", func() bool {
+					return slices.ContainsFunc(f.status().Tunnels[0].Links, func(l LinkStatus) bool { return l.Held == 1 })
+				})
+				refuse()
+			}
+			if h, seq := receiveSegment(t, f.pipe("b")); h.Src != podA || h.DstPort != 31111 || h.Flags != packet.FlagRST|packet.FlagACK || seq != 1000 {
+				t.Errorf("the receiver got flags %#x, number %d from %v", h.Flags, seq, h.Src)
+			}
+			if h, seq := receiveSegment(t, f.pipe("a")); h.Src != podB || h.SrcPort != 31111 || h.Flags != packet.FlagRST || seq != 2000 {
+				t.Errorf("the sender got flags %#x, number %d from %v", h.Flags, seq, h.Src)
+			}
+			if got := f.counters().Sum(onTunnel("business")); got.Dropped.Refused != 1 || got.Packets != 0 {
+				t.Errorf("counted %+v, want one refused packet", got)
+			}
+		})
+	}
+}
+
+// receiveSegment is receive with the sequence number of a TCP segment without options.
+func receiveSegment(t *testing.T, p *pipe) (packet.Header, uint32) {
+	t.Helper()
+	h, b := receiveData(t, p)
+	return h, binary.BigEndian.Uint32(b[len(b)-16:])
 }
 
 func TestWhatHasNoRouteIsCounted(t *testing.T) {

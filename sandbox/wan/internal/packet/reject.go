@@ -80,6 +80,26 @@ func reset(dst, b []byte, h *Header) []byte {
 	return out
 }
 
+// Abort writes into dst, which must hold MaxReject bytes, the reset by which the receiver of the segment in b learns that the
+// connection is refused: what a stateful edge tells the other end. It has the segment's own numbers, for a receiver that has
+// all that came before takes no other (RFC 5961, 3.2). Abort returns nil for what belongs to no open connection.
+func Abort(dst, b []byte, h *Header) []byte {
+	if h.Later || h.transport == 0 || !singleHost(h) || !h.IsTCP() || h.Flags&(FlagACK|FlagSYN|FlagRST) != FlagACK {
+		return nil
+	}
+	in := b[h.transport:h.Length]
+	onwards := *h
+	onwards.Src, onwards.Dst = h.Dst, h.Src
+	at, out := ipReply(dst, &onwards, ProtoTCP, 20)
+	tcp := out[at:]
+	copy(tcp[:12], in[:12]) // ports, sequence and acknowledgement
+	tcp[12] = 5 << 4
+	tcp[13] = FlagRST | FlagACK
+	src, to := addressBytes(out)
+	binary.BigEndian.PutUint16(tcp[16:], transportChecksum(src, to, ProtoTCP, tcp))
+	return out
+}
+
 // segmentLength returns SEG.LEN: payload plus one each for SYN and FIN.
 func segmentLength(in []byte, h *Header) uint32 {
 	n := uint32(0)
