@@ -134,7 +134,9 @@ func servicePort(name string, port, target int32) corev1.ServicePort {
 
 // clientServiceEntry is the service as clients with a sidecar see it: a real mesh service in the service's namespace, so
 // that their own VirtualServices and DestinationRules apply. Its endpoint is the VIP itself with the mTLS listener's
-// port; the label makes sidecars use mutual TLS, subjectAltNames make them check that it is the own egress gateway.
+// port; the label makes sidecars use mutual TLS, subjectAltNames make them check that it is the own egress gateway. Of two
+// VIPs the first is enough: both lead to the same gateways, and these hold a client to a cluster by the address that it
+// comes from, which should not change with the family.
 func clientServiceEntry(in LegInput, legs []leg) *networkingv1.ServiceEntry {
 	se := &networkingv1.ServiceEntry{
 		TypeMeta:   typeNetworking("ServiceEntry"),
@@ -155,7 +157,7 @@ func clientServiceEntry(in LegInput, legs []leg) *networkingv1.ServiceEntry {
 			Name: name, Number: uint32(l.port.Port), Protocol: protocolOf(l.port.ServicePort),
 		})
 	}
-	for _, vip := range in.VIPs {
+	for _, vip := range in.VIPs[:min(1, len(in.VIPs))] {
 		se.Spec.Endpoints = append(se.Spec.Endpoints, workload(vip, listeners))
 	}
 	return se
