@@ -10,11 +10,12 @@ import (
 	"sync"
 	"time"
 
-	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 // The samples of the exports.

@@ -10,8 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 // Way is a tunnel and the TCP port by which the SD-WAN chose it.
