@@ -202,6 +202,32 @@ func TestLinksResolve(t *testing.T) {
 	}
 }
 
+// Whoever meets a reason, in a condition or in an Event, finds it explained.
+func TestReasonsAreDocumented(t *testing.T) {
+	t.Parallel()
+	reason := regexp.MustCompile(`(?m)^\s+(?:(?:Hop)?Reason|Refused|Notice)\w+\s+= "(\w+)"`)
+	for sources, where := range map[string][]string{
+		"../api": filesBelow(t, "../docs/kinds", ".md"), "../pkg/mesh": {"../docs/metrics.md"}, "../pkg/about": {"../docs/metrics.md"},
+	} {
+		var docs strings.Builder
+		for _, page := range where {
+			docs.Write(read(t, page))
+		}
+		found := 0
+		for _, file := range filesBelow(t, sources, ".go") {
+			for _, match := range reason.FindAllStringSubmatch(string(read(t, file)), -1) {
+				found++
+				if !strings.Contains(docs.String(), "`"+match[1]+"`") {
+					t.Errorf("%s has the reason %s, which %v do not explain", file, match[1], where)
+				}
+			}
+		}
+		if found == 0 {
+			t.Errorf("no reasons in %s", sources)
+		}
+	}
+}
+
 // anchors are the names that GitHub gives to the headings of a page.
 func anchors(text string) []string {
 	var out []string
