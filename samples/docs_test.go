@@ -14,6 +14,9 @@ import (
 	"testing"
 )
 
+// fence is a fenced block of a page, which a list may indent.
+var fence = regexp.MustCompile("(?s)```[a-z]*\n.*?```")
+
 // texts are what people read: every page, the API's and the product's comments and messages, and what the chart says.
 func texts(t *testing.T) map[string]string {
 	t.Helper()
@@ -101,8 +104,15 @@ func TestCommandsThatTextsNameExist(t *testing.T) {
 	known := flagsOf(t)
 	// or named by a message, as in "see: mcwanctl join --help"
 	ownLine := regexp.MustCompile(`(?m)(?:^(?:[ \t]+|\$ )+|: |\()mcwanctl ([^\n|>;")\\]+)`)
+	inFence := regexp.MustCompile(`(?m)^mcwanctl ([^\n|>;")\\]+)`)
 	for file, text := range texts(t) {
-		for _, words := range commands("mcwanctl", text, ownLine) {
+		found := commands("mcwanctl", text, ownLine)
+		for _, block := range fence.FindAllString(text, -1) {
+			if strings.HasPrefix(block, "```sh\n") {
+				found = append(found, commands("mcwanctl", block, inFence)...)
+			}
+		}
+		for _, words := range found {
 			if err := checkCommand(known, words); err != nil {
 				t.Errorf("%s: mcwanctl %s: %v", file, strings.Join(words, " "), err)
 			}
@@ -133,7 +143,6 @@ func checkCommand(known map[string]map[string]bool, words []string) error {
 func TestMakeTargetsThatTextsNameExist(t *testing.T) {
 	t.Parallel()
 	makefile := string(read(t, "../Makefile"))
-	fence := regexp.MustCompile("(?s)```[a-z]*\n.*?```")
 	ownLine := regexp.MustCompile(`(?m)^(?:\$ )?make ([^\n|>;]+)`)
 	for file, text := range texts(t) {
 		found := commands("make", text, regexp.MustCompile(`^\z.`)) // a line of prose may begin with the word, so only in fences
@@ -147,6 +156,17 @@ func TestMakeTargetsThatTextsNameExist(t *testing.T) {
 					t.Errorf("%s: make %s: there is no target %s", file, strings.Join(words, " "), word)
 				}
 			}
+		}
+	}
+}
+
+// Commands and transcripts stand in fences, as everything that is not prose: an indented block is not told from a list.
+func TestBlocksAreFenced(t *testing.T) {
+	t.Parallel()
+	indented := regexp.MustCompile(`(?m)^\n {4,}\S.*`)
+	for _, page := range pages(t) {
+		for _, block := range indented.FindAllString(fence.ReplaceAllString(string(read(t, page)), ""), -1) {
+			t.Errorf("%s has a block without a fence: %s", page, strings.TrimSpace(block))
 		}
 	}
 }
@@ -178,6 +198,32 @@ func TestLinksResolve(t *testing.T) {
 			if _, err := os.Stat(filepath.Join("..", path)); err != nil {
 				t.Errorf("%s names %s: %v", file, path, err)
 			}
+		}
+	}
+}
+
+// Whoever meets a reason, in a condition or in an Event, finds it explained.
+func TestReasonsAreDocumented(t *testing.T) {
+	t.Parallel()
+	reason := regexp.MustCompile(`(?m)^\s+(?:(?:Hop)?Reason|Refused|Notice)\w+\s+= "(\w+)"`)
+	for sources, where := range map[string][]string{
+		"../api": filesBelow(t, "../docs/kinds", ".md"), "../pkg/mesh": {"../docs/metrics.md"}, "../pkg/about": {"../docs/metrics.md"},
+	} {
+		var docs strings.Builder
+		for _, page := range where {
+			docs.Write(read(t, page))
+		}
+		found := 0
+		for _, file := range filesBelow(t, sources, ".go") {
+			for _, match := range reason.FindAllStringSubmatch(string(read(t, file)), -1) {
+				found++
+				if !strings.Contains(docs.String(), "`"+match[1]+"`") {
+					t.Errorf("%s has the reason %s, which %v do not explain", file, match[1], where)
+				}
+			}
+		}
+		if found == 0 {
+			t.Errorf("no reasons in %s", sources)
 		}
 	}
 }

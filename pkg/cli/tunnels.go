@@ -52,7 +52,7 @@ the policy's service level, so used after others), Dead (not used) and Unknown; 
 that drain keeps traffic off. USED BY are the services whose requests take the tunnel now; others
 take it when theirs fails. The figures are those of the last change of state, or of the last time
 one moved by more than a fifth; the controller's metrics mcwan_hop_* have them as they are. See
-docs/failover.md.
+docs/tunnels.md.
 
 It fails (exit code 1) if there is no such peer.`,
 		Example: `  mcwanctl --context cluster-1 tunnels

@@ -248,10 +248,10 @@ func TestStalledProcessBlamesNoHop(t *testing.T) {
 	}
 }
 
-// TestDetectionTimes computes the table of the package's documentation and of docs/failover.md, and checks both.
+// TestDetectionTimes computes the table of the package's documentation and of docs/tunnels.md, and checks both.
 func TestDetectionTimes(t *testing.T) {
 	table := detectionTable()
-	for _, file := range []string{"doc.go", "../../docs/failover.md"} {
+	for _, file := range []string{"doc.go", "../../docs/tunnels.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@
 package failover
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -59,5 +60,18 @@ func TestCertificatesTTL(t *testing.T) {
 	with := withTTL(config, "60s")
 	if with != "proxyMetadata:\n  SECRET_TTL: 60s\n  EXIT: \"true\"\n" || withTTL(with, "") != config || withTTL(with, "60s") != with {
 		t.Errorf("%q", with)
+	}
+}
+
+// TestDocumentedCases: docs/testing.md lists the matrix.
+func TestDocumentedCases(t *testing.T) {
+	page, err := os.ReadFile("../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range Cases() {
+		if !strings.Contains(string(page), "`"+c.Name+"`") {
+			t.Errorf("docs/testing.md does not list the case %s", c.Name)
+		}
 	}
 }

@@ -205,7 +205,7 @@ type HopStatus struct {
 	Since *metav1.Time `json:"since,omitempty"`
 	// RTTMs is the round-trip time in milliseconds, rounded up; not there while nothing has answered. The figures are
 	// written when a state changes or when one has moved by more than a fifth, at most every 30 seconds; the controller's metrics have
-	// them as they are. docs/failover.md says how they are estimated.
+	// them as they are. docs/tunnels.md says how they are estimated.
 	// +optional
 	RTTMs *int32 `json:"rttMs,omitempty"`
 	// JitterMs is the mean deviation of the round-trip time in milliseconds, rounded up.
