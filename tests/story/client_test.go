@@ -10,16 +10,16 @@ func TestParseReplies(t *testing.T) {
 	if len(got) != 3 {
 		t.Fatalf("got %+v", got)
 	}
-	if err := got[0].cameBy(wayHigh); err != nil {
+	if err := got[0].cameBy(wayHigh()); err != nil {
 		t.Errorf("an answer over port 31111: %v", err)
 	}
-	if err := got[0].cameBy(wayLow); err == nil {
+	if err := got[0].cameBy(wayLow()); err == nil {
 		t.Error("an answer over port 31111 passes for one over 31112")
 	}
 	if got[1].Code != 403 || got[1].Body != rbacDenied || got[1].Answer != nil {
 		t.Errorf("a denied request: %+v", got[1])
 	}
-	if err := got[1].cameBy(wayHigh); err == nil {
+	if err := got[1].cameBy(wayHigh()); err == nil {
 		t.Error("a denied request passes for an answer")
 	}
 	if got[2].Code != 0 || !closedByPeer.MatchString(got[2].Body) {

@@ -53,7 +53,7 @@ func applyPolicies(ctx context.Context, e *Env) error {
 			return err
 		}
 	}
-	e.Say("sd-wan-priority-high is tunnel %s, sd-wan-priority-low is tunnel %s", wayHigh, wayLow)
+	e.Say("sd-wan-priority-high is tunnel %s, sd-wan-priority-low is tunnel %s", wayHigh(), wayLow())
 	return nil
 }
 
@@ -223,14 +223,14 @@ func callPayment(ctx context.Context, e *Env) error {
 		if _, err := answered(ctx, c, PaymentURL); err != nil {
 			return err
 		}
-		a, err := answeredBy(ctx, c, PaymentURL, wayHigh)
+		a, err := answeredBy(ctx, c, PaymentURL, wayHigh())
 		if err != nil {
 			return err
 		}
 		if err := checkAnswer(e, ns, a); err != nil {
 			return fmt.Errorf("client in %s: %w", ns, err)
 		}
-		e.Say("client in %s: answered by pod %s of %s, over port %d; the backend saw Host %s, %s %s%s", ns, a.Pod, a.Cluster, wayHigh.Port, a.Host,
+		e.Say("client in %s: answered by pod %s of %s, over port %d; the backend saw Host %s, %s %s%s", ns, a.Pod, a.Cluster, wayHigh().Port, a.Host,
 			mcw.HeaderForwardedHost, a.Headers.Get(mcw.HeaderForwardedHost), sourceNote(a))
 	}
 	return nil
@@ -283,7 +283,7 @@ func callDB(ctx context.Context, e *Env) error {
 		if e.WAN == nil {
 			continue
 		}
-		proof, err := e.provesTCPTunnel(ctx, c, wayHigh, dbHost, dbPort)
+		proof, err := e.provesTCPTunnel(ctx, c, wayHigh(), dbHost, dbPort)
 		if err != nil {
 			return fmt.Errorf("client in %s: %w", ns, err)
 		}

@@ -48,14 +48,14 @@ func brownout(ctx context.Context, e *Env) (err error) {
 }
 
 func (e *Env) slowAndHeal(ctx context.Context) error {
-	high := wayHigh.Tunnel
+	high := wayHigh().Tunnel
 	if _, err := e.saysLoadIsOn(ctx, high, high+" is up"); err != nil {
 		return err
 	}
 	if err := e.WAN.SetLatency(ctx, high, brownoutLatency); err != nil {
 		return err
 	}
-	took, err := e.saysLoadIsOn(ctx, wayLow.Tunnel, high+" has a latency of "+brownoutLatency)
+	took, err := e.saysLoadIsOn(ctx, wayLow().Tunnel, high+" has a latency of "+brownoutLatency)
 	if err != nil {
 		return err
 	}
@@ -79,10 +79,10 @@ func staysBlackStep(ctx context.Context, e *Env) (err error) {
 	}
 	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
 	first, err := c.underLoad(ctx, PaymentURL, 100, func(ctx context.Context) error {
-		if _, err := e.saysLoadIsOn(ctx, wayHigh.Tunnel, wayHigh.Tunnel+" is up"); err != nil {
+		if _, err := e.saysLoadIsOn(ctx, wayHigh().Tunnel, wayHigh().Tunnel+" is up"); err != nil {
 			return err
 		}
-		return errors.Join(e.WAN.SetState(ctx, wayHigh.Tunnel, "blackhole"), Pause(ctx, settledAfter))
+		return errors.Join(e.WAN.SetState(ctx, wayHigh().Tunnel, "blackhole"), Pause(ctx, settledAfter))
 	})
 	if err != nil {
 		return err

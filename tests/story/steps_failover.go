@@ -54,7 +54,7 @@ func breakTunnel(states ...string) func(context.Context, *Env) error {
 }
 
 func (e *Env) breakAndHeal(ctx context.Context, states []string) error {
-	high := wayHigh.Tunnel
+	high := wayHigh().Tunnel
 	if _, err := e.saysLoadIsOn(ctx, high, high+" is up"); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (e *Env) breakAndHeal(ctx context.Context, states []string) error {
 		if err := e.WAN.SetState(ctx, high, state); err != nil {
 			return err
 		}
-		if _, err := e.saysLoadIsOn(ctx, wayLow.Tunnel, high+" "+breaks(state)); err != nil {
+		if _, err := e.saysLoadIsOn(ctx, wayLow().Tunnel, high+" "+breaks(state)); err != nil {
 			return err
 		}
 		if err := Pause(ctx, staysBroken); err != nil {

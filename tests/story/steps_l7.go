@@ -72,10 +72,10 @@ func (c *Client) answers(ctx context.Context, want int, url string, curlArgs ...
 
 func proveRules(ctx context.Context, e *Env) error {
 	for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
-		if err := e.provesTunnel(ctx, ns, wayHigh, "GET", PaymentURL+"payment"); err != nil {
+		if err := e.provesTunnel(ctx, ns, wayHigh(), "GET", PaymentURL+"payment"); err != nil {
 			return err
 		}
-		if err := e.provesTunnel(ctx, ns, wayLow, "GET", PaymentURL+"stats"); err != nil {
+		if err := e.provesTunnel(ctx, ns, wayLow(), "GET", PaymentURL+"stats"); err != nil {
 			return err
 		}
 	}
@@ -95,7 +95,7 @@ func proveDummy(ctx context.Context, e *Env) error {
 			if err := c.answers(ctx, 200, url); err != nil {
 				return fmt.Errorf("client in %s: %s: %w", ns, url, err)
 			}
-			if err := e.provesTunnel(ctx, ns, wayLow, "GET", url); err != nil {
+			if err := e.provesTunnel(ctx, ns, wayLow(), "GET", url); err != nil {
 				return err
 			}
 		}
@@ -143,9 +143,9 @@ func proveVirtualService(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	if err := Eventually(ctx, time.Minute, "the sidecar has the VirtualService", func(ctx context.Context) error {
-		return e.provesTunnel(ctx, NamespaceSidecar, wayLow, "POST", PaymentURL+"stats")
+		return e.provesTunnel(ctx, NamespaceSidecar, wayLow(), "POST", PaymentURL+"stats")
 	}); err != nil {
 		return err
 	}
-	return e.provesTunnel(ctx, NamespaceSidecar, wayHigh, "GET", PaymentURL+"payment")
+	return e.provesTunnel(ctx, NamespaceSidecar, wayHigh(), "GET", PaymentURL+"payment")
 }

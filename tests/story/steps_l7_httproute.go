@@ -42,8 +42,8 @@ func ProveHTTPRoute(ctx context.Context, e *Env) (err error) {
 	if e.WAN == nil {
 		return nil
 	}
-	if err := e.soonProvesTunnel(ctx, wayHigh, httpRouteURL+"payment"); err != nil {
+	if err := e.soonProvesTunnel(ctx, wayHigh(), httpRouteURL+"payment"); err != nil {
 		return err
 	}
-	return e.soonProvesTunnel(ctx, wayLow, httpRouteURL+"stats")
+	return e.soonProvesTunnel(ctx, wayLow(), httpRouteURL+"stats")
 }

@@ -30,7 +30,7 @@ func proveLimits(ctx context.Context, e *Env) error {
 	}
 	e.Say("20 requests that would take 5 s are answered with 504")
 	if e.WAN != nil {
-		if err := e.soonProvesTunnel(ctx, wayHigh, PaymentURL+"delay/1ms"); err != nil {
+		if err := e.soonProvesTunnel(ctx, wayHigh(), PaymentURL+"delay/1ms"); err != nil {
 			return err
 		}
 	}

@@ -28,10 +28,10 @@ func proveOwner(ctx context.Context, e *Env) error {
 }
 
 func proveOwnerTunnels(ctx context.Context, e *Env) error {
-	if err := e.soonProvesTunnel(ctx, wayHigh, PaymentURL+"payment"); err != nil {
+	if err := e.soonProvesTunnel(ctx, wayHigh(), PaymentURL+"payment"); err != nil {
 		return err
 	}
-	return e.soonProvesTunnel(ctx, wayLow, PaymentURL+"stats")
+	return e.soonProvesTunnel(ctx, wayLow(), PaymentURL+"stats")
 }
 
 // ask is a request and the status that it has to be answered with.
@@ -97,7 +97,7 @@ func proveConsumer(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	if e.WAN != nil {
-		if err := e.soonProvesTunnel(ctx, wayLow, PaymentURL+"payment"); err != nil {
+		if err := e.soonProvesTunnel(ctx, wayLow(), PaymentURL+"payment"); err != nil {
 			return err
 		}
 	}

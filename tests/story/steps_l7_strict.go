@@ -32,8 +32,8 @@ func proveStrict(ctx context.Context, e *Env) (err error) {
 	}
 	e.Say("client in %s, GET %sbackup: %s; counted: %s", NamespacePlain, PaymentURL, report, used)
 	// The feed crosses the default policy's tunnel, and keepalives all of them.
-	if others := used.others(wayBackup.Tunnel); others >= used.on(wayBackup.Tunnel)/8 {
-		return fmt.Errorf("other tunnels carried %d bytes; all requests belong on %s (%s)", others, wayBackup, used)
+	if others := used.others(wayBackup().Tunnel); others >= used.on(wayBackup().Tunnel)/8 {
+		return fmt.Errorf("other tunnels carried %d bytes; all requests belong on %s (%s)", others, wayBackup(), used)
 	}
 	return nil
 }
@@ -41,12 +41,12 @@ func proveStrict(ctx context.Context, e *Env) (err error) {
 // breakAllButBackup breaks every tunnel but the backup's, and waits after each that the load is still on that one.
 func (e *Env) breakAllButBackup(ctx context.Context) error {
 	for _, broken := range [][2]string{
-		{wayHigh.Tunnel, "refused"}, {wayLow.Tunnel, "blackhole"}, {"internet", "refused"}, {wayHigh.Tunnel, "blackhole"}, {wayLow.Tunnel, "up"}, {wayLow.Tunnel, "refused"},
+		{wayHigh().Tunnel, "refused"}, {wayLow().Tunnel, "blackhole"}, {"internet", "refused"}, {wayHigh().Tunnel, "blackhole"}, {wayLow().Tunnel, "up"}, {wayLow().Tunnel, "refused"},
 	} {
 		if err := e.WAN.SetState(ctx, broken[0], broken[1]); err != nil {
 			return err
 		}
-		if _, err := e.loadIsOn(ctx, wayBackup.Tunnel); err != nil {
+		if _, err := e.loadIsOn(ctx, wayBackup().Tunnel); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func proveStrictDead(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	for _, state := range []string{"refused", "blackhole"} {
-		if err := e.WAN.SetState(ctx, wayBackup.Tunnel, state); err != nil {
+		if err := e.WAN.SetState(ctx, wayBackup().Tunnel, state); err != nil {
 			return err
 		}
 		answered, used := "", usage(nil)
@@ -70,17 +70,17 @@ func proveStrictDead(ctx context.Context, e *Env) (err error) {
 				largeBytes, largeRequests, PaymentURL))
 			return err
 		})
-		if err = errors.Join(err, e.WAN.SetState(ctx, wayBackup.Tunnel, "up")); err != nil {
+		if err = errors.Join(err, e.WAN.SetState(ctx, wayBackup().Tunnel, "up")); err != nil {
 			return err
 		}
 		what := sent{n: largeRequests, each: largeBytes}
-		if err := used.notBeside(wayBackup, what); err != nil {
-			return fmt.Errorf("%s %s: %w", wayBackup.Tunnel, breaks(state), err)
+		if err := used.notBeside(wayBackup(), what); err != nil {
+			return fmt.Errorf("%s %s: %w", wayBackup().Tunnel, breaks(state), err)
 		}
 		if strings.Contains(answered, "200") {
-			return fmt.Errorf("%s %s, and requests were answered: %s", wayBackup.Tunnel, breaks(state), answered)
+			return fmt.Errorf("%s %s, and requests were answered: %s", wayBackup().Tunnel, breaks(state), answered)
 		}
-		e.Say("%s %s: client in %s, GET %sbackup, %s, answered with %s; counted: %s", wayBackup.Tunnel, breaks(state), NamespacePlain, PaymentURL, what, strings.TrimSpace(answered), used)
+		e.Say("%s %s: client in %s, GET %sbackup, %s, answered with %s; counted: %s", wayBackup().Tunnel, breaks(state), NamespacePlain, PaymentURL, what, strings.TrimSpace(answered), used)
 	}
 	return c.answers(ctx, 200, PaymentURL+"backup")
 }

@@ -78,7 +78,7 @@ func (e *Env) loadReturns(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.loadIsOn(ctx, wayHigh.Tunnel)
+	_, err = e.loadIsOn(ctx, wayHigh().Tunnel)
 	_, stopErr := load.Stop(context.WithoutCancel(ctx))
 	return errors.Join(err, stopErr)
 }

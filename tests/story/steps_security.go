@@ -38,7 +38,7 @@ func knockAtIngress(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	d := door{name: "knock-ingress", virtual: "240.7.7.7", address: ips[0], port: int32(wayHigh.Port), sni: "wan.svc.clusterset.local"}
+	d := door{name: "knock-ingress", virtual: "240.7.7.7", address: ips[0], port: int32(wayHigh().Port), sni: "wan.svc.clusterset.local"}
 	if err := e.deniedAt(ctx, d, "p8080.payment.secure.svc.clusterset.local", "/"); err != nil {
 		return err
 	}
@@ -135,8 +135,8 @@ func (e *Env) closedTo(ctx context.Context, d door) error {
 }
 
 // closedByPeer is what curl says when it got through to the port and was thrown out: in the TLS handshake (35), without a
-// byte of an answer (52), while it waited for one (56). A port that nobody listens on or that does not answer is something else.
-var closedByPeer = regexp.MustCompile(`^curl: \((35|52|56)\)`)
+// byte of an answer (52), while it sent (16 with HTTP/2, 55) or waited (56). A port that nobody listens on or that does not answer is something else.
+var closedByPeer = regexp.MustCompile(`^curl: \((16|35|52|55|56)\)`)
 
 // objects lead a sidecar to the door with the workload's own certificate.
 func (d door) objects() []*unstructured.Unstructured {
@@ -335,7 +335,7 @@ func (e *Env) turnedAway(ctx context.Context) error {
 	if e.WAN != nil {
 		// Envoy's workers hear of it one after the other.
 		if err := Eventually(ctx, time.Minute, "every request turned away", func(ctx context.Context) error {
-			return e.turnedAwayAt(ctx, c, wayHigh)
+			return e.turnedAwayAt(ctx, c, wayHigh())
 		}); err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ const (
 // provePaymentTunnel asks both clients.
 func provePaymentTunnel(ctx context.Context, e *Env) error {
 	for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
-		if err := e.provesTunnel(ctx, ns, wayHigh, "GET", PaymentURL); err != nil {
+		if err := e.provesTunnel(ctx, ns, wayHigh(), "GET", PaymentURL); err != nil {
 			return err
 		}
 	}

@@ -23,12 +23,10 @@ type Way struct {
 
 func (w Way) String() string { return fmt.Sprintf("%s (port %d)", w.Tunnel, w.Port) }
 
-// The ways of the sample's policies.
-var (
-	wayHigh   = Way{"business", 31111}
-	wayLow    = Way{"default", 31112}
-	wayBackup = Way{"lte", 31114} // of the Strict policy of sampleFailover
-)
+// The ways of the sample's policies; backup is the Strict one of sampleFailover.
+func wayHigh() Way   { return Way{"business", 31111} }
+func wayLow() Way    { return Way{"default", 31112} }
+func wayBackup() Way { return Way{"lte", 31114} }
 
 // traffic is what two groups of gateways exchanged, in bytes of IP packets.
 type traffic struct {

@@ -17,7 +17,7 @@ func TestBetweenTakesTheGatewaysOnly(t *testing.T) {
 		{Tunnel: "internet", Source: "10.64.1.4", Destination: "10.64.2.5", Port: 31110, Bytes: 13}, // the feed the other way
 		{Tunnel: "internet", Source: "10.64.1.5", Destination: "10.64.2.4", Port: 31110, Bytes: 5},
 	})
-	if len(got) != 2 || got[wayHigh] != (traffic{out: 100, back: 30, connections: 2}) || got[Way{"internet", 31110}] != (traffic{out: 5}) {
+	if len(got) != 2 || got[wayHigh()] != (traffic{out: 100, back: 30, connections: 2}) || got[Way{"internet", 31110}] != (traffic{out: 5}) {
 		t.Errorf("got %+v", got)
 	}
 	if on, others := got.on("business"), got.others("business"); on != 130 || others != 5 {
@@ -34,17 +34,17 @@ func TestOnlyOn(t *testing.T) {
 		what sent
 		want string // part of the error
 	}{
-		{"all there", usage{wayHigh: {out: 10000}}, tenRequests, ""},
-		{"the feed beside it", usage{wayHigh: {out: 10400}, {"internet", 31110}: {out: 999}}, tenRequests, ""},
-		{"one request elsewhere", usage{wayHigh: {out: 10400}, wayLow: {out: 1000}}, tenRequests, "default (port 31112) carried 1000 bytes"},
-		{"one request missing", usage{wayHigh: {out: 9400}}, tenRequests, "business (port 31111) carried 9400 bytes"},
+		{"all there", usage{wayHigh(): {out: 10000}}, tenRequests, ""},
+		{"the feed beside it", usage{wayHigh(): {out: 10400}, {"internet", 31110}: {out: 999}}, tenRequests, ""},
+		{"one request elsewhere", usage{wayHigh(): {out: 10400}, wayLow(): {out: 1000}}, tenRequests, "default (port 31112) carried 1000 bytes"},
+		{"one request missing", usage{wayHigh(): {out: 9400}}, tenRequests, "business (port 31111) carried 9400 bytes"},
 		{"the tunnel by another port", usage{{"business", 31112}: {out: 10400}}, tenRequests, "business (port 31111) carried 0 bytes"},
-		{"answers do not count as requests", usage{wayHigh: {out: 9000, back: 9000}}, tenRequests, "carried 9000 bytes"},
-		{"one connection missing", usage{wayHigh: {out: 10400, connections: 9}}, tenConnections, "9 new connections"},
-		{"every connection", usage{wayHigh: {out: 10400, connections: 10}}, tenConnections, ""},
+		{"answers do not count as requests", usage{wayHigh(): {out: 9000, back: 9000}}, tenRequests, "carried 9000 bytes"},
+		{"one connection missing", usage{wayHigh(): {out: 10400, connections: 9}}, tenConnections, "9 new connections"},
+		{"every connection", usage{wayHigh(): {out: 10400, connections: 10}}, tenConnections, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := tc.used.onlyOn(wayHigh, tc.what)
+			err := tc.used.onlyOn(wayHigh(), tc.what)
 			if tc.want == "" && err != nil {
 				t.Errorf("%v", err)
 			}
@@ -56,7 +56,7 @@ func TestOnlyOn(t *testing.T) {
 }
 
 func TestUsageAsText(t *testing.T) {
-	u := usage{wayLow: {out: 12}, wayHigh: {out: 3 << 10, back: 1536}, wayBackup: {}}
+	u := usage{wayLow(): {out: 12}, wayHigh(): {out: 3 << 10, back: 1536}, wayBackup(): {}}
 	if got, want := u.String(), "business (port 31111) 3.0 KiB out, 1.5 KiB back; default (port 31112) 12 B out, 0 B back"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

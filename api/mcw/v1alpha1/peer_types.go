@@ -33,7 +33,7 @@ type Peer struct {
 
 // PeerSpec says who the peer is, how to reach it first, and what it may do here.
 //
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.clusterUID) || oldSelf.clusterUID == ” || (has(self.clusterUID) && self.clusterUID == oldSelf.clusterUID)",message="spec.clusterUID is set once: the id is taken by another cluster; leave it first (mcwanctl leave ID), then join again"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.clusterUID) || size(oldSelf.clusterUID) == 0 || (has(self.clusterUID) && self.clusterUID == oldSelf.clusterUID)",message="spec.clusterUID is set once: the id is taken by another cluster; leave it first (mcwanctl leave ID), then join again"
 type PeerSpec struct {
 	// ClusterID is the peer's cluster id: an RFC 1123 label (KEP-1645 "ClusterSet membership"), because it becomes a label value and a DNS label.
 	// +required
