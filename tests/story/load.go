@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 )
 
@@ -37,14 +37,17 @@ func (r LoadReport) String() string {
 // StartLoad sends requests at the rate (requests per second) until Stop: GETs, or of the methods given in turn. It returns
 // when the first has been answered or has failed.
 func (c *Client) StartLoad(ctx context.Context, url string, rate int, methods ...string) (*Load, error) {
+	return c.startLoad(ctx, url, rate, 0, methods)
+}
+
+// startLoad is StartLoad of requests with fill bytes in a header, unless that is 0.
+func (c *Client) startLoad(ctx context.Context, url string, rate, fill int, methods []string) (*Load, error) {
 	if len(methods) == 0 {
 		methods = []string{"GET"}
 	}
-	var targets []string
-	for _, method := range methods {
-		targets = append(targets, method+" "+url)
-	}
-	if _, err := c.Run(ctx, "sh", "-c", fmt.Sprintf(`rm -f /tmp/load.bin; echo "%s" > /tmp/targets`, strings.Join(targets, "\n\n"))); err != nil {
+	const script = `rm -f /tmp/load.bin; url=$1 fill=$(head -c "$2" /dev/zero | tr '\0' X); shift 2
+for method in "$@"; do echo "$method $url"; [ -z "$fill" ] || echo "x-fill: $fill"; echo; done > /tmp/targets`
+	if _, err := c.Run(ctx, append([]string{"sh", "-c", script, "targets", url, strconv.Itoa(fill)}, methods...)...); err != nil {
 		return nil, err
 	}
 	l := &Load{client: c, done: make(chan error, 1)}

@@ -82,20 +82,25 @@ func proveRules(ctx context.Context, e *Env) error {
 	return nil
 }
 
+// proveDummy calls it at its own port with any Host: it is the address that says what is meant. A client's own sidecar goes
+// by the Host as well, so at a port that other services of the mesh have too, only the Service's own name is sure.
 func proveDummy(ctx context.Context, e *Env) error {
-	for _, url := range []string{
-		"http://payment-secure-sd-wan-priority-low.mc-wan.svc.cluster.local:31112/anything",
-		"http://payment-secure-sd-wan-priority-low.mc-wan.svc.cluster.local:8080/anything",
+	const host = "http://payment-secure-sd-wan-priority-low.mc-wan.svc.cluster.local"
+	for _, call := range []struct {
+		url  string
+		args []string
+	}{
+		{url: host + ":31112/anything"}, {url: host + ":8080/anything"}, {url: host + ":31112/anything", args: []string{"-H", "Host: any.example"}},
 	} {
 		for _, ns := range []string{NamespaceSidecar, NamespacePlain} {
 			c, err := e.Consumer.ClientPod(ctx, ns)
 			if err != nil {
 				return err
 			}
-			if err := c.answers(ctx, 200, url); err != nil {
-				return fmt.Errorf("client in %s: %s: %w", ns, url, err)
+			if err := c.answers(ctx, 200, call.url, call.args...); err != nil {
+				return fmt.Errorf("client in %s: %s %v: %w", ns, call.url, call.args, err)
 			}
-			if err := e.provesTunnel(ctx, ns, wayLow(), "GET", url); err != nil {
+			if err := e.provesTunnel(ctx, ns, wayLow(), "GET", call.url, call.args...); err != nil {
 				return err
 			}
 		}
@@ -117,6 +122,14 @@ func removeRules(ctx context.Context, e *Env) error {
 		}
 	}
 	e.Say("GET / is answered again")
+	if e.WAN == nil {
+		return nil
+	}
+	for _, path := range []string{"", "stats"} {
+		if err := e.provesTunnel(ctx, NamespacePlain, wayHigh(), "GET", PaymentURL+path); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

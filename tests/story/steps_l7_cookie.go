@@ -44,5 +44,19 @@ func proveCookie(ctx context.Context, e *Env) (err error) {
 		}
 		e.Say("cookie %-18s answered by %s %s", ask.cookie, a.Pod, a.Cluster)
 	}
-	return nil
+	if e.WAN == nil {
+		return nil
+	}
+	if err := e.provesTunnel(ctx, NamespaceSidecar, wayHigh(), "GET", PaymentURL, "-H", "cookie: user=other"); err != nil {
+		return err
+	}
+	used, err := e.used(ctx, func(ctx context.Context) error {
+		_, err := c.Large(ctx, largeRequests, PaymentURL, "-H", "cookie: user=test")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.Say("cookie user=test, counted: %s", used)
+	return used.notBeside(Way{}, sent{n: largeRequests, each: largeBytes})
 }

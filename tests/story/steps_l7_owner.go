@@ -82,7 +82,7 @@ func (c *Cluster) l7Condition(ctx context.Context, kind, condition, status, reas
 
 // proveConsumer: the consumer's rule sends all it is asked over the low-priority tunnel, the owner goes on denying.
 func proveConsumer(ctx context.Context, e *Env) (err error) {
-	rules := consumerRules("payment-secure-sd-wan-priority-low")
+	rules := rulesForPayment(ruleOf("/", "sd-wan-priority-low"))
 	if err := e.Consumer.ApplyObject(ctx, rules); err != nil {
 		return err
 	}
@@ -116,16 +116,4 @@ func proveConsumer(ctx context.Context, e *Env) (err error) {
 	}
 	e.Say("the owner refuses consumers' rules: Accepted is False, NotAllowedByOwner")
 	return nil
-}
-
-// consumerRules are a rule for everything.
-func consumerRules(dummy string) *unstructured.Unstructured {
-	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"http": map[string]any{"rules": []any{
-		map[string]any{"backendRefs": []any{map[string]any{"name": dummy, "namespace": "mc-wan"}}},
-	}}}}}
-	o.SetAPIVersion("mc-wan.l7mp.io/v1alpha1")
-	o.SetKind("ServiceImport")
-	o.SetNamespace("secure")
-	o.SetName("payment")
-	return o
 }

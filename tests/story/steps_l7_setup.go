@@ -56,8 +56,11 @@ func SteeringMore() []Step {
 		{Name: "owner-tunnels", Title: "Which tunnel carried what? Ask the SD-WAN's counters", NeedsWAN: true, Run: proveOwnerTunnels},
 		{Name: "consumer-wins", Title: "A consumer's own rules choose tunnels where the owner lets them, and open nothing that it denies", Run: proveConsumer},
 		{Name: "limits", Title: "Timeouts and retries of rules, kept by the exporting cluster's gateway", Run: proveLimits},
-		{Name: "strict", Title: "Requests of a Strict policy stay on their tunnel while everything else breaks, at 50 requests/s", NeedsWAN: true, Run: proveStrict},
-		{Name: "strict-dead", Title: "They fail rather than leave it", NeedsWAN: true, Run: proveStrictDead},
+		{Name: "filters", Title: "Filters of rules and weights: headers, rewrites, redirects, copies, nine to one", Run: proveFilters},
+		{Name: "dummy-destination", Title: "A dummy Service as the destination of a VirtualService", NeedsWAN: true, Run: proveDummyDestination},
+		{Name: "orders", Title: "Each rule's requests fall back as its policy says", NeedsWAN: true, Run: proveOrders},
+		{Name: "strict", Title: "Requests of a Strict policy stay on their tunnel while everything else breaks, under load", NeedsWAN: true, Run: proveStrict},
+		{Name: "strict-harmed", Title: "Their tunnel gets lossy, slow, flaps and dies: they fail rather than leave it", NeedsWAN: true, Run: proveStrictHarmed},
 	}
 }
 

@@ -30,13 +30,13 @@ func provePaymentTunnel(ctx context.Context, e *Env) error {
 
 // provesTunnel sends large requests and looks whether each went over one tunnel and no other: by the header that the
 // exporter's ingress gateway sets, and by the SD-WAN's counters.
-func (e *Env) provesTunnel(ctx context.Context, ns string, way Way, method, url string) error {
+func (e *Env) provesTunnel(ctx context.Context, ns string, way Way, method, url string, curlArgs ...string) error {
 	c, err := e.Consumer.ClientPod(ctx, ns)
 	if err != nil {
 		return err
 	}
 	used, err := e.used(ctx, func(ctx context.Context) error {
-		replies, err := c.Large(ctx, largeRequests, url, "-X", method)
+		replies, err := c.Large(ctx, largeRequests, url, append([]string{"-X", method}, curlArgs...)...)
 		if err != nil {
 			return err
 		}

@@ -33,9 +33,18 @@ type traffic struct {
 	// out is from the consumer's egress gateways to the exporter's ingress gateways, back the other direction.
 	out, back   uint64
 	connections uint64
+	// dropped is packets from the egress to the ingress gateways that the tunnel did not forward; out does not have them.
+	dropped uint64
 }
 
 func (t traffic) bytes() uint64 { return t.out + t.back }
+
+// packetBytes is the most that an IP packet has: the MTU of the sandbox's devices.
+const packetBytes = 1500
+
+// offered is the most bytes that the egress gateways can have sent: whoever counts what must not be there cannot know how
+// large the packets were that a tunnel dropped.
+func (t traffic) offered() uint64 { return t.out + t.dropped*packetBytes }
 
 // usage is traffic by way.
 type usage map[Way]traffic
@@ -62,16 +71,32 @@ func (u usage) others(tunnel string) uint64 {
 	return n
 }
 
+// plus is the sum.
+func (u usage) plus(o usage) usage {
+	sum := maps.Clone(u)
+	for w, t := range o {
+		s := sum[w]
+		sum[w] = traffic{out: s.out + t.out, back: s.back + t.back, connections: s.connections + t.connections, dropped: s.dropped + t.dropped}
+	}
+	return sum
+}
+
 // String lists the ways, those with most bytes first, and leaves out those without any.
 func (u usage) String() string {
 	ways := slices.SortedFunc(maps.Keys(u), func(a, b Way) int {
-		return cmp.Or(cmp.Compare(u[b].bytes(), u[a].bytes()), cmp.Compare(a.Tunnel, b.Tunnel), cmp.Compare(a.Port, b.Port))
+		return cmp.Or(cmp.Compare(u[b].bytes(), u[a].bytes()), cmp.Compare(u[b].dropped, u[a].dropped), cmp.Compare(a.Tunnel, b.Tunnel), cmp.Compare(a.Port, b.Port))
 	})
 	var parts []string
 	for _, w := range ways {
-		if t := u[w]; t.bytes() > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s out, %s back", w, size(t.out), size(t.back)))
+		t := u[w]
+		if t.bytes() == 0 && t.dropped == 0 {
+			continue
 		}
+		part := fmt.Sprintf("%s %s out, %s back", w, size(t.out), size(t.back))
+		if t.dropped > 0 {
+			part += fmt.Sprintf(", %d packets dropped", t.dropped)
+		}
+		parts = append(parts, part)
 	}
 	if len(parts) == 0 {
 		return "nothing on any tunnel"
@@ -114,11 +139,11 @@ func (u usage) onlyOn(way Way, s sent) error {
 	return u.notBeside(way, s)
 }
 
-// notBeside says whether every way but one carried less than a single message.
+// notBeside says whether every way but one was given less than a single message to carry.
 func (u usage) notBeside(way Way, s sent) error {
 	for w, t := range u {
-		if w != way && t.out >= uint64(s.each) {
-			return fmt.Errorf("%s carried %d bytes, one message has %d: all belong on %s (%s)", w, t.out, s.each, way, u)
+		if w != way && t.offered() >= uint64(s.each) {
+			return fmt.Errorf("%s carried %d bytes and dropped %d packets, one message has %d bytes: all belong on %s (%s)", w, t.out, t.dropped, s.each, way, u)
 		}
 	}
 	return nil
@@ -137,6 +162,7 @@ func (g gateways) between(flows Counters) usage {
 		case slices.Contains(g.egress, f.Source) && slices.Contains(g.ingress, f.Destination):
 			t.out += f.Bytes
 			t.connections += f.Connections
+			t.dropped += f.Dropped.total()
 		case slices.Contains(g.ingress, f.Source) && slices.Contains(g.egress, f.Destination):
 			t.back += f.Bytes
 		default:
@@ -147,14 +173,19 @@ func (g gateways) between(flows Counters) usage {
 	return u
 }
 
+// gateways are the consumer's egress gateways and the exporter's ingress gateways.
+func (e *Env) gateways(ctx context.Context) (g gateways, err error) {
+	if g.egress, err = e.Consumer.GatewayAddresses(ctx, mcw.GatewayEgress); err != nil {
+		return g, err
+	}
+	g.ingress, err = e.Exporter.GatewayAddresses(ctx, mcw.GatewayIngress)
+	return g, err
+}
+
 // used runs do and returns what the consumer's egress gateways and the exporter's ingress gateways exchanged meanwhile.
 func (e *Env) used(ctx context.Context, do func(context.Context) error) (usage, error) {
-	var g gateways
-	var err error
-	if g.egress, err = e.Consumer.GatewayAddresses(ctx, mcw.GatewayEgress); err != nil {
-		return nil, err
-	}
-	if g.ingress, err = e.Exporter.GatewayAddresses(ctx, mcw.GatewayIngress); err != nil {
+	g, err := e.gateways(ctx)
+	if err != nil {
 		return nil, err
 	}
 	before, err := e.WAN.Counters(ctx)

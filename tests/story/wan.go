@@ -16,7 +16,7 @@ type WAN struct {
 	Command []string
 }
 
-// Flow is what one tunnel forwarded between two addresses.
+// Flow is what one tunnel was given to carry between two addresses. Packets, Bytes and Connections were forwarded.
 type Flow struct {
 	Tunnel      string `json:"tunnel"`
 	Source      string `json:"source"`
@@ -25,17 +25,39 @@ type Flow struct {
 	Packets     uint64 `json:"packets"`
 	Bytes       uint64 `json:"bytes"`
 	Connections uint64 `json:"connections"`
+	Dropped     Drops  `json:"dropped"`
+}
+
+// Drops are packets that a tunnel did not forward, by reason.
+type Drops struct {
+	Loss      uint64 `json:"loss"`
+	Queue     uint64 `json:"queue"`
+	Blackhole uint64 `json:"blackhole"`
+	Refused   uint64 `json:"refused"`
+	SiteDown  uint64 `json:"siteDown"`
+	NoRoute   uint64 `json:"noRoute"`
+}
+
+func (d Drops) total() uint64 {
+	return d.Loss + d.Queue + d.Blackhole + d.Refused + d.SiteDown + d.NoRoute
+}
+
+func (d Drops) since(o Drops) Drops {
+	return Drops{
+		Loss: d.Loss - o.Loss, Queue: d.Queue - o.Queue, Blackhole: d.Blackhole - o.Blackhole,
+		Refused: d.Refused - o.Refused, SiteDown: d.SiteDown - o.SiteDown, NoRoute: d.NoRoute - o.NoRoute,
+	}
 }
 
 func (f Flow) key() Flow {
-	f.Packets, f.Bytes, f.Connections = 0, 0, 0
+	f.Packets, f.Bytes, f.Connections, f.Dropped = 0, 0, 0, Drops{}
 	return f
 }
 
 // Counters are the SD-WAN's counters at a moment.
 type Counters []Flow
 
-// Since returns what was forwarded after before was taken.
+// Since returns what was forwarded and dropped after before was taken.
 func (c Counters) Since(before Counters) Counters {
 	old := map[Flow]Flow{}
 	for _, f := range before {
@@ -45,6 +67,7 @@ func (c Counters) Since(before Counters) Counters {
 	for _, f := range c {
 		o := old[f.key()]
 		f.Packets, f.Bytes, f.Connections = f.Packets-o.Packets, f.Bytes-o.Bytes, f.Connections-o.Connections
+		f.Dropped = f.Dropped.since(o.Dropped)
 		d = append(d, f)
 	}
 	return d
@@ -86,7 +109,7 @@ func (w *WAN) Start(ctx context.Context) error {
 	return err
 }
 
-// Counters reads what was forwarded so far.
+// Counters reads what was forwarded and dropped so far.
 func (w *WAN) Counters(ctx context.Context) (Counters, error) {
 	out, err := w.run(ctx, "counters", "-o", "json")
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,8 @@ import (
 	"istio.io/istio/pilot/pkg/simulation"
 	meshconf "istio.io/istio/pkg/config/mesh"
 	"sigs.k8s.io/yaml"
+
+	"github.com/l7mp/mc-wan/tests/agreement"
 )
 
 var seed = flag.Int64("agreement.seed", 0, "seed of TestExplainAgrees; 0 takes the time")
@@ -30,24 +31,23 @@ var seed = flag.Int64("agreement.seed", 0, "seed of TestExplainAgrees; 0 takes t
 const (
 	agreeServices = 64
 	agreeRequests = 20
+	// One request in so many at least matches several rules, and one in so many routes that differ in what they do: precedence
+	// decides, or the test would be about something else.
+	minOverlaps, minDecided = 5, 40
 )
-
-// asked is a request as `mcwanctl explain --requests` takes it.
-type asked struct {
-	Service string            `json:"service"`
-	Method  string            `json:"method"`
-	Path    string            `json:"path"`
-	Headers map[string]string `json:"headers,omitempty"`
-}
 
 // explained is what this test reads of an answer of `mcwanctl explain`.
 type explained struct {
-	asked
+	agreement.Request
 	Verdict string `json:"verdict"`
 	Status  int    `json:"status"`
 	Reason  string `json:"reason"`
 	Rule    string `json:"rule"`
-	Routes  []struct {
+	Others  []struct {
+		Rule string `json:"rule"`
+		Why  string `json:"why"`
+	} `json:"others"`
+	Routes []struct {
 		Percent float64 `json:"percent"`
 		Cluster string  `json:"cluster"`
 		Ingress string  `json:"ingress"`
@@ -63,7 +63,7 @@ func TestExplainAgrees(t *testing.T) {
 		*seed = time.Now().UnixNano()
 	}
 	t.Logf("seed %d: go test -run ExplainAgrees -args -agreement.seed=%d", *seed, *seed)
-	g := generator{rand.New(rand.NewPCG(uint64(*seed), 1))}
+	g := generator{agreement.New(uint64(*seed))}
 	dir := t.TempDir()
 	in, requests := filepath.Join(dir, "in.yaml"), filepath.Join(dir, "requests.yaml")
 	questions := g.questions()
@@ -98,7 +98,7 @@ func compare(t *testing.T, m mesh, ports map[string]int, answers []explained) {
 	t.Helper()
 	egress, ingress := m.egress(), m.ingress()
 	atEgress, atIngress := map[string][]*route.Route{}, map[string][]*route.Route{}
-	seen := map[string]int{}
+	seen, overlaps, decided := map[string]int{}, 0, 0
 	for _, a := range answers {
 		if atEgress[a.Service] == nil {
 			atEgress[a.Service] = egress.routesFor(plain(ports[a.Service], simulation.HTTP, "any.example.org"))
@@ -110,6 +110,12 @@ func compare(t *testing.T, m mesh, ports map[string]int, answers []explained) {
 		}
 		kind, _, _ := strings.Cut(want, " ")
 		seen[kind]++
+		if a.matched() > 1 {
+			overlaps++
+		}
+		if egress.outcomes(atEgress[a.Service], r) > 1 {
+			decided++
+		}
 		if len(a.Routes) == 0 || a.Routes[0].Cluster != "cluster-1" {
 			continue
 		}
@@ -127,12 +133,46 @@ func compare(t *testing.T, m mesh, ports map[string]int, answers []explained) {
 		}
 		seen["ingress "+does]++
 	}
-	t.Logf("%d requests: %v", len(answers), seen)
+	t.Logf("%d requests, %d of which match several rules, %d routes that differ in what they do: %v", len(answers), overlaps, decided, seen)
+	if overlaps < len(answers)/minOverlaps || decided < len(answers)/minDecided {
+		t.Errorf("of %d requests %d match several rules, want one in %d, and %d routes that differ in what they do, want one in %d",
+			len(answers), overlaps, minOverlaps, decided, minDecided)
+	}
 	for _, kind := range []string{"403", "500", "302", "routes", "ingress 403", "ingress routes"} {
 		if seen[kind] == 0 {
 			t.Errorf("no request with %s was generated: %v", kind, seen)
 		}
 	}
+}
+
+// matched is how many rules the request matches.
+func (a explained) matched() int {
+	rules := map[string]bool{}
+	add := func(place string) {
+		rule, _, _ := strings.Cut(place, "]")
+		rules[rule] = true
+	}
+	if a.Rule != "" {
+		add(a.Rule)
+	}
+	for _, o := range a.Others {
+		if strings.HasPrefix(o.Why, "it matches too") {
+			add(o.Rule)
+		}
+	}
+	return len(rules)
+}
+
+// outcomes is how many different things the routes do that a request matches, without the denial that ends every list.
+func (p proxy) outcomes(routes []*route.Route, r request) int {
+	p.t.Helper()
+	all := map[string]bool{}
+	for _, candidate := range routes[:len(routes)-1] {
+		if r.matches(p, candidate.Match) {
+			all[outcome(candidate)] = true
+		}
+	}
+	return len(all)
 }
 
 // normalized is a path as an Envoy with these settings reads it, in Envoy's order: escaped slashes, RFC 3986, runs of slashes.

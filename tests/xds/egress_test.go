@@ -105,7 +105,7 @@ func TestTCPLeg(t *testing.T) {
 	for _, port := range []string{"0.0.0.0_10000", "0.0.0.0_10001"} {
 		proxy := tcpProxyOf(t, p, port)
 		attempts, pause := proxy.GetMaxConnectAttempts().GetValue(), proxy.GetBackoffOptions().GetBaseInterval().AsDuration()
-		if attempts != 8 || pause != 25*time.Millisecond {
+		if attempts != 16 || pause != 25*time.Millisecond {
 			t.Errorf("listener %s tries %d times to connect, first after %v", port, attempts, pause)
 		}
 	}

@@ -5,48 +5,34 @@ package xds
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"strings"
+
+	"github.com/l7mp/mc-wan/tests/agreement"
 )
 
-// generator makes rules and requests of few words, so that matches overlap and requests hit them.
-type generator struct{ *rand.Rand }
+// generator adds to rules and requests what stands around them in files.
+type generator struct{ agreement.Generator }
 
-func pick[T any](g generator, from ...T) T { return from[g.IntN(len(from))] }
-
-func (g generator) sometimes(percent int) bool { return g.IntN(100) < percent }
-
-type fields = map[string]any
+type fields = agreement.Fields
 
 // serviceName is NAME of the i-th service; every second is the own cluster's, so that its ingress side is rendered too.
 func serviceName(i int) string { return fmt.Sprintf("svc-%d", i) }
 
-// normalization is how the mesh has paths read, Istio's default most of the time.
-func (g generator) normalization() string {
-	return pick(g, "DEFAULT", "DEFAULT", "BASE", "NONE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")
+func service(i int) agreement.Service {
+	return agreement.Service{Name: serviceName(i), Namespace: "agree", Ports: []int{8080}}
 }
 
-func (g generator) questions() []asked {
-	var out []asked
+// normalization is how the mesh has paths read, Istio's default most of the time.
+func (g generator) normalization() string {
+	return agreement.Pick(g.Generator, "DEFAULT", "DEFAULT", "BASE", "NONE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")
+}
+
+func (g generator) questions() []agreement.Request {
+	var out []agreement.Request
 	for i := range agreeServices {
 		for range agreeRequests {
-			q := asked{
-				Service: serviceName(i) + "/agree", Method: pick(g, "GET", "GET", "POST", "HEAD", "DELETE"),
-				Path: pick(g, "/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/b", "/b/a", "/A", "/c",
-					"/x/../a", "/a/./b", "/a/%2e%2E/b", "/../a", "/a/..", "/a/b/.", `/a\b`, "//a", "/a//b", "/a%2Fb", "/a%2f..%2Fb", "/a%5cb", "/%61", "/x//../b"),
-				Headers: map[string]string{},
-			}
-			if g.sometimes(40) {
-				q.Path += pick(g, "?q=1", "?q=2", "?q=12&r=x", "?r=x", "?q")
-			}
-			if g.sometimes(50) {
-				q.Headers["x-tier"] = pick(g, "gold", "silver", "golden")
-			}
-			if g.sometimes(30) {
-				q.Headers["x-user"] = pick(g, "ann", "bob")
-			}
-			out = append(out, q)
+			out = append(out, g.Request(service(i)))
 		}
 	}
 	return out
@@ -67,21 +53,21 @@ func (g generator) fleet() string {
 		kind := g.IntN(4)
 		var owner fields
 		if kind != 0 {
-			owner = fields{"consumerRules": pick(g, "Allowed", "Allowed", "Allowed", "Refused"), "http": fields{"rules": g.rules(name)}}
+			owner = fields{"consumerRules": agreement.Pick(g.Generator, "Allowed", "Allowed", "Allowed", "Refused"), "http": fields{"rules": g.Rules(service(i))}}
 		}
 		if i%2 == 0 {
 			docs = append(docs, g.own(name, i, owner)...)
-			if g.sometimes(40) {
+			if g.Sometimes(40) {
 				docs = append(docs, advertised(name, "cluster-2", 1+g.IntN(5), nil))
 			}
 		} else {
 			docs = append(docs, advertised(name, "cluster-2", 1, owner))
-			if g.sometimes(30) {
+			if g.Sometimes(30) {
 				docs = append(docs, advertised(name, "cluster-3", 1+g.IntN(5), nil))
 			}
 		}
 		if kind != 1 {
-			docs = append(docs, object("mc-wan.l7mp.io/v1alpha1", "ServiceImport", "agree", name, nil, fields{"http": fields{"rules": g.rules(name)}}))
+			docs = append(docs, object("mc-wan.l7mp.io/v1alpha1", "ServiceImport", "agree", name, nil, fields{"http": fields{"rules": g.Rules(service(i))}}))
 		}
 	}
 	return strings.Join(docs, "\n---\n")
@@ -92,7 +78,7 @@ func (g generator) own(name string, i int, owner fields) []string {
 	service := fields{
 		"clusterIP": fmt.Sprintf("10.96.9.%d", 1+i), "selector": fields{"app": name}, "ports": []fields{{"name": "http", "port": 8080}},
 	}
-	if g.sometimes(50) {
+	if g.Sometimes(50) {
 		service["trafficDistribution"] = "PreferClose"
 	}
 	out := []string{
@@ -141,110 +127,4 @@ func object(apiVersion, kind, namespace, name string, labels, spec fields) strin
 		panic(err)
 	}
 	return string(out)
-}
-
-func (g generator) rules(service string) []fields {
-	var out []fields
-	for range 1 + g.IntN(5) {
-		r := fields{}
-		if g.sometimes(90) {
-			var matches []fields
-			for range 1 + g.IntN(3) {
-				matches = append(matches, g.match())
-			}
-			r["matches"] = matches
-		}
-		if g.sometimes(10) {
-			r["ports"] = []int{8080}
-		}
-		if g.sometimes(8) {
-			r["filters"] = []fields{{"type": "RequestRedirect", "requestRedirect": pick(g, fields{"hostname": "example.org"}, fields{"scheme": "https"}, fields{"path": fields{"type": "ReplaceFullPath", "replaceFullPath": "/x\ny"}})}}
-		} else {
-			r["backendRefs"] = g.backends(service)
-		}
-		if r["filters"] == nil && g.sometimes(10) {
-			g.spoil(r)
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-// spoil makes of a rule one that may not be possible to carry out.
-func (g generator) spoil(r fields) {
-	filter := func(kind, field string, value fields) { r["filters"] = []fields{{"type": kind, field: value}} }
-	switch g.IntN(8) {
-	case 0:
-		filter("CORS", "cors", fields{})
-	case 1:
-		filter("RequestHeaderModifier", "requestHeaderModifier", fields{"set": []fields{{"name": pick(g, "x-a", "Host", "X-Envoy-a"), "value": pick(g, "b", "b\nc")}}})
-	case 2:
-		filter("URLRewrite", "urlRewrite", fields{"hostname": "example.org"})
-	case 3:
-		filter("URLRewrite", "urlRewrite", fields{"path": fields{"type": "ReplacePrefixMatch", "replacePrefixMatch": pick(g, "/", "/new")}})
-		r["matches"] = []fields{{"path": fields{"type": "PathPrefix", "value": pick(g, "/a", "/"+strings.Repeat("a", 1014+g.IntN(4)))}}, {}}
-	case 4:
-		r["timeouts"] = fields{"request": pick(g, "1s", "25h"), "backendRequest": pick(g, "1s", "2s")}
-	case 5:
-		r["retry"] = fields{"attempts": pick(g, 2, 11), "codes": []int{pick(g, 503, 200)}}
-	case 6:
-		r["retry"] = fields{"backoff": "1s"}
-	case 7:
-		r["matches"] = []fields{{"headers": []fields{{"name": pick(g, "Host", "x-mcw-peer", "x-tier"), "value": "gold"}}}}
-	}
-}
-
-func (g generator) backends(service string) []fields {
-	ref := func(policy string) fields {
-		return fields{"name": fmt.Sprintf("%s-agree-%s", service, policy), "namespace": "mc-wan", "weight": 1 + g.IntN(4)}
-	}
-	if g.sometimes(5) {
-		return []fields{ref("no-such-policy")}
-	}
-	if g.sometimes(5) {
-		return []fields{{"name": ref("sd-wan-priority-high")["name"], "weight": 0}, ref(pick(g, "sd-wan-priority-low", "no-such-policy"))}
-	}
-	out := []fields{ref(pick(g, "sd-wan-priority-high", "sd-wan-priority-low"))}
-	if g.sometimes(20) {
-		out = append(out, ref(pick(g, "sd-wan-priority-high", "sd-wan-priority-low", "no-such-policy")))
-	}
-	return out
-}
-
-func (g generator) match() fields {
-	m := fields{}
-	switch n := g.IntN(100); {
-	case n < 15:
-	case n < 35:
-		m["path"] = fields{"type": "Exact", "value": pick(g, "/", "/a", "/a/", "/a/b", "/b")}
-	case n < 75:
-		m["path"] = fields{"type": "PathPrefix", "value": pick(g, "/", "/a", "/a/", "/a/b", "/ab", "/b")}
-	case n < 97:
-		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/a.*", "/[ab]", "/a/.+", ".*", "/a|/b", "/a(/b)?", "//a", "/x.*")}
-	default:
-		m["path"] = fields{"type": "RegularExpression", "value": pick(g, "/(unclosed", `/\p{Letter}`)}
-	}
-	if g.sometimes(40) {
-		m["method"] = pick(g, "GET", "POST", "HEAD")
-	}
-	var headers []fields
-	if g.sometimes(30) {
-		headers = append(headers, fields{"name": pick(g, "X-Tier", "x-tier"), "value": pick(g, "gold", "silver")})
-	} else if g.sometimes(20) {
-		headers = append(headers, fields{"name": "x-tier", "type": "RegularExpression", "value": pick(g, "go.*", "gold|silver", "ol")})
-	}
-	if g.sometimes(15) {
-		headers = append(headers, fields{"name": "x-user", "value": "ann"})
-	}
-	if len(headers) > 0 {
-		m["headers"] = headers
-	}
-	if g.sometimes(25) {
-		query := []fields{{"name": "q", "value": pick(g, "1", "2")}}
-		if g.sometimes(30) {
-			query = []fields{{"name": "q", "type": "RegularExpression", "value": pick(g, "1.*", "[0-9]+")}, {"name": "r", "value": "x"}}
-		}
-		m["queryParams"] = query
-	}
-	return m
 }
