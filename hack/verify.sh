@@ -15,7 +15,7 @@ contents() {
 failed=
 before=$(contents)
 make --no-print-directory generate tidy golden fmt
-drifted=$(diff <(echo "$before") <(contents) | awk -F'\t' '/^[<>]/ {print "  " $2}' | sort -u)
+drifted=$({ diff <(echo "$before") <(contents) || true; } | awk -F'\t' '/^[<>]/ {print "  " $2}' | sort -u)
 if [ -n "$drifted" ]; then
   echo "make generate tidy golden fmt changed these files; commit what they became:" >&2
   echo "$drifted" >&2

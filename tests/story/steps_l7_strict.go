@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"time"
 
-	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 const (
