@@ -39,7 +39,7 @@ func brownout(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
-	report, err := c.underLoad(ctx, PaymentURL, 100, e.slowAndHeal)
+	report, err := c.underLoad(ctx, e.slowAndHeal)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func staysBlackStep(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
-	first, err := c.underLoad(ctx, PaymentURL, 100, func(ctx context.Context) error {
+	first, err := c.underLoad(ctx, func(ctx context.Context) error {
 		if _, err := e.saysLoadIsOn(ctx, wayHigh().Tunnel, wayHigh().Tunnel+" is up"); err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func staysBlackStep(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	e.Say("until %s after the tunnel went black: %s", settledAfter, first)
-	second, err := c.underLoad(ctx, PaymentURL, 100, func(ctx context.Context) error { return Pause(ctx, staysBlack) })
+	second, err := c.underLoad(ctx, func(ctx context.Context) error { return Pause(ctx, staysBlack) })
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func breakTunnel(states ...string) func(context.Context, *Env) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
-		report, err := c.underLoad(ctx, PaymentURL, 100, func(ctx context.Context) error { return e.breakAndHeal(ctx, states) })
+		report, err := c.underLoad(ctx, func(ctx context.Context) error { return e.breakAndHeal(ctx, states) })
 		if err != nil {
 			return err
 		}

@@ -10,11 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The ways that only the fallbacks of proveOrders take.
-var (
-	wayVoice    = Way{"business", 31113}
-	wayInternet = Way{"internet", 31110} // the chart's policy default
-)
+// The ways that only the fallbacks of proveOrders take; internet is that of the chart's policy default.
+func wayVoice() Way    { return Way{"business", 31113} }
+func wayInternet() Way { return Way{"internet", 31110} }
 
 // proveOrders: rules choose policies, and each policy has an order of its own when tunnels break.
 func proveOrders(ctx context.Context, e *Env) (err error) {
@@ -41,10 +39,10 @@ func proveOrders(ctx context.Context, e *Env) (err error) {
 		business, other       string // states of the tunnels business and default
 		payment, stats, voice Way
 	}{
-		{"up", "up", wayHigh(), wayLow(), wayVoice},
+		{"up", "up", wayHigh(), wayLow(), wayVoice()},
 		{"refused", "up", wayLow(), wayLow(), wayLow()},
-		{"refused", "refused", wayBackup(), wayBackup(), wayInternet},
-		{"up", "refused", wayHigh(), wayHigh(), wayVoice},
+		{"refused", "refused", wayBackup(), wayBackup(), wayInternet()},
+		{"up", "refused", wayHigh(), wayHigh(), wayVoice()},
 	} {
 		if err := errors.Join(e.WAN.SetState(ctx, wayHigh().Tunnel, broken.business), e.WAN.SetState(ctx, wayLow().Tunnel, broken.other)); err != nil {
 			return err
