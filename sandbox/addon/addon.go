@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/yaml"
 
@@ -109,8 +111,24 @@ func (a *Addon) run(ctx context.Context, client *kube.Client, values string) err
 	if err := client.Apply(ctx, kinds); err != nil {
 		return err
 	}
+	if err := forgetUnfinished(ctx, client); err != nil {
+		return err
+	}
 	return tool.Run(ctx, a.Log, filepath.Join(a.Cluster.Artifacts.BinDir, "helm"), "--kubeconfig", a.Cluster.Kubeconfig(),
 		"upgrade", "--install", release, a.Chart, "--namespace", Namespace, "--create-namespace", "--values", values, "--wait", "--timeout", "10m")
+}
+
+// unfinished are helm's records of operations on the release that have begun and not ended.
+const unfinished = "owner=helm,name=" + release + ",status in (pending-install, pending-upgrade, pending-rollback)"
+
+// forgetUnfinished removes them: a sandbox is changed by one process at a time, so whoever began has been killed, and helm
+// refuses to do anything while such a record stands. What was written of the release is taken over by the next one.
+func forgetUnfinished(ctx context.Context, client *kube.Client) error {
+	err := client.Typed.CoreV1().Secrets(Namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: unfinished})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("helm's unfinished operations on %s: %w", release, err)
+	}
+	return nil
 }
 
 // chartKinds are the chart's CustomResourceDefinitions as one YAML stream.
