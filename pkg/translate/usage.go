@@ -30,6 +30,9 @@ func Usage(routes []*networkingv1.VirtualService, paths []*networkingv1.ServiceE
 	}
 	out := map[Place][]string{}
 	for _, route := range routes {
+		if route.Labels[v1alpha1.LabelPart] == v1alpha1.PartPath {
+			continue // a path's own mention, see pathMention
+		}
 		for _, host := range hostsOf(route) {
 			for _, place := range first[host] {
 				if user := userOf(route); !slices.Contains(out[place], user) {
