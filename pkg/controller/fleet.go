@@ -31,8 +31,6 @@ type fleetReconciler struct {
 	announcer *feed.Announcer
 	// former keeps the ports that policies had before.
 	former *linger[int32]
-	// closing are the policies with such ports.
-	closing map[string]bool
 	// kubernetes is the version of the own API server.
 	kubernetes string
 	// problems are those of the mesh that have been told.
@@ -48,7 +46,7 @@ type fleetReconciler struct {
 }
 
 func newFleetReconciler(c *core, announcer *feed.Announcer, live client.Reader, kubernetes string) *fleetReconciler {
-	return &fleetReconciler{core: c, announcer: announcer, former: newLinger[int32](c.opts.PortLinger, c.now), live: live, kubernetes: kubernetes, closing: map[string]bool{}, problems: map[string]bool{}}
+	return &fleetReconciler{core: c, announcer: announcer, former: newLinger[int32](c.opts.PortLinger, c.now), live: live, kubernetes: kubernetes, problems: map[string]bool{}}
 }
 
 // Reconcile brings everything of the fleet in line.
@@ -84,15 +82,14 @@ func (r *fleetReconciler) closeFormerPorts(ctx context.Context, in translate.Fle
 	again := time.Duration(0)
 	for _, p := range in.Policies {
 		key, former := client.ObjectKey{Name: p.Name}, in.FormerPorts[p.Name]
+		knew := r.former.knows(key)
 		switch left := r.former.left(key, former); {
 		case left > 0:
 			again = max(again, left)
-			r.closing[p.Name] = true
 		case len(former) > 0:
 			delete(in.FormerPorts, p.Name)
 			again = max(again, time.Second) // the Gateway as it is read may lag behind
-		case r.closing[p.Name]:
-			delete(r.closing, p.Name)
+		case knew:
 			r.exports.ask(r.allExports(ctx)...)
 		}
 	}

@@ -79,7 +79,7 @@ func (r *importReconciler) judged(ctx context.Context, one snapshot.ByHand) erro
 	told := &v1alpha1.ServiceAdvertisement{ObjectMeta: metav1.ObjectMeta{
 		Namespace: one.Advertisement.Namespace, Name: one.Advertisement.Name, UID: one.Advertisement.UID, Generation: one.Advertisement.Generation,
 	}}
-	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("ServiceAdvertisement"))
+	told.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.ServiceAdvertisementKind))
 	told.Status = &v1alpha1.ServiceAdvertisementStatus{Conditions: []metav1.Condition{one.Accepted()}}
 	return r.status(ctx, told)
 }

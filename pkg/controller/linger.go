@@ -48,6 +48,13 @@ func (l *linger[T]) left(key types.NamespacedName, surplus []T) time.Duration {
 	return longest
 }
 
+// knows tells whether something of key was surplus when left was asked last.
+func (l *linger[T]) knows(key types.NamespacedName) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.since[key]) > 0
+}
+
 func (l *linger[T]) forget(key types.NamespacedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
