@@ -227,7 +227,7 @@ func (w *traffic) loaded(c *story.Client, url string, do func()) {
 	report := stop()
 	w.t.Logf("%s", report)
 	if report.Failed > 0 {
-		w.t.Errorf("%d of %d requests failed: %v %v", report.Failed, report.Requests, report.Codes, report.Errors)
+		w.t.Errorf("%d of %d requests failed: %v %v", report.Failed, report.Requests, report.Codes, report.Failures)
 	}
 	if report.Requests < 200 {
 		w.t.Errorf("only %d requests were sent", report.Requests)

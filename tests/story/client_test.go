@@ -29,3 +29,19 @@ func TestParseReplies(t *testing.T) {
 		t.Error("a port that nobody listens on passes for one that turns away")
 	}
 }
+
+func TestParseFailures(t *testing.T) {
+	const out = `{"attack":"","seq":7,"code":503,"timestamp":"2026-01-02T03:04:05.678Z","latency":250000000,"bytes_out":0,"bytes_in":4,"error":"503 Service Unavailable","body":"bm9uZQ==","method":"POST","url":"http://x/","headers":{"Server":["istio-envoy"]}}
+{"attack":"","seq":8,"code":0,"timestamp":"2026-01-02T03:04:06Z","latency":1,"bytes_out":0,"bytes_in":0,"error":"EOF","body":null,"method":"GET","url":"http://x/","headers":null}
+`
+	got, err := parseFailures(out)
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if want := `03:04:05.678 POST after 250ms: 503 503 Service Unavailable "none" map[Server:[istio-envoy]]`; got[0].String() != want {
+		t.Errorf("got  %s\nwant %s", got[0], want)
+	}
+	if got[1].Code != 0 || got[1].Error != "EOF" {
+		t.Errorf("no answer: %+v", got[1])
+	}
+}

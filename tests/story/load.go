@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,8 +28,24 @@ type LoadReport struct {
 	Failed   int
 	Slowest  time.Duration
 	// Codes counts answers by HTTP status; "0" counts requests without one.
-	Codes  map[string]int
-	Errors []string
+	Codes map[string]int
+	// Failures are what was answered to the first that failed.
+	Failures []Failure
+}
+
+// Failure is one request that was not answered with 200.
+type Failure struct {
+	At      time.Time           `json:"timestamp"`
+	Method  string              `json:"method"`
+	Code    int                 `json:"code"`
+	Latency time.Duration       `json:"latency"`
+	Error   string              `json:"error"`
+	Body    []byte              `json:"body"`
+	Headers map[string][]string `json:"headers"`
+}
+
+func (f Failure) String() string {
+	return fmt.Sprintf("%s %s after %s: %d %s %q %v", f.At.Format("15:04:05.000"), f.Method, f.Latency.Round(time.Millisecond), f.Code, f.Error, f.Body, f.Headers)
 }
 
 func (r LoadReport) String() string {
@@ -82,7 +100,7 @@ func (c *Client) underLoad(ctx context.Context, do func(context.Context) error) 
 		return nil, err
 	}
 	if report.Failed > 0 {
-		return nil, fmt.Errorf("%d of %d GETs failed: %v %v", report.Failed, report.Requests, report.Codes, report.Errors)
+		return nil, fmt.Errorf("%d of %d GETs failed: %v %v", report.Failed, report.Requests, report.Codes, report.Failures)
 	}
 	return report, nil
 }
@@ -104,7 +122,30 @@ func (l *Load) Stop(ctx context.Context) (*LoadReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseLoadReport([]byte(out))
+	report, err := parseLoadReport([]byte(out))
+	if err != nil || report.Failed == 0 {
+		return report, err
+	}
+	const failures = `vegeta encode -to=json /tmp/load.bin | grep -v '"code":200,' | head -n 5`
+	if out, err = l.client.Run(ctx, "sh", "-c", failures); err != nil {
+		return nil, err
+	}
+	report.Failures, err = parseFailures(out)
+	return report, err
+}
+
+// parseFailures reads what vegeta says of requests, a line each.
+func parseFailures(out string) ([]Failure, error) {
+	var all []Failure
+	for d := json.NewDecoder(strings.NewReader(out)); ; {
+		f := Failure{}
+		if err := d.Decode(&f); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("failures of a load: %w", err)
+		}
+		all = append(all, f)
+	}
 }
 
 func parseLoadReport(out []byte) (*LoadReport, error) {
@@ -114,12 +155,11 @@ func parseLoadReport(out []byte) (*LoadReport, error) {
 			Max time.Duration `json:"max"`
 		} `json:"latencies"`
 		StatusCodes map[string]int `json:"status_codes"`
-		Errors      []string       `json:"errors"`
 	}
 	if err := json.Unmarshal(out, &v); err != nil {
 		return nil, fmt.Errorf("load report: %w", err)
 	}
 	return &LoadReport{
-		Requests: v.Requests, Failed: v.Requests - v.StatusCodes["200"], Slowest: v.Latencies.Max, Codes: v.StatusCodes, Errors: v.Errors,
+		Requests: v.Requests, Failed: v.Requests - v.StatusCodes["200"], Slowest: v.Latencies.Max, Codes: v.StatusCodes,
 	}, nil
 }

@@ -53,7 +53,7 @@ func setsStrict() []harm {
 func proveStrict(ctx context.Context, e *Env) error {
 	return e.underStrictLoad(ctx, []harm{setsOthers()}, func(r *LoadReport) error {
 		if r.Failed > 0 {
-			return fmt.Errorf("%d of %d requests failed while their tunnel was well: %v %v", r.Failed, r.Requests, r.Codes, r.Errors)
+			return fmt.Errorf("%d of %d requests failed while their tunnel was well: %v %v", r.Failed, r.Requests, r.Codes, r.Failures)
 		}
 		return nil
 	})
