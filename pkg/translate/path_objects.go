@@ -40,10 +40,12 @@ const (
 	// second longer would help nobody whose first packet was lost: it is not sent again before (RFC 6298, section 2).
 	minConnectTimeout   = 600 * time.Millisecond
 	roundTripsOfConnect = 2
-	// keepaliveInterval is the pause between HTTP/2 pings and minKeepaliveTimeout the least time that an answer may take:
-	// together the time until a black hole is found on a connection that is in use.
+	// keepaliveInterval is the pause between HTTP/2 pings: they are something to acknowledge on a connection on which nothing
+	// else is sent, so that the kernel finds a black hole (TCP_USER_TIMEOUT, envoyfilters.go). The answer to a ping comes from
+	// the gateway at the other end itself, and minKeepaliveTimeout is the least time that it has: one that hangs is found,
+	// one that gets no CPU for a second loses no request.
 	keepaliveInterval   = 500 * time.Millisecond
-	minKeepaliveTimeout = 500 * time.Millisecond
+	minKeepaliveTimeout = 3 * time.Second
 	// roundTripsOfPolicy and roundTripsOfOthers: a ping waits behind the data of everyone on the connection, so it gets
 	// several round trips of the path's own policy, and must at least come back on the slowest of the others.
 	roundTripsOfPolicy = 4

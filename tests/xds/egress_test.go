@@ -170,7 +170,7 @@ func TestPathSpeaks(t *testing.T) {
 		t.Fatal("not HTTP/2")
 	}
 	keepalive := h2.Http2ProtocolOptions.GetConnectionKeepalive()
-	if keepalive.GetInterval().AsDuration() != 500*time.Millisecond || keepalive.GetTimeout().AsDuration() != 800*time.Millisecond {
+	if keepalive.GetInterval().AsDuration() != 500*time.Millisecond || keepalive.GetTimeout().AsDuration() != 3*time.Second {
 		t.Errorf("keepalive %v", keepalive)
 	}
 	if got := h2.Http2ProtocolOptions.GetMaxConcurrentStreams().GetValue(); got != 100 {
