@@ -63,7 +63,7 @@ func (b *Bench) calm(ctx context.Context) error {
 	var errs []error
 	for tunnel, latency := range latencies() {
 		errs = append(errs, b.WAN.Set(ctx, tunnel,
-			"--state=up", "--loss=0%", "--jitter=0s", "--rate=unlimited", "--latency="+latency))
+			"--state=up", "--loss=0%", "--jitter=0s", "--rate=unlimited", "--queue=200ms", "--latency="+latency))
 	}
 	return errors.Join(errs...)
 }

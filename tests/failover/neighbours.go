@@ -46,8 +46,11 @@ metadata:
 // Badness is one way to be a bad neighbour: what the client of the bad service does for a time.
 type Badness struct {
 	Name string
-	// Rate limits the tunnel meanwhile; empty for none.
-	Rate string
+	// Tunnel is how the tunnel is set meanwhile; nil for as it is when nothing is wrong.
+	Tunnel []string
+	// Breaches says that the tunnel is beyond its service level meanwhile, for everyone: traffic leaves it as it leaves any
+	// tunnel in a brownout.
+	Breaches bool
 	// command is run in the client's pod and ends by itself; what it reports is its own business.
 	command func(host string, length time.Duration) []string
 }
@@ -59,15 +62,18 @@ func Badnesses() []Badness {
 			return []string{"load", "-rate", fmt.Sprint(rate), "-duration", length.String(), "-timeout", timeout.String(), "http://" + host + ":8080" + path}
 		}
 	}
+	upload := func(host string, length time.Duration) []string {
+		return []string{"sh", "-c", fmt.Sprintf(
+			"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c 8000000 /dev/zero | curl -sS --max-time 20 -o /dev/null -T - -X PUT http://%s:8080/; done; true",
+			int(length.Seconds()), host)}
+	}
 	return []Badness{
 		{Name: "slow under a timeout", command: load("/delay/5s", 20, 300*time.Millisecond)},
 		{Name: "resets", command: load("/reset", 20, requestTimeout)},
-		{Name: "uploads at the tunnel's rate", Rate: "20mbit", command: func(host string, length time.Duration) []string {
-			return []string{"sh", "-c", fmt.Sprintf(
-				"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c 8000000 /dev/zero | curl -sS --max-time 20 -o /dev/null -T - -X PUT http://%s:8080/; done; true",
-				int(length.Seconds()), host)}
-		}},
+		// The queue and the round trip of 40 ms are within the policy's 100 ms together, or are not.
+		{Name: "uploads at the tunnel's rate", Tunnel: []string{"--rate=20mbit", "--queue=40ms"}, command: upload},
 		{Name: "1000 requests a second", command: load("/", 1000, requestTimeout)},
+		{Name: "uploads into a deep queue", Tunnel: []string{"--rate=20mbit", "--queue=200ms"}, Breaches: true, command: upload},
 	}
 }
 
@@ -102,8 +108,8 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 
 // Beside sends GETs to the n good services in turn, while one is bad, and returns what became of theirs.
 func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length time.Duration) (requests []result.Request, err error) {
-	if bad.Rate != "" {
-		if err := b.WAN.Set(ctx, tunnelFirst, "--rate="+bad.Rate); err != nil {
+	if bad.Tunnel != nil {
+		if err := b.WAN.Set(ctx, tunnelFirst, bad.Tunnel...); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, b.calm(context.WithoutCancel(ctx))) }()

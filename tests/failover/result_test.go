@@ -55,6 +55,19 @@ func TestCasesHaveNames(t *testing.T) {
 	}
 }
 
+func TestRunsPlayCasesThatExist(t *testing.T) {
+	seen := map[string]bool{}
+	for _, r := range Runs() {
+		if seen[r.Name] || r.Title == "" || r.Broken == 0 || r.GETRate == 0 || r.Rate == 0 {
+			t.Errorf("run %+v", r)
+		}
+		seen[r.Name] = true
+		for _, name := range r.Cases {
+			CaseNamed(name)
+		}
+	}
+}
+
 func TestCertificatesTTL(t *testing.T) {
 	const config = "proxyMetadata:\n  EXIT: \"true\"\n"
 	with := withTTL(config, "60s")

@@ -29,11 +29,11 @@ import (
 
 type options struct {
 	sandbox string
+	runs    string
 	cases   string
 	out     string
-	plain   bool
 	imports int
-	timing  failover.Timing
+	broken  time.Duration
 }
 
 func main() {
@@ -49,69 +49,110 @@ func main() {
 func parse() options {
 	var o options
 	flag.StringVar(&o.sandbox, "sandbox", "bin/mcwan-sandbox", "the sandbox's command with its flags; it needs two clusters, three for cases in which one is lost")
-	flag.StringVar(&o.cases, "cases", "", "cases to play, separated by commas (default: all)")
+	flag.StringVar(&o.runs, "runs", "", "runs to play, separated by commas (default: all)")
+	flag.StringVar(&o.cases, "cases", "", "cases to play of each run, separated by commas (default: all that belong to it)")
 	flag.StringVar(&o.out, "out", "build/failover/results.json", "where to write the results")
-	flag.BoolVar(&o.plain, "plain", true, "send the same load the plain way beside it")
 	flag.IntVar(&o.imports, "imports", 100, "how many other services the clusters import meanwhile")
-	flag.DurationVar(&o.timing.Calm, "calm", 10*time.Second, "time before it breaks")
-	flag.DurationVar(&o.timing.Broken, "broken", 3*time.Minute, "time that it is broken")
-	flag.DurationVar(&o.timing.After, "after", 30*time.Second, "time after it has healed")
-	flag.IntVar(&o.timing.GETRate, "get-rate", 200, "GETs a second")
-	flag.IntVar(&o.timing.Rate, "rate", 50, "requests a second of the other protocols, each")
+	flag.DurationVar(&o.broken, "broken", 0, "time that a case is broken (default: the run's)")
 	flag.Parse()
 	return o
 }
 
 func run(ctx context.Context, o options) error {
+	runs, err := o.selected()
+	if err != nil {
+		return err
+	}
 	bench, err := connect(ctx, strings.Fields(o.sandbox))
 	if err != nil {
 		return err
 	}
-	report := result.Report{When: time.Now().UTC().Truncate(time.Second), Clusters: 1 + len(bench.Exporters), CPUs: runtime.NumCPU(), Imports: o.imports}
-	report.Load[0] = load()
+	report := result.Report{Clusters: 1 + len(bench.Exporters), CPUs: runtime.NumCPU(), Imports: o.imports}
 	if report.Gateways, err = gateways(ctx, bench); err != nil {
 		return err
 	}
 	// What was played is written down also when a later case fails.
-	err = errors.Join(play(ctx, bench, o, &report), bench.Down(context.WithoutCancel(ctx)))
-	report.Load[1] = load()
+	err = errors.Join(play(ctx, bench, o.imports, runs, &report), bench.Down(context.WithoutCancel(ctx)))
 	return errors.Join(err, write(o.out, report))
 }
 
-func play(ctx context.Context, bench *failover.Bench, o options, report *result.Report) error {
+// selected are the runs that are asked for, with their cases; a name that is none is an error.
+func (o options) selected() ([]failover.Run, error) {
+	split := func(list string) []string { return strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) }
+	names, cases := split(o.runs), split(o.cases)
+	known, out := failover.Runs(), []failover.Run(nil)
+	for _, name := range names {
+		if !slices.ContainsFunc(known, func(r failover.Run) bool { return r.Name == name }) {
+			return nil, fmt.Errorf("-runs: there is no run %q", name)
+		}
+	}
+	for _, name := range cases {
+		if !slices.ContainsFunc(failover.Cases(), func(c failover.Case) bool { return c.Name == name }) {
+			return nil, fmt.Errorf("-cases: there is no case %q", name)
+		}
+	}
+	for _, r := range known {
+		if len(names) > 0 && !slices.Contains(names, r.Name) {
+			continue
+		}
+		if len(cases) > 0 {
+			r.Cases = slices.DeleteFunc(slices.Clone(cases), func(name string) bool { return !r.Plays(name) })
+		}
+		if o.broken > 0 {
+			r.Broken = o.broken
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func play(ctx context.Context, bench *failover.Bench, imports int, runs []failover.Run, report *result.Report) error {
 	if err := bench.Up(ctx); err != nil {
 		return err
 	}
-	if o.imports > 0 {
-		if err := bench.Neighbours(ctx, o.imports); err != nil {
+	if imports > 0 {
+		if err := bench.Neighbours(ctx, imports); err != nil {
 			return err
 		}
 	}
+	var errs []error
+	for _, r := range runs {
+		played, err := playRun(ctx, bench, r)
+		report.Runs = append(report.Runs, played)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// playRun returns what was played also with an error.
+func playRun(ctx context.Context, bench *failover.Bench, r failover.Run) (out result.Run, err error) {
+	out = result.Run{Name: r.Name, Title: r.Title, When: time.Now().UTC().Truncate(time.Second), GETRate: r.GETRate, Rate: r.Rate}
+	out.Load[0] = load()
+	defer func() { out.Load[1] = load() }()
 	plain := ""
-	if o.plain {
+	if r.Plain {
 		host, err := bench.Plain(ctx)
 		if err != nil {
-			return fmt.Errorf("the plain way: %w", err)
+			return out, fmt.Errorf("the plain way: %w", err)
 		}
 		plain = host
 		defer func() { _ = bench.PlainDown(context.WithoutCancel(ctx)) }() // a test's leftovers; the report is what counts
 	}
-	names := strings.FieldsFunc(o.cases, func(r rune) bool { return r == ',' })
 	var errs []error
 	for _, c := range failover.Cases() {
-		if (len(names) > 0 && !slices.Contains(names, c.Name)) || c.Clusters > len(bench.Exporters) || ctx.Err() != nil {
+		if !r.Plays(c.Name) || c.Clusters > len(bench.Exporters) || ctx.Err() != nil {
 			continue
 		}
-		played, err := bench.Play(ctx, c, o.timing, result.Protocols(), plain)
+		played, err := bench.Play(ctx, c, r.Timing, result.Protocols(), plain)
 		if err != nil {
 			errs = append(errs, err)
 			bench.Say("%s: %v", c.Name, err)
 			continue
 		}
-		report.Cases = append(report.Cases, *played)
+		out.Cases = append(out.Cases, *played)
 		bench.Say("%s", result.Line(played))
 	}
-	return errors.Join(errs...)
+	return out, errors.Join(errs...)
 }
 
 func connect(ctx context.Context, sandbox []string) (*failover.Bench, error) {

@@ -37,9 +37,11 @@ func run(in, docs string) error {
 	if err := os.MkdirAll(images, 0o755); err != nil {
 		return err
 	}
-	for _, p := range r.Cases {
-		if err := picture(p, filepath.Join(images, p.Name+".png")); err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
+	for _, played := range r.Runs {
+		for _, p := range played.Cases {
+			if err := picture(p, filepath.Join(images, name(played, p)+".png")); err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
 		}
 	}
 	return os.WriteFile(filepath.Join(docs, "failover-report.md"), page(r), 0o644)

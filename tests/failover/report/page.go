@@ -20,7 +20,7 @@ What became of every request while something broke: played and written by ` + "`
 the words mean and what is done about each failure is in [failover](failover.md).
 
 Each case goes with all protocols at once. *plain* is the same load at the same time over an egress gateway without
-mc-wan: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with maxEjectionPercent
+mc-wan, at a lower rate, for two cores carry no more: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with maxEjectionPercent
 100, because the default tenth of a few endpoints is none) and default retries, no prober; it is made anew before each case,
 with the hops of that moment. *h2* is GETs on one HTTP/2 connection. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and *after* are the
 tunnel and the cluster of most requests before it broke, in the last third of the time that it was broken, and in the last
@@ -34,34 +34,61 @@ wait for an answer for 10 s. GET, h2, POST and gRPC share the paths' HTTP/2 conn
 func page(r result.Report) []byte {
 	var out bytes.Buffer
 	out.WriteString(head)
-	fmt.Fprintf(&out, "Measured %s with %d clusters, %d pods of each gateway and %d other imports on %d cores; load averages of the machine (1, 5, 15 min) %s before and %s after.\n",
-		r.When.Format("2006-01-02 15:04 MST"), r.Clusters, r.Gateways, r.Imports, r.CPUs, r.Load[0], r.Load[1])
-	out.WriteString("Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms.\n\n## All cases\n\n")
-	out.WriteString("Failed of sent, and the slowest that did not fail.\n\n| case | " + strings.Join(eachProtocol(r, func(p string) string { return p }), " | ") + " |\n|---|" +
-		strings.Repeat("---|", len(eachProtocol(r, func(p string) string { return p }))) + "\n")
-	for _, p := range r.Cases {
-		fmt.Fprintf(&out, "| [%s](#%s) |", p.Name, p.Name)
-		for _, c := range p.Ours {
-			fmt.Fprintf(&out, " %d of %d, %s |", c.Failed, c.Sent, ms(c.Slowest))
-		}
-		out.WriteString("\n")
+	fmt.Fprintf(&out, "Measured with %d clusters, %d pods of each gateway and %d other imports on %d cores. Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms.\n",
+		r.Clusters, r.Gateways, r.Imports, r.CPUs)
+	for _, run := range r.Runs {
+		overview(&out, run)
+		bars(&out, run)
 	}
-	bars(&out, r)
-	for _, p := range r.Cases {
-		section(&out, p)
+	for _, run := range r.Runs {
+		for _, p := range run.Cases {
+			section(&out, run, p)
+		}
 	}
 	return out.Bytes()
 }
 
+// name is that of a case in a run, and of its section and picture.
+func name(run result.Run, p result.Played) string { return run.Name + "-" + p.Name }
+
+func link(run result.Run, p result.Played) string {
+	return fmt.Sprintf("[%s](#%s)", p.Name, name(run, p))
+}
+
+// overview is a run with a line a case.
+func overview(out *bytes.Buffer, run result.Run) {
+	fmt.Fprintf(out, "\n## %s\n\n%s: %d GETs a second, %d requests a second of each other protocol", run.Title, run.When.Format("2006-01-02 15:04 MST"), run.GETRate, run.Rate)
+	if slices.ContainsFunc(run.Cases, func(p result.Played) bool { return len(p.Plain) > 0 }) {
+		out.WriteString(", and as many the plain way")
+	}
+	fmt.Fprintf(out, "; load averages of the machine (1, 5, 15 min) %s before and %s after. Failed of sent, and the slowest that did not fail.\n\n", run.Load[0], run.Load[1])
+	protocols := result.Protocols()
+	out.WriteString("| case |")
+	for _, p := range protocols {
+		fmt.Fprintf(out, " %s |", p)
+	}
+	out.WriteString("\n|---|" + strings.Repeat("---|", len(protocols)) + "\n")
+	for _, p := range run.Cases {
+		fmt.Fprintf(out, "| %s |", link(run, p))
+		for _, protocol := range protocols {
+			if c := p.Cell(protocol); c != nil {
+				fmt.Fprintf(out, " %d of %d, %s", c.Failed, c.Sent, ms(c.Slowest))
+			}
+			out.WriteString(" |")
+		}
+		out.WriteString("\n")
+	}
+}
+
 // bars are what GETs are held to, and what they came to.
-func bars(out *bytes.Buffer, r result.Report) {
-	out.WriteString("\n## Bars\n\nWhat GETs (HTTP/1.1 and HTTP/2) are held to.\n\n| case | bar | get | h2 |\n|---|---|---|---|\n")
+func bars(out *bytes.Buffer, run result.Run) {
+	out.WriteString("\nWhat GETs (HTTP/1.1 and HTTP/2) are held to:\n\n| case | bar | get | h2 |\n|---|---|---|---|\n")
 	for _, b := range result.Bars() {
-		for _, p := range r.Cases {
+		for _, p := range run.Cases {
 			if p.Name != b.Case {
 				continue
 			}
-			fmt.Fprintf(out, "| [%s](#%s) | %s |", b.Case, b.Case, b)
+			fmt.Fprintf(out, "| %s | %s |", link(run, p), b)
 			for _, protocol := range []result.Protocol{result.GET, result.H2} {
 				verdict := "not played"
 				if c := p.Cell(protocol); c != nil {
@@ -74,18 +101,8 @@ func bars(out *bytes.Buffer, r result.Report) {
 	}
 }
 
-func eachProtocol(r result.Report, f func(string) string) []string {
-	var out []string
-	if len(r.Cases) > 0 {
-		for _, c := range r.Cases[0].Ours {
-			out = append(out, f(string(c.Protocol)))
-		}
-	}
-	return out
-}
-
-func section(out *bytes.Buffer, p result.Played) {
-	fmt.Fprintf(out, "\n## %s\n\n%s, from %s to %s.\n\n", p.Name, p.Title, p.Broke.Round(time.Second), p.Healed.Round(time.Second))
+func section(out *bytes.Buffer, run result.Run, p result.Played) {
+	fmt.Fprintf(out, "\n### %s\n\n%s, from %s to %s.\n\n", name(run, p), p.Title, p.Broke.Round(time.Second), p.Healed.Round(time.Second))
 	out.WriteString("| protocol | sent | failed | slowest | later | moved | back | before | during | after | plain: failed | plain: slowest |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for i, c := range p.Ours {
 		plain := []string{"", ""}
@@ -100,7 +117,7 @@ func section(out *bytes.Buffer, p result.Played) {
 			fmt.Fprintf(out, "\n%s failed with: %s.\n", c.Protocol, commonErrors(c.Errors))
 		}
 	}
-	fmt.Fprintf(out, "\n![latency of each request over time](images/failover/%s.png)\n", p.Name)
+	fmt.Fprintf(out, "\n![latency of each request over time](images/failover/%s.png)\n", name(run, p))
 }
 
 // commonErrors are the three most frequent ones.

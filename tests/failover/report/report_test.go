@@ -38,7 +38,10 @@ func blackhole() result.Report {
 		ours.Sent, plain.Sent, ours.Slowest, plain.Slowest = len(ours.Requests), len(plain.Requests), 65*time.Millisecond, 65*time.Millisecond
 		p.Ours, p.Plain = append(p.Ours, ours), append(p.Plain, plain)
 	}
-	return result.Report{When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Clusters: 3, Gateways: 2, CPUs: 2, Load: [2]string{"0.1", "1.2"}, Cases: []result.Played{p}}
+	return result.Report{Clusters: 3, Gateways: 2, CPUs: 2, Runs: []result.Run{{
+		Name: "plain", Title: "Beside the plain way", When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), GETRate: 50, Rate: 10,
+		Load: [2]string{"0.1", "1.2"}, Cases: []result.Played{p},
+	}}}
 }
 
 func TestReport(t *testing.T) {
@@ -59,16 +62,18 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| [blackhole](#blackhole) | 0 of 1500, 65 ms |",
+		"2026-03-04 05:06 UTC: 50 GETs a second, 10 requests a second of each other protocol, and as many the plain way;",
+		"| [blackhole](#plain-blackhole) | 0 of 1500, 65 ms |",
+		"### plain-blackhole",
 		"| get | 1500 | 0 | 65 ms | 65 ms | 0.8 s | 0.2 s | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
-		"| [blackhole](#blackhole) | none fails, slowest 1s, later 250ms | held | held |",
-		"(images/failover/blackhole.png)",
+		"| [blackhole](#plain-blackhole) | none fails, slowest 1s, later 250ms | held | held |",
+		"(images/failover/plain-blackhole.png)",
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page lacks %s:\n%s", want, page)
 		}
 	}
-	if info, err := os.Stat(filepath.Join(dir, "images/failover/blackhole.png")); err != nil || info.Size() < 1000 {
+	if info, err := os.Stat(filepath.Join(dir, "images/failover/plain-blackhole.png")); err != nil || info.Size() < 1000 {
 		t.Errorf("no picture: %v", err)
 	}
 }

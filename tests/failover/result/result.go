@@ -84,16 +84,26 @@ type Played struct {
 	Plain []Cell `json:"plain,omitempty"`
 }
 
-// Report is a run of several cases.
-type Report struct {
-	When     time.Time `json:"when"`
-	Clusters int       `json:"clusters"`
-	Gateways int       `json:"gateways"`
-	Imports  int       `json:"imports"`
-	// Load is how many processes could run on the machine at the begin and at the end (load average of a minute).
+// Run is several cases played in the same way.
+type Run struct {
+	Name  string    `json:"name"`
+	Title string    `json:"title"`
+	When  time.Time `json:"when"`
+	// GETRate is GETs a second, Rate requests a second of each other protocol.
+	GETRate int `json:"getRate"`
+	Rate    int `json:"rate"`
+	// Load is the machine's load averages (1, 5, 15 min) at the begin and at the end.
 	Load  [2]string `json:"load"`
-	CPUs  int       `json:"cpus"`
 	Cases []Played  `json:"cases"`
+}
+
+// Report is what was played on a sandbox.
+type Report struct {
+	Clusters int   `json:"clusters"`
+	Gateways int   `json:"gateways"`
+	Imports  int   `json:"imports"`
+	CPUs     int   `json:"cpus"`
+	Runs     []Run `json:"runs"`
 }
 
 // Cell is what became of a protocol over mc-wan; nil if it was not played.
