@@ -26,7 +26,7 @@ const (
 	tcpConnectAttempts       = 16
 	tcpConnectPause          = "0.025s"
 	previousPrioritiesUpdate = 1
-	// never is how Envoy writes that there is no timeout, tcpIdle an hour.
+	// never is how Envoy writes that there is no timeout or window, tcpIdle an hour.
 	never   = "0s"
 	tcpIdle = "3600s"
 )
@@ -34,7 +34,7 @@ const (
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
 func envoyFilters(policies []v1alpha1.WANPolicy) []Object {
 	return []Object{
-		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), unacknowledged(policies), limitsAreOurs(), noBackendIsRetryable(), limitsAreKept(),
+		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), unacknowledged(policies), ejectedAtOnce(), limitsAreOurs(), noBackendIsRetryable(), limitsAreKept(),
 		longLived(v1alpha1.GatewayEgress), longLived(v1alpha1.GatewayIngress), feedSaysWhy(),
 	}
 }
@@ -70,6 +70,17 @@ func unacknowledged(policies []v1alpha1.WANPolicy) Object {
 				"state":       text("STATE_PREBIND"),
 			})),
 		})}),
+	})
+}
+
+// ejectedAtOnce: a dead tunnel takes all gateways of a peer along within moments, but Envoy tells its workers of the first
+// ejection only at once; what follows within a second waits for that second's end (update_merge_window), and requests go
+// into the dead tunnel until then, each for the time of a connect timeout.
+func ejectedAtOnce() Object {
+	return envoyFilter("ejected-at-once", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
+		ApplyTo: networkingv1alpha3.EnvoyFilter_CLUSTER,
+		Match:   &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{Context: networkingv1alpha3.EnvoyFilter_GATEWAY},
+		Patch:   merge(fields{"common_lb_config": object(fields{"update_merge_window": text(never)})}),
 	})
 }
 

@@ -176,6 +176,9 @@ func TestPathSpeaks(t *testing.T) {
 	if got := h2.Http2ProtocolOptions.GetMaxConcurrentStreams().GetValue(); got != 100 {
 		t.Errorf("%d streams per connection", got)
 	}
+	if window := c.GetCommonLbConfig().GetUpdateMergeWindow(); window == nil || window.AsDuration() != 0 {
+		t.Errorf("ejections wait for %v", window)
+	}
 	options := c.GetUpstreamBindConfig().GetSocketOptions()
 	if len(options) != 1 || options[0].GetLevel() != 6 || options[0].GetName() != 18 || options[0].GetIntValue() != 400 {
 		t.Errorf("what is not acknowledged ends: %v", options)
