@@ -92,7 +92,7 @@ func split(mount string, isHierarchy func(dir string) bool) (*Tree, error) {
 	return t, nil
 }
 
-// Create makes a group and its parents. The path is relative, like "mcwan-sandbox/mcw/cluster-1/system"; below every
+// Create makes a group and its parents. The path is relative, like "mcwan-sandbox/mcw/systems/cluster-1"; below every
 // parent all needed controllers are available, so parents must not hold processes in version 2.
 func (t *Tree) Create(path string) error {
 	for _, root := range t.roots {

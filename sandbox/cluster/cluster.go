@@ -29,8 +29,13 @@ type Cluster struct {
 	Groups *cgroup.Tree
 }
 
-// Group is the cluster's control group; its processes are in groups below it.
-func (c *Cluster) Group() string { return path.Join(GroupRoot, c.Sandbox, c.Name) }
+// group is the control group of the cluster's pods, systemGroup that of what runs them, beside those of the other clusters.
+func (c *Cluster) group() string       { return path.Join(GroupRoot, c.Sandbox, c.Name) }
+func (c *Cluster) systemGroup() string { return path.Join(c.systems(), c.Name) }
+func (c *Cluster) systems() string     { return path.Join(GroupRoot, c.Sandbox, "systems") }
+
+// groups are all of them.
+func (c *Cluster) groups() []string { return []string{c.systemGroup(), c.group()} }
 
 // PKIDir holds the cluster's keys.
 func (c *Cluster) PKIDir() string { return filepath.Join(c.Dir, "pki") }
@@ -68,7 +73,6 @@ func Components() []string {
 func (c *Cluster) configDir() string          { return filepath.Join(c.Dir, "config") }
 func (c *Cluster) specFile() string           { return filepath.Join(c.configDir(), "init.json") }
 func (c *Cluster) processFile() string        { return filepath.Join(c.Dir, "process.json") }
-func (c *Cluster) systemGroup() string        { return path.Join(c.Group(), "system") }
 func (c *Cluster) program(name string) string { return filepath.Join(c.Artifacts.NodeDir, name) }
 
 // view is the folder that stands for a folder of the root inside the cluster, as in view("var/lib").

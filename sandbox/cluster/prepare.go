@@ -68,7 +68,7 @@ func (c *Cluster) files() (map[string][]byte, error) {
 	}
 	files, err := config.Render(config.Input{
 		Cluster: c.Cluster, ConfigDir: c.configDir(), PKIDir: c.PKIDir(), EtcdDir: filepath.Join(c.Dir, "etcd"),
-		CgroupRoot: "/" + c.Group(), CNIBinDir: c.Artifacts.CNIDir, Shim: c.program("containerd-shim-runc-v2"), Runc: runc,
+		CgroupRoot: "/" + c.group(), CNIBinDir: c.Artifacts.CNIDir, Shim: c.program("containerd-shim-runc-v2"), Runc: runc,
 		PauseImage: artifacts.PauseImage,
 	})
 	if err != nil {

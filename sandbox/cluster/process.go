@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"syscall"
+	"time"
 
 	"github.com/l7mp/mc-wan/sandbox/cgroup"
 	"github.com/l7mp/mc-wan/sandbox/network"
@@ -23,12 +25,14 @@ func (c *Cluster) Running() bool {
 
 // start runs process 1. The channel is closed when it ends.
 func (c *Cluster) start() (<-chan struct{}, error) {
-	if err := c.Groups.Create(c.systemGroup()); err != nil {
-		return nil, err
+	for _, group := range []string{c.systemGroup(), path.Join(c.group(), "kubepods")} { // the latter by the kubelet's name for it
+		if err := c.Groups.Create(group); err != nil {
+			return nil, err
+		}
 	}
-	// An API server is busy in bursts, and what pods answer each other must not wait for it: on machines of their own
-	// clusters do not share processors.
-	if err := c.Groups.Weigh(c.systemGroup(), cgroup.Background); err != nil {
+	// An API server is busy in bursts, and what pods of any cluster answer each other must not wait for it: on machines of
+	// their own clusters do not share processors.
+	if err := c.Groups.Weigh(c.systems(), cgroup.Background); err != nil {
 		return nil, err
 	}
 	if err := c.rotateLogs(); err != nil {
@@ -47,6 +51,16 @@ func (c *Cluster) start() (<-chan struct{}, error) {
 	return ended, nil
 }
 
+// Usage is the memory that the cluster holds, in bytes, and the processor time that it has used since it was started.
+func (c *Cluster) Usage() (memory int64, used time.Duration, err error) {
+	for _, group := range c.groups() {
+		m, memoryErr := c.Groups.Memory(group)
+		u, usedErr := c.Groups.CPU(group)
+		memory, used, err = memory+m, used+u, errors.Join(err, memoryErr, usedErr)
+	}
+	return memory, used, err
+}
+
 // Stop ends every process of the cluster, found by its control group, and keeps its files.
 func (c *Cluster) Stop(ctx context.Context) error {
 	if id, err := process.Read(c.processFile()); err == nil && id.Alive() {
@@ -54,11 +68,13 @@ func (c *Cluster) Stop(ctx context.Context) error {
 			return fmt.Errorf("end process 1 of %s: %w", c.Name, err)
 		}
 	}
-	if err := c.Groups.Kill(ctx, c.Group()); err != nil {
-		return err
-	}
-	if err := c.Groups.Remove(ctx, c.Group()); err != nil {
-		return err
+	for _, group := range c.groups() {
+		if err := c.Groups.Kill(ctx, group); err != nil {
+			return err
+		}
+		if err := c.Groups.Remove(ctx, group); err != nil {
+			return err
+		}
 	}
 	if err := os.Remove(c.processFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

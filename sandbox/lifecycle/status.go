@@ -119,10 +119,8 @@ func (s *Sandbox) clusterStatus(ctx context.Context, c *cluster.Cluster) Cluster
 
 // measure fills in what the control group counts.
 func measure(c *cluster.Cluster, st *ClusterStatus) (err error) {
-	if st.MemoryBytes, err = c.Groups.Memory(c.Group()); err != nil {
-		return err
-	}
-	used, err := c.Groups.CPU(c.Group())
+	var used time.Duration
+	st.MemoryBytes, used, err = c.Usage()
 	st.CPUSeconds = used.Seconds()
 	return err
 }
