@@ -57,6 +57,7 @@ spec:
         - name: target
           image: l7mp/mcwan-echo:dev
           imagePullPolicy: IfNotPresent
+          resources: {requests: {cpu: 200m, memory: 32Mi}} # without, whatever else happens in the cluster comes first
           env:
             - {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
             - {name: CLUSTER, valueFrom: {configMapKeyRef: {name: cluster, key: id}}}
@@ -77,5 +78,6 @@ spec:
         - name: client
           image: l7mp/mcwan-client:dev
           imagePullPolicy: IfNotPresent
+          resources: {requests: {cpu: 500m, memory: 128Mi}}
           securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, runAsUser: 65532, capabilities: {drop: [ALL]}}
 `

@@ -112,7 +112,13 @@ func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length tim
 		if err := b.WAN.Set(ctx, tunnelFirst, bad.Tunnel...); err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, b.calm(context.WithoutCancel(ctx))) }()
+		var before story.Counters
+		if before, err = b.WAN.Counters(ctx); err != nil {
+			return nil, err
+		}
+		defer func() {
+			err = errors.Join(err, b.filled(context.WithoutCancel(ctx), before), b.calm(context.WithoutCancel(ctx)))
+		}()
 	}
 	pods, err := b.Consumer.ReadyPods(ctx, Namespace, client.MatchingLabels{"app": clientName})
 	if err != nil || len(pods) == 0 {
@@ -134,6 +140,20 @@ func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length tim
 		return nil, err
 	}
 	return parse(out, start)
+}
+
+// filled tells whether more than the tunnel carries was sent since.
+func (b *Bench) filled(ctx context.Context, before story.Counters) error {
+	now, err := b.WAN.Counters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range now.Since(before) {
+		if f.Tunnel == tunnelFirst && f.Dropped.Queue > 0 {
+			return nil
+		}
+	}
+	return errors.New("the tunnel's rate was never reached")
 }
 
 func hostOf(name string) string { return name + "." + Namespace + ".svc.clusterset.local" }

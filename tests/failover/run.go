@@ -53,6 +53,9 @@ func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []result.P
 			return nil, fmt.Errorf("%s: the plain way: %w", c.Name, err)
 		}
 	}
+	if err := quiet(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
 	t.After = max(t.After, c.After)
 	played = &result.Played{Name: c.Name, Title: c.Title, End: t.length()}
 	start := time.Now()
