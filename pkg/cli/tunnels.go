@@ -74,35 +74,51 @@ func (a *app) tunnels(ctx context.Context, peer, output string, watch bool) erro
 	if err != nil {
 		return err
 	}
-	last := ""
-	for {
+	read := func() (string, error) {
 		facts, err := gatherTunnels(ctx, c)
-		if watch && ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
-			return err
+			return "", err
 		}
-		text, err := tunnelsText(facts, peer, output)
-		if err != nil {
-			return err
-		}
-		if text != last {
-			if last != "" && output == formatTable {
-				text = "\n" + text
-			}
-			if _, err := fmt.Fprint(a.Out, text); err != nil {
-				return err
-			}
-			last = strings.TrimPrefix(text, "\n")
-		}
-		if !watch {
-			return nil
-		}
+		return tunnelsText(facts, peer, output)
+	}
+	text, err := read()
+	if err == nil {
+		_, err = fmt.Fprint(a.Out, text)
+	}
+	if err != nil || !watch {
+		return err
+	}
+	return a.watchTunnels(ctx, text, output, read)
+}
+
+// watchTunnels prints again what has changed until it is interrupted. What cannot be read meanwhile is told, once.
+func (a *app) watchTunnels(ctx context.Context, last, output string, read func() (string, error)) error {
+	told := ""
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(a.Poll):
+		}
+		text, err := read()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if err.Error() != told {
+				a.say("%s; trying again", err)
+				told = err.Error()
+			}
+			continue
+		case text == last:
+			continue
+		}
+		last, told = text, ""
+		if output == formatTable {
+			text = "\n" + text
+		}
+		if _, err := fmt.Fprint(a.Out, text); err != nil {
+			return err
 		}
 	}
 }
