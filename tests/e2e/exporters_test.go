@@ -11,6 +11,7 @@ import (
 	"slices"
 	"testing"
 
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -47,6 +48,7 @@ func TestExporters(t *testing.T) {
 			w.tunnel("business", "refused")
 			w.shared(spread)
 		}},
+		{"shares-in-a-brownout", func(w *traffic) { w.sharedWhileSlow(spread) }},
 		{"port-of-one", func(w *traffic) { w.portOfOne(second) }},
 		{"local-service", func(w *traffic) { w.localService() }},
 		{"rolling", func(w *traffic) {
@@ -122,6 +124,40 @@ func (w *traffic) shared(want map[string]float64) {
 		w.t.Logf("%d requests, answers by cluster: %v", shopRequests, got)
 		return nil
 	})
+}
+
+// sharedWhileSlow: a tunnel that breaks its service level moves traffic between tunnels, not between clusters.
+func (w *traffic) sharedWhileSlow(want map[string]float64) {
+	w.t.Helper()
+	if w.wan == nil {
+		w.t.Skip("needs the sandbox's SD-WAN")
+	}
+	w.ok(w.wan.SetLatency(w.ctx, "business", "300ms"))
+	w.t.Cleanup(func() {
+		if err := w.wan.Heal(context.WithoutCancel(w.ctx)); err != nil {
+			w.t.Error(err)
+		}
+	})
+	c := w.client(story.NamespacePlain)
+	ports := map[string]bool{}
+	w.eventually("requests to other clusters leave the slow tunnel", func(ctx context.Context) error {
+		clear(ports)
+		for range 20 {
+			got, err := c.Get(ctx, shopURL)
+			if err != nil {
+				return err
+			}
+			if got.Cluster != w.clusters[0].Name { // its own hop is no tunnel's
+				ports[got.Headers.Get(mcw.HeaderWANPort)] = true
+			}
+		}
+		if ports["31111"] || len(ports) == 0 {
+			return fmt.Errorf("ports %v", ports)
+		}
+		return nil
+	})
+	w.shared(want)
+	w.t.Logf("requests to other clusters came over ports %v", slices.Sorted(maps.Keys(ports)))
 }
 
 // connectedTo waits until new TCP connections of both clients lead to each of these clusters and to no other.

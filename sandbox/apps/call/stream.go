@@ -37,7 +37,10 @@ func callGRPC(ctx context.Context, o options, out *result) (err error) {
 	open, over := context.WithCancelCause(ctx)
 	defer over(nil)
 	received := make(chan string)
-	go receive(open, over, stream, received)
+	go receive(open, over, received, func() (string, error) {
+		m, err := stream.Recv()
+		return m.GetValue(), err
+	})
 	err = messages(open, o, out, func(text string) (string, error) {
 		if err := stream.Send(wrapperspb.String(text)); err != nil {
 			return "", err
@@ -62,16 +65,17 @@ func callGRPC(ctx context.Context, o options, out *result) (err error) {
 	return nil
 }
 
-// receive passes on what comes on a stream, and says when and why the stream is over: also while nobody expects a message.
-func receive(ctx context.Context, over context.CancelCauseFunc, stream grpc.BidiStreamingClient[wire.Text, wire.Text], received chan<- string) {
+// receive passes on what comes next on a stream, and says when and why the stream is over: also while nobody expects a
+// message.
+func receive(ctx context.Context, over context.CancelCauseFunc, received chan<- string, next func() (string, error)) {
 	for {
-		m, err := stream.Recv()
+		text, err := next()
 		if err != nil {
 			over(err)
 			return
 		}
 		select {
-		case received <- m.Value:
+		case received <- text:
 		case <-ctx.Done():
 			return
 		}
@@ -106,12 +110,23 @@ func callWebSocket(ctx context.Context, o options, out *result) error {
 	if _, err := greeted(first, out); err != nil {
 		return err
 	}
-	return messages(ctx, o, out, func(text string) (string, error) {
+	open, over := context.WithCancelCause(ctx)
+	defer over(nil)
+	received := make(chan string)
+	go receive(open, over, received, func() (string, error) {
+		_, back, err := conn.ReadMessage()
+		return string(back), err
+	})
+	return messages(open, o, out, func(text string) (string, error) {
 		if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
 			return "", err
 		}
-		_, back, err := conn.ReadMessage()
-		return string(back), err
+		select {
+		case back := <-received:
+			return back, nil
+		case <-open.Done():
+			return "", context.Cause(open)
+		}
 	})
 }
 
