@@ -79,7 +79,7 @@ $(BIN)/kube-apiserver:
 
 # What `make e2e` plays; E2E=. plays all. The failure matrix is left to it: it asks for a machine that has nothing else
 # to do.
-E2E ?= ^Test(Story|DNS|Headless|Protocols|LegPorts|L7|Exporters|ByHand|LongLivedConnections)$$
+E2E ?= ^Test(Story|DNS|Headless|Protocols|LegPorts|L7|Exporters|ByHand|LongLivedConnections|ExportFailover)$$
 
 .PHONY: e2e
 e2e: sandbox-build ## The story and its failures, on a sandbox of three clusters (KEEP=1 leaves it running)

@@ -33,6 +33,22 @@ func traces(t *testing.T, name, stateDir string) []string {
 
 // processes finds processes by control group and arguments.
 func processes(t *testing.T, name, dir string) []string {
+	return processesWhere(t, func(groups, args string) bool {
+		return strings.Contains(groups, "mcwan-sandbox/"+name+"/") || strings.Contains(args, dir)
+	})
+}
+
+// processesOf lists the processes of a cluster by control group: those of its pods, and those that run them.
+func processesOf(t *testing.T, name, cluster string) []string {
+	t.Helper()
+	return processesWhere(t, func(groups, _ string) bool {
+		return strings.Contains(groups, "mcwan-sandbox/"+name+"/"+cluster+"/") || strings.Contains(groups, "mcwan-sandbox/"+name+"/systems/"+cluster+"/")
+	})
+}
+
+// processesWhere lists processes by their control groups, each with a slash at its end, and their arguments.
+func processesWhere(t *testing.T, match func(groups, args string) bool) []string {
+	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		t.Fatal(err)
@@ -43,19 +59,13 @@ func processes(t *testing.T, name, dir string) []string {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		group, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cgroup"))
+		groups, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cgroup"))
 		args, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if bytes.Contains(group, []byte("mcwan-sandbox/"+name+"/")) || bytes.Contains(args, []byte(dir)) {
+		if match(strings.ReplaceAll(string(groups), "\n", "/\n"), string(args)) {
 			found = append(found, fmt.Sprintf("process %d %q", pid, bytes.ReplaceAll(args, []byte{0}, []byte{' '})))
 		}
 	}
 	return found
-}
-
-// processesOf lists the processes of a cluster by control group.
-func processesOf(t *testing.T, name, cluster string) []string {
-	t.Helper()
-	return processes(t, name+"/"+cluster, "no folder")
 }
 
 // programOf finds a program that process 1 of a cluster runs.

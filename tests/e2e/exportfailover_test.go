@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/tests/story"
+)
+
+// TestExportFailover: while a policy's tunnel refuses connections, the export's owner says where its requests go instead.
+func TestExportFailover(t *testing.T) {
+	w := newTraffic(t, 2)
+	if w.wan == nil {
+		t.Skip("needs the sandbox's SD-WAN")
+	}
+	exporter := w.clusters[1]
+	w.deploy(exporter, "12-protocols.yaml", "protocols", "override")
+	w.ok(exporter.WaitReady(w.ctx, story.NamespaceSidecar, "override"))
+	const url = "http://override.secure.svc.clusterset.local:8080/"
+	c := w.client(story.NamespacePlain)
+	cameOver := func(port string) {
+		t.Helper()
+		w.eventually("an answer over port "+port, func(ctx context.Context) error {
+			got, err := c.Get(ctx, url)
+			if err == nil && got.Headers.Get(mcw.HeaderWANPort) != port {
+				err = fmt.Errorf("it came over port %s", got.Headers.Get(mcw.HeaderWANPort))
+			}
+			return err
+		})
+	}
+	say := func(failover string) {
+		t.Helper()
+		export := w.export("12-protocols.yaml", "protocols", "override")
+		annotations := export.GetAnnotations()
+		annotations[mcw.AnnotationFailover] = failover
+		export.SetAnnotations(annotations)
+		w.ok(exporter.ApplyObject(w.ctx, export))
+	}
+	const high, low, other = "31111", "31112", "31110"
+	cameOver(high)
+	heal := w.tunnel("business", "refused")
+	cameOver(low)
+	say("Ordered: default")
+	cameOver(other)
+	say("Strict")
+	w.eventually("requests that fail rather than leave their tunnel", func(ctx context.Context) error {
+		for range 20 {
+			if got, err := c.Get(ctx, url); err == nil {
+				return fmt.Errorf("one was answered over port %s", got.Headers.Get(mcw.HeaderWANPort))
+			}
+		}
+		return nil
+	})
+	heal()
+	cameOver(high)
+}
