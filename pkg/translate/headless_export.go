@@ -35,8 +35,10 @@ func (e export) backends() []backend {
 		key := EndpointKey{Cluster: e.in.Advertisement.ClusterID, Hostname: advertised.Hostname}
 		name := BackendServiceName(e.in.Advertisement.Namespace, e.in.Advertisement.Name, key)
 		b := backend{way: way{endpoint: key, service: name}, objects: []Object{e.backendService(name, key)}}
-		for n, slice := range e.in.Endpoints[i].Slices {
-			b.objects = append(b.objects, e.backendSlice(name, n, key, slice))
+		known := map[discoveryv1.AddressType]int{}
+		for _, slice := range e.in.Endpoints[i].Slices {
+			b.objects = append(b.objects, e.backendSlice(BackendSliceName(name, slice.AddressType, known[slice.AddressType]), name, key, slice))
+			known[slice.AddressType]++
 		}
 		out = append(out, b)
 	}
@@ -70,8 +72,8 @@ func (e export) backendService(name string, key EndpointKey) *corev1.Service {
 
 // backendSlice is one EndpointSlice of the exported Service with nothing but the endpoint in it, as the backend Service's.
 // A port is known by its name, and the number in the slice is the pod's own.
-func (e export) backendSlice(service string, n int, key EndpointKey, from discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
-	m := e.backendMeta(BackendSliceName(service, n), key)
+func (e export) backendSlice(name, service string, key EndpointKey, from discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	m := e.backendMeta(name, key)
 	m.Labels[discoveryv1.LabelServiceName] = service
 	m.Labels[discoveryv1.LabelManagedBy] = v1alpha1.ValueManagedBy
 	out := &discoveryv1.EndpointSlice{

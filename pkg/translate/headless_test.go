@@ -187,3 +187,36 @@ func TestGatewaysOfAnotherFamily(t *testing.T) {
 		})
 	}
 }
+
+// A Service of both families has its EndpointSlices one after the other, in whatever order, and the family of ours cannot
+// change: the name says it.
+func TestBackendSlicesAreNamedByFamily(t *testing.T) {
+	slice := func(name string, family discoveryv1.AddressType, address string) discoveryv1.EndpointSlice {
+		s := discoveryv1.EndpointSlice{AddressType: family, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{address}}}}
+		s.Name = name
+		return s
+	}
+	six, four := slice("ring-a", discoveryv1.AddressTypeIPv6, "fd00::1"), slice("ring-b", discoveryv1.AddressTypeIPv4, "10.1.0.20")
+	families := map[string]discoveryv1.AddressType{}
+	for _, have := range [][]discoveryv1.EndpointSlice{{six}, {four, six}, {four}} {
+		in := exported()
+		in.Advertisement.Type = string(mcsv1beta1.Headless)
+		in.Advertisement.Endpoints = []v1alpha1.AdvertisedEndpoint{{Hostname: "ring-0"}}
+		in.Endpoints = []mcs.NamedEndpoint{{Hostname: "ring-0", Slices: have}}
+		found := 0
+		for _, o := range Export(in) {
+			s, ok := o.(*discoveryv1.EndpointSlice)
+			if !ok {
+				continue
+			}
+			found++
+			if before, known := families[s.Name]; known && before != s.AddressType {
+				t.Errorf("%s was %s and is %s", s.Name, before, s.AddressType)
+			}
+			families[s.Name] = s.AddressType
+		}
+		if found != len(have) {
+			t.Errorf("%d slices of %d", found, len(have))
+		}
+	}
+}

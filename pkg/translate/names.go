@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
+
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
@@ -181,8 +183,11 @@ func BackendServiceName(namespace, name string, endpoint EndpointKey) string {
 	return "backend-" + hash(namespace, name, endpoint.Cluster, endpoint.Hostname)
 }
 
-// BackendSliceName names the n-th EndpointSlice of a Service that BackendServiceName names.
-func BackendSliceName(service string, n int) string { return service + "-" + strconv.Itoa(n) }
+// BackendSliceName names the n-th EndpointSlice of an address type of a Service that BackendServiceName names: the type of
+// one that exists cannot change.
+func BackendSliceName(service string, of discoveryv1.AddressType, n int) string {
+	return service + "-" + strings.ToLower(string(of)) + "-" + strconv.Itoa(n)
+}
 
 // ExportGatewayName names the Gateway with the TLS servers of an export's TCP ports, and the DestinationRule that pins
 // the export to this cluster's endpoints.

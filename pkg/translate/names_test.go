@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -33,7 +34,7 @@ func TestNamesFit(t *testing.T) {
 			"endpoint path": PathName(PathKey{Policy: part, TCP: of}),
 			"endpoint in":   ExportName(of),
 			"backend":       BackendServiceName(part, part, endpoint),
-			"backend slice": BackendSliceName(BackendServiceName(part, part, endpoint), 99),
+			"backend slice": BackendSliceName(BackendServiceName(part, part, endpoint), discoveryv1.AddressTypeIPv6, 99),
 			"export gw":     ExportGatewayName(part, part),
 			"policy gw":     PolicyGatewayName(part),
 			"feed leg":      FeedLegName(part),
