@@ -24,8 +24,9 @@ type Case struct {
 	NeedsHost bool
 	// Clusters is how many exporters it needs; 0 is one.
 	Clusters int
-	// After is how long it is looked at at least after it healed: what broke a service level comes back later.
-	After time.Duration
+	// Broken is how long it is broken at least, for what happens now and then only. After is how long it is looked at at least
+	// after it healed: what broke a service level comes back later.
+	Broken, After time.Duration
 }
 
 // Cases are all cases, in the order of the report.
@@ -126,7 +127,7 @@ func ownCases() []Case {
 		},
 		{
 			Name: "rotation", Title: "The gateways' certificates are renewed every half minute",
-			Prepare: certificatesLast("60s"), Break: nothing, Heal: nothing, Restore: certificatesLast(""),
+			Prepare: certificatesLast("60s"), Break: nothing, Heal: nothing, Restore: certificatesLast(""), Broken: 45 * time.Second,
 		},
 		{Name: "roll", Title: "All gateways on the way are rolled, one after the other", Break: rollGateways, Heal: nothing},
 		{

@@ -56,7 +56,7 @@ func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []result.P
 	if err := quiet(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	t.After = max(t.After, c.After)
+	t.Broken, t.After = max(t.Broken, c.Broken), max(t.After, c.After)
 	played = &result.Played{Name: c.Name, Title: c.Title, End: t.length()}
 	start := time.Now()
 	tcp := b.watchTCP(ctx, start)

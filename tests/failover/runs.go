@@ -39,7 +39,7 @@ func Runs() []Run {
 		{Name: "long", Title: "For three minutes", Cases: []string{long}, Timing: lasting},
 		{
 			Name: "plain", Title: "Beside the plain way", Plain: true,
-			Timing: Timing{Calm: 5 * time.Second, Broken: 20 * time.Second, After: 15 * time.Second, GETRate: 50, Rate: 10},
+			Timing: Timing{Calm: 4 * time.Second, Broken: 16 * time.Second, After: 8 * time.Second, GETRate: 50, Rate: 10},
 		},
 	}
 }
