@@ -110,6 +110,26 @@ func TestRank(t *testing.T) {
 	}
 }
 
+// Another policy over the tunnel that has just died is no way out.
+func TestOtherTunnelsFirst(t *testing.T) {
+	on := func(tunnel string, p v1alpha1.WANPolicy) v1alpha1.WANPolicy {
+		p.Spec.Tunnel = tunnel
+		return p
+	}
+	policies := []v1alpha1.WANPolicy{
+		on("business", policy("voice", 50)), on("business", policy("high", 100)), on("lte", policy("backup", 0)), on("default", policy("low", 300)),
+	}
+	for name, want := range map[string][]string{
+		"high":    {"high", "low", "backup", "voice"},
+		"low":     {"low", "voice", "high", "backup"},
+		"unknown": {"unknown", "voice", "high", "low", "backup"},
+	} {
+		if got := tunnels(PathKey{Policy: name}, policies); !slices.Equal(got, want) {
+			t.Errorf("%s fails over in the order %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestBestFirstIsTotal(t *testing.T) {
 	ms, loss := int32(50), 0.5
 	jitter := policy("jitter", 100)

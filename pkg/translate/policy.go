@@ -56,11 +56,22 @@ func tunnels(key PathKey, policies []v1alpha1.WANPolicy) []string {
 	case v1alpha1.FailoverOrdered:
 		order = append(order, failover.To...)
 	default:
-		for _, p := range bestFirst(policies) {
+		for _, p := range elsewhereFirst(key.Policy, bestFirst(policies)) {
 			order = append(order, p.Name)
 		}
 	}
 	return unique(order)
+}
+
+// elsewhereFirst puts policies over the tunnel of the named one behind the others: when that tunnel is dead, so are they.
+func elsewhereFirst(policy string, policies []v1alpha1.WANPolicy) []v1alpha1.WANPolicy {
+	own := policyByName(policy, policies)
+	if own == nil {
+		return policies
+	}
+	same := func(p v1alpha1.WANPolicy) bool { return p.Spec.Tunnel == own.Spec.Tunnel }
+	other := func(p v1alpha1.WANPolicy) bool { return !same(p) }
+	return append(filter(policies, other), filter(policies, same)...)
 }
 
 // bestFirst orders policies by service level: latency, then jitter, then loss, what is not said being worst; those

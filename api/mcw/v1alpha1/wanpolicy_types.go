@@ -90,7 +90,7 @@ type SLA struct {
 type FailoverMode string
 
 const (
-	// FailoverAutomatic takes all other policies, best SLA first.
+	// FailoverAutomatic takes all other policies, those of other tunnels first, and of them the best SLA first.
 	FailoverAutomatic FailoverMode = "Automatic"
 	// FailoverOrdered takes the policies listed in To, in that order, and no other.
 	FailoverOrdered FailoverMode = "Ordered"
