@@ -67,7 +67,7 @@ func (a *Applier) Delete(ctx context.Context, obj client.Object) (Change, error)
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return Change{}, fmt.Errorf("deleting %s: %w", ref.Kind, err)
 	}
-	a.records.bury(ref, uid, a.Now())
+	a.records.drop(ref)
 	if err == nil {
 		change.Action = Deleted
 	}
