@@ -128,7 +128,7 @@ func (c *core) ensurePath(ctx context.Context, key translate.PathKey) error {
 	if key.TCP.IsZero() && c.paths.stands(name) {
 		return nil
 	}
-	if err := c.writePath(ctx, name); err != nil {
+	if _, err := c.writePath(ctx, name); err != nil {
 		return fmt.Errorf("path %s: %w", name, err)
 	}
 	return nil

@@ -4,6 +4,7 @@ package controller
 
 import (
 	"context"
+	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,37 +21,45 @@ import (
 type pathReconciler struct{ *core }
 
 func (r *pathReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	return r.standing("path", req.NamespacedName, r.writePath(ctx, req.Name))
+	left, err := r.writePath(ctx, req.Name)
+	result, err := r.standing("path", req.NamespacedName, err)
+	result.RequeueAfter = max(result.RequeueAfter, left)
+	return result, err
 }
 
-// writePath brings one path in line with its use.
-func (c *core) writePath(ctx context.Context, name string) error {
+// writePath brings one path in line with its use; left is how long one that nobody uses stays yet.
+func (c *core) writePath(ctx context.Context, name string) (left time.Duration, err error) {
 	defer c.paths.lock(name)()
-	key, used, mayGo := c.paths.lookup(name)
-	switch {
-	case used:
-		l := c.lister(ctx)
-		in := snapshot.PathInput(l, key)
-		if err := l.Err(); err != nil {
-			return err
-		}
-		for _, obj := range translate.Path(in) {
-			change, err := c.writeOne(ctx, obj)
-			if err != nil {
-				return err
-			}
-			if change.Action == apply.Created {
-				c.paths.created(name)
-			}
-		}
-		c.paths.wrote(name)
-		return nil
-	case mayGo:
-		if err := c.prune(ctx, pathOwner(name), pathKinds(), nil); err != nil {
-			return err
-		}
-		c.paths.deleted(name)
+	if key, used := c.paths.lookup(name); used {
+		return 0, c.updatePath(ctx, name, key)
 	}
+	left, mayGo := c.paths.stays(name)
+	if !mayGo {
+		return left, nil
+	}
+	if err := c.prune(ctx, pathOwner(name), pathKinds(), nil); err != nil {
+		return 0, err
+	}
+	c.paths.deleted(name)
+	return 0, nil
+}
+
+func (c *core) updatePath(ctx context.Context, name string, key translate.PathKey) error {
+	l := c.lister(ctx)
+	in := snapshot.PathInput(l, key)
+	if err := l.Err(); err != nil {
+		return err
+	}
+	for _, obj := range translate.Path(in) {
+		change, err := c.writeOne(ctx, obj)
+		if err != nil {
+			return err
+		}
+		if change.Action == apply.Created {
+			c.paths.created(name)
+		}
+	}
+	c.paths.wrote(name)
 	return nil
 }
 

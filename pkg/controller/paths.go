@@ -108,14 +108,27 @@ func (p *pathUse) set(user string, keys []translate.PathKey, linger time.Duratio
 	return idle, complete
 }
 
-// lookup returns the key of a path in use; for one that is not, whether it may go.
-func (p *pathUse) lookup(name string) (key translate.PathKey, used, mayGo bool) {
+// lookup returns the key of a path in use.
+func (p *pathUse) lookup(name string) (key translate.PathKey, used bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.users[name]) > 0 {
-		return p.keys[name], true, false
+	if len(p.users[name]) == 0 {
+		return translate.PathKey{}, false
 	}
-	return translate.PathKey{}, false, p.pending != nil && len(p.pending) == 0 && !p.until[name].After(p.now())
+	return p.keys[name], true
+}
+
+// stays tells of a path that nobody uses whether it may go, now or after what is left of its linger: it may have become
+// idle again since it was last asked after, and the queue keeps the earliest of the times that a key is asked for. Before
+// everyone has spoken none may; the last one to speak has all looked at.
+func (p *pathUse) stays(name string) (left time.Duration, mayGo bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending == nil || len(p.pending) > 0 {
+		return 0, false
+	}
+	left = max(0, p.until[name].Sub(p.now()))
+	return left, left == 0
 }
 
 // names are the paths in use for which match says yes.

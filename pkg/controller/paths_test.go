@@ -18,7 +18,7 @@ func TestPathGoesWhenNobodyUsesIt(t *testing.T) {
 		t.Fatal("complete before anybody spoke")
 	}
 	p.add("import/x", []translate.PathKey{a})
-	if _, used, _ := p.lookup(name); !used {
+	if _, used := p.lookup(name); !used {
 		t.Fatal("not in use before it was routed to")
 	}
 	p.set("import/x", []translate.PathKey{a, b}, 0)
@@ -28,32 +28,33 @@ func TestPathGoesWhenNobodyUsesIt(t *testing.T) {
 	if idle, _ := p.set("import/x", nil, 0); len(idle) != 1 || idle[0] != translate.PathName(b) {
 		t.Fatalf("idle %v", idle)
 	}
-	if key, used, _ := p.lookup(name); !used || key != a {
+	if key, used := p.lookup(name); !used || key != a {
 		t.Fatalf("%v, %v", key, used)
 	}
 	idle, _ := p.set("import/y", nil, 0)
 	if len(idle) != 1 || idle[0] != name {
 		t.Fatalf("idle %v", idle)
 	}
-	if _, used, mayGo := p.lookup(name); used || !mayGo {
+	_, used := p.lookup(name)
+	if _, mayGo := p.stays(name); used || !mayGo {
 		t.Errorf("used %v, may go %v", used, mayGo)
 	}
 }
 
 func TestNoPathGoesBeforeEveryoneSpoke(t *testing.T) {
 	p := newPathUse(time.Now)
-	if _, _, mayGo := p.lookup("path-x"); mayGo {
+	if _, mayGo := p.stays("path-x"); mayGo {
 		t.Error("a path may go before it is known who will speak")
 	}
 	p.set("import/early", nil, 0)
 	p.expect([]string{"import/early", "import/late"})
-	if _, _, mayGo := p.lookup("path-x"); mayGo {
+	if _, mayGo := p.stays("path-x"); mayGo {
 		t.Error("a path may go before everyone spoke")
 	}
 	if _, complete := p.set("import/late", nil, 0); !complete {
 		t.Error("not complete")
 	}
-	if _, _, mayGo := p.lookup("path-x"); !mayGo {
+	if _, mayGo := p.stays("path-x"); !mayGo {
 		t.Error("an unused path may not go")
 	}
 }
@@ -63,15 +64,25 @@ func TestPathStaysForAWhileAfterRoutesMoved(t *testing.T) {
 	a, b := translate.PathKey{Policy: "high", Exporter: "c2"}, translate.PathKey{Policy: "high", Exporter: "c3"}
 	p := newPathUse(func() time.Time { return now })
 	p.expect(nil)
+	name := translate.PathName(a)
+	stays := func(want time.Duration) {
+		t.Helper()
+		_, used := p.lookup(name)
+		if left, mayGo := p.stays(name); used || left != want || mayGo != (want == 0) {
+			t.Errorf("used %v, stays %v, may go %v; want it to stay %v", used, left, mayGo, want)
+		}
+	}
 	p.set("import/x", []translate.PathKey{a}, time.Second)
 	p.set("import/x", []translate.PathKey{b}, time.Second)
-	if _, used, mayGo := p.lookup(translate.PathName(a)); used || mayGo {
-		t.Errorf("at once: used %v, may go %v", used, mayGo)
-	}
-	now = now.Add(time.Second)
-	if _, used, mayGo := p.lookup(translate.PathName(a)); used || !mayGo {
-		t.Errorf("after a while: used %v, may go %v", used, mayGo)
-	}
+	stays(time.Second)
+	now = now.Add(700 * time.Millisecond)
+	stays(300 * time.Millisecond)
+	p.set("import/x", []translate.PathKey{a}, time.Second)
+	p.set("import/x", []translate.PathKey{b}, time.Second)
+	now = now.Add(300 * time.Millisecond)
+	stays(700 * time.Millisecond)
+	now = now.Add(700 * time.Millisecond)
+	stays(0)
 }
 
 func TestTrafficWaitsForPathsThatAreNew(t *testing.T) {

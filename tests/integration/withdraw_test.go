@@ -202,3 +202,43 @@ func TestStrictExportStaysOnItsTunnel(t *testing.T) {
 	change(two, export, func(e *mcsv1beta1.ServiceExport) { e.Annotations[v1alpha1.AnnotationFailover] = "Strictly" })
 	two.exportIs("payment", v1alpha1.ConditionWANPolicy, metav1.ConditionFalse, v1alpha1.ReasonInvalidFailover)
 }
+
+// TestPathGoesThatWasLeftTwice: a path that is used again while it lingers, and left again, goes all the same.
+func TestPathGoesThatWasLeftTwice(t *testing.T) {
+	const linger = 3 * time.Second
+	f := joined(t, 2, func(o *controller.Options) { o.PathLinger = linger })
+	one, two := f.members[0], f.members[1]
+	two.service("payment", 1)
+	export := two.export("payment", "high")
+	one.imported("payment", two.id)
+	one.routesAre("payment", " -> high")
+	name := translate.PathName(translate.PathKey{Policy: "high", Exporter: two.id, Failover: "Strict"})
+	leads := func(strict bool) {
+		t.Helper()
+		one.eventually(soon, fmt.Sprintf("the leg leads to the strict path: %t", strict), func() error {
+			leg := &networkingv1.VirtualService{}
+			if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: translate.LegName(f.namespace, "payment", 8080)}, leg); err != nil {
+				return err
+			}
+			if host := leg.Spec.Http[0].Route[0].Destination.Host; (host == name+"."+translate.PathDomain) != strict {
+				return fmt.Errorf("to %s", host)
+			}
+			return nil
+		})
+	}
+	for range 2 {
+		change(two, export, func(e *mcsv1beta1.ServiceExport) {
+			metav1.SetMetaDataAnnotation(&e.ObjectMeta, v1alpha1.AnnotationFailover, "Strict")
+		})
+		leads(true)
+		change(two, export, func(e *mcsv1beta1.ServiceExport) { delete(e.Annotations, v1alpha1.AnnotationFailover) })
+		leads(false)
+	}
+	one.eventually(linger+soon, "the strict path has gone", func() error {
+		err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, &networkingv1.ServiceEntry{})
+		if err == nil {
+			return fmt.Errorf("%s still stands", name)
+		}
+		return client.IgnoreNotFound(err)
+	})
+}
