@@ -132,7 +132,7 @@ func (w *traffic) sharedWhileSlow(want map[string]float64) {
 	if w.wan == nil {
 		w.t.Skip("needs the sandbox's SD-WAN")
 	}
-	w.ok(w.wan.SetLatency(w.ctx, "business", "300ms"))
+	w.ok(w.wan.SetLatency(w.ctx, "business", beyondSLA))
 	w.t.Cleanup(func() {
 		if err := w.wan.Heal(context.WithoutCancel(w.ctx)); err != nil {
 			w.t.Error(err)
