@@ -62,8 +62,14 @@ func (e *explanation) ways() []way {
 	shares, ring := translate.Sharing(e.in, e.port)
 	for _, id := range shares.Clusters() {
 		w := way{cluster: id, percent: float64(shares[id])}
-		if len(ring) > 1 {
-			w.backup = ring[(slices.Index(ring, id)+1)%len(ring)]
+		if others := slices.DeleteFunc(slices.Clone(ring), func(other string) bool { return other == id }); len(others) > 0 {
+			w.backup = others[0]
+			if next := slices.IndexFunc(others, func(other string) bool { return other > id }); next >= 0 {
+				w.backup = others[next]
+			}
+			if slices.Contains(others, e.in.Self.ID) {
+				w.backup = e.in.Self.ID
+			}
 		}
 		out = append(out, w)
 	}

@@ -19,6 +19,7 @@ import (
 
 // leg is one imported service port.
 type leg struct {
+	self      string
 	namespace string
 	name      string
 	port      mcs.MergedPort
@@ -44,6 +45,7 @@ type leg struct {
 // those of a headless service's endpoints: shares, ring and stickiness, rules, endpoint.
 func newLeg(in LegInput, port mcs.MergedPort, listeners LegPorts, policy string) leg {
 	return leg{
+		self:      in.Self.ID,
 		namespace: in.Namespace,
 		name:      in.Name,
 		port:      port,
@@ -143,7 +145,7 @@ func legsOf(in LegInput, out *LegResult) []leg {
 }
 
 // Sharing is how the exporters of a port of a service that is no headless one share its requests. ring are those that can
-// answer, sorted: each is backed up by the next. Those that have no share, because a nearer one has it all, are among them.
+// answer, sorted: each is backed up by another. Those that have no share, because a nearer one has it all, are among them.
 func Sharing(in LegInput, port mcs.MergedPort) (shares Shares, ring []string) {
 	exporters := Exporters(port, in.Exports)
 	return NextShares(in.Previous[port.Port], closest(exporters, in.Merged.TrafficDistribution, in.Self.ID)), clusterIDs(eligible(exporters))
@@ -182,19 +184,27 @@ func (l leg) objects() ([]Object, []PathKey) {
 	return l.tcpObjects()
 }
 
-// paths are the paths of a policy's traffic by share: one per exporter, backed up by the next exporter in the ring of
-// ids. So there are no more than peers x peers x policies of them, whoever exports what.
+// paths are the paths of a policy's traffic by share: one per exporter, with its backup. So there are no more than
+// peers x peers x policies of them, whoever exports what.
 func (l leg) paths(policy string) []weightedPath {
 	clusters := l.shares.Clusters()
 	out := make([]weightedPath, 0, len(clusters))
 	for _, c := range clusters {
-		backup := ""
-		if len(l.ring) > 1 {
-			backup = l.ring[(slices.Index(l.ring, c)+1)%len(l.ring)]
-		}
-		out = append(out, weightedPath{PathKey{Policy: policy, Exporter: c, Backup: backup, Failover: l.override(policy)}, l.shares[c]})
+		out = append(out, weightedPath{PathKey{Policy: policy, Exporter: c, Backup: l.backup(c), Failover: l.override(policy)}, l.shares[c]})
 	}
 	return out
+}
+
+// backup is who stands in for an exporter: the own cluster if it can answer, because what cuts this cluster off takes all
+// others along at once; else the next one in the ring of ids. Empty where there is nobody else.
+func (l leg) backup(exporter string) string {
+	switch {
+	case len(l.ring) < 2:
+		return ""
+	case exporter != l.self && slices.Contains(l.ring, l.self):
+		return l.self
+	}
+	return l.ring[(slices.Index(l.ring, exporter)+1)%len(l.ring)]
 }
 
 func (l leg) override(policy string) string { return PathFailover(policy, l.merged, l.policies) }

@@ -133,6 +133,24 @@ func TestSlicesOfDrainingClusters(t *testing.T) {
 	}
 }
 
+// What cuts this cluster off takes all others along: its own backends stand in for each of them.
+func TestOwnClusterBacksUpOthers(t *testing.T) {
+	in := payment(map[string]int32{"c1": 1, "c2": 1, "c3": 1})
+	in.Self.ID = "c1"
+	want := []PathKey{
+		{Policy: "high", Exporter: "c1", Backup: "c2"}, {Policy: "high", Exporter: "c2", Backup: "c1"}, {Policy: "high", Exporter: "c3", Backup: "c1"},
+	}
+	if out := Leg(in); !slices.Equal(out.Paths, want) {
+		t.Errorf("got %v, want %v", out.Paths, want)
+	}
+	in = payment(map[string]int32{"c1": 0, "c2": 1, "c3": 1})
+	in.Self.ID = "c1"
+	want = []PathKey{{Policy: "high", Exporter: "c2", Backup: "c3"}, {Policy: "high", Exporter: "c3", Backup: "c2"}}
+	if out := Leg(in); !slices.Equal(out.Paths, want) {
+		t.Errorf("without a backend here: got %v, want %v", out.Paths, want)
+	}
+}
+
 func TestLegWithoutPolicyUsesNoTunnel(t *testing.T) {
 	in := payment(map[string]int32{"c2": 1})
 	in.Merged.WANPolicy = ""
