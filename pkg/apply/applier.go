@@ -249,7 +249,8 @@ func (a *Applier) remember(k key, before string, want map[string]any, result *un
 	return nil
 }
 
-// live returns the object of that name in the cache, nil where there is none.
+// live returns the object of that name in the cache, nil where there is none. What was deleted here is gone, although the
+// cache may not have seen it yet: what is wanted again must be made again, not left to the news of its end.
 func (a *Applier) live(ctx context.Context, obj client.Object) (client.Object, error) {
 	gvk := obj.GetObjectKind().GroupVersionKind()
 	empty, err := a.Scheme.New(gvk)
@@ -268,6 +269,8 @@ func (a *Applier) live(ctx context.Context, obj client.Object) (client.Object, e
 		return nil, fmt.Errorf("kind %s is not installed: %w", gvk.Kind, err)
 	case err != nil:
 		return nil, fmt.Errorf("looking up %s: %w", gvk.Kind, err)
+	case a.records.buried(RefOf(obj), live):
+		return nil, nil
 	}
 	return live, nil
 }

@@ -271,3 +271,27 @@ func TestStaleCacheDoesNotCauseASecondWrite(t *testing.T) {
 		t.Errorf("%d writes, want 2", w.writes)
 	}
 }
+
+func TestDeletedIsMadeAnewBeforeTheCacheHasSeenItsEnd(t *testing.T) {
+	w := newWorld(t)
+	old := service("x", 80)
+	old.UID = "old" // which the fake API server does not give
+	if err := w.client.Create(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	old.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
+	stale := interceptor.NewClient(w.client, interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+			old.DeepCopyInto(obj.(*corev1.Service))
+			return nil
+		},
+	})
+	a := apply.New(apply.Options{Client: w.client, Cache: stale, Scheme: w.scheme, Label: label, Value: value, Now: func() time.Time { return w.now }})
+	w.apply(a, apply.Configured, service("x", 80))
+	w.apply(a, apply.Unchanged, service("x", 80))
+	if change, err := a.Delete(t.Context(), old.DeepCopy()); err != nil || change.Action != apply.Deleted {
+		t.Fatalf("%v, %v", change, err)
+	}
+	w.apply(a, apply.Created, service("x", 80))
+	w.service("x")
+}

@@ -64,10 +64,12 @@ func (a *Applier) Delete(ctx context.Context, obj client.Object) (Change, error)
 		return change, nil
 	}
 	err := a.Client.Delete(ctx, obj, client.Preconditions{UID: &uid})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	// The cache may still show what was deleted here and has been made anew here since: that is to be looked at again.
+	again := apierrors.IsConflict(err) && a.records.buried(ref, obj)
+	if err != nil && !apierrors.IsNotFound(err) && (again || !apierrors.IsConflict(err)) {
 		return Change{}, fmt.Errorf("deleting %s: %w", ref.Kind, err)
 	}
-	a.records.drop(ref)
+	a.records.bury(ref, uid, a.Now())
 	if err == nil {
 		change.Action = Deleted
 	}

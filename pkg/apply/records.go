@@ -4,7 +4,9 @@ package apply
 
 import (
 	"crypto/sha256"
+	"maps"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -38,12 +40,23 @@ type side struct {
 }
 
 type records struct {
-	mu   sync.Mutex
-	last map[Ref]map[side]record
+	mu     sync.Mutex
+	last   map[Ref]map[side]record
+	graves map[Ref]grave
 }
 
+// grave is an object that was deleted, which the cache may show for a moment longer.
+type grave struct {
+	uid types.UID
+	dug time.Time
+}
+
+// staleAtMost is longer than a cache is behind. One that is further behind shows an object that is gone, as if nothing were
+// known of it.
+const staleAtMost = time.Minute
+
 func newRecords() *records {
-	return &records{last: map[Ref]map[side]record{}}
+	return &records{last: map[Ref]map[side]record{}, graves: map[Ref]grave{}}
 }
 
 func (k key) side() side {
@@ -59,11 +72,21 @@ func (r *records) set(k key, rec record) {
 	r.last[k.Ref][k.side()] = rec
 }
 
-// drop forgets everything about ref.
-func (r *records) drop(ref Ref) {
+// bury forgets everything about ref, except that the object of that uid is no more.
+func (r *records) bury(ref Ref, uid types.UID, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.last, ref)
+	maps.DeleteFunc(r.graves, func(_ Ref, g grave) bool { return now.Sub(g.dug) > staleAtMost })
+	r.graves[ref] = grave{uid: uid, dug: now}
+}
+
+// buried tells whether live is an object that was deleted since.
+func (r *records) buried(ref Ref, live metav1.Object) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g, ok := r.graves[ref]
+	return ok && g.uid == live.GetUID()
 }
 
 // current tells whether live is the object that the last write of sum made, or the one that it was made over.
