@@ -202,7 +202,7 @@ func (a *Applier) writeDrift(ctx context.Context, k key, live client.Object, wan
 	if err != nil {
 		return Change{}, err
 	}
-	if !drifted(content, want, live.GetManagedFields(), k.manager(), k.Subresource) {
+	if !a.records.behind(k, live, sum) && !drifted(content, want, live.GetManagedFields(), k.manager(), k.Subresource) {
 		a.records.set(k, record{uid: live.GetUID(), after: live.GetResourceVersion(), sum: sum})
 		return unchanged, nil
 	}

@@ -272,6 +272,24 @@ func TestStaleCacheDoesNotCauseASecondWrite(t *testing.T) {
 	}
 }
 
+func TestStaleCacheDoesNotHideAChangeBack(t *testing.T) {
+	w := newWorld(t)
+	w.apply(w.applier(), apply.Created, service("x", 80))
+	before := w.service("x")
+	stale := interceptor.NewClient(w.client, interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+			before.DeepCopyInto(obj.(*corev1.Service))
+			return nil
+		},
+	})
+	a := apply.New(apply.Options{Client: w.client, Cache: stale, Scheme: w.scheme, Label: label, Value: value})
+	w.apply(a, apply.Configured, service("x", 81))
+	w.apply(a, apply.Configured, service("x", 80))
+	if port := w.service("x").Spec.Ports[0].Port; port != 80 {
+		t.Errorf("port %d stands, want 80", port)
+	}
+}
+
 func TestDeletedIsMadeAnewBeforeTheCacheHasSeenItsEnd(t *testing.T) {
 	w := newWorld(t)
 	old := service("x", 80)

@@ -101,6 +101,15 @@ func (r *records) current(k key, live metav1.Object, sum [sha256.Size]byte) bool
 	return version == rec.after || (rec.before != "" && version == rec.before)
 }
 
+// behind tells whether live may be older than the last write, which was of something else than sum: what differs from live
+// does not tell then what differs from the object.
+func (r *records) behind(k key, live metav1.Object, sum [sha256.Size]byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec, ok := r.last[k.Ref][k.side()]
+	return ok && rec.uid == live.GetUID() && rec.sum != sum && rec.after != live.GetResourceVersion()
+}
+
 // wrote tells whether obj is as the last write left it.
 func (r *records) wrote(k key, obj metav1.Object) bool {
 	r.mu.Lock()
