@@ -151,12 +151,9 @@ func (c *core) releasePaths(ctx context.Context, user string, keys []translate.P
 	if len(keys) == 0 {
 		linger = 0 // nothing of the user's is left that could be routed
 	}
-	idle, complete := c.paths.set(user, keys, linger)
+	idle := c.paths.set(user, keys, linger)
 	for _, name := range idle {
 		c.pathKeys.askAfter(linger, types.NamespacedName{Name: name})
 	}
-	if complete {
-		return c.sweepPaths(ctx)
-	}
-	return nil
+	return c.sweepPaths(ctx)
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -33,8 +32,8 @@ func (c *core) writePath(ctx context.Context, name string) (left time.Duration, 
 	if key, used := c.paths.lookup(name); used {
 		return 0, c.updatePath(ctx, name, key)
 	}
-	left, mayGo := c.paths.stays(name)
-	if !mayGo {
+	left, goes := c.paths.letGo(name)
+	if !goes {
 		return left, nil
 	}
 	if err := c.prune(ctx, pathOwner(name), pathKinds(), nil); err != nil {
@@ -63,17 +62,22 @@ func (c *core) updatePath(ctx context.Context, name string, key translate.PathKe
 	return nil
 }
 
-// sweepPaths has every path looked at that is written down: those from before a restart that nobody uses now go.
+// sweepPaths has every path looked at that is written down, if only in part, once everyone has said what they use: those
+// from before a restart that nobody uses now go.
 func (c *core) sweepPaths(ctx context.Context) error {
-	var list networkingv1.ServiceEntryList
-	if err := c.cache.List(ctx, &list, client.InNamespace(v1alpha1.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if !c.paths.complete() {
+		return nil
+	}
+	found, err := c.applier.Owned(ctx, pathKinds(), client.InNamespace(v1alpha1.Namespace))
+	if err != nil {
 		return err
 	}
-	for _, entry := range list.Items {
-		if key, ok := keyOf(ownerOf(entry), "path"); ok {
+	for _, obj := range found {
+		if key, ok := keyOf(ownerOf(obj), "path"); ok {
 			c.pathKeys.askAfter(c.opts.PathLinger, key)
 		}
 	}
+	c.paths.sweptAll()
 	return nil
 }
 

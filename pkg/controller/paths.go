@@ -19,8 +19,10 @@ type pathUse struct {
 	keys  map[string]translate.PathKey
 	users map[string]map[string]bool
 	paths map[string][]string
-	// pending are the keys that have not spoken yet; nil until they are known.
+	// pending are the keys that have not spoken yet; nil until they are known. swept says that all paths were looked at
+	// when the last one had.
 	pending map[string]bool
+	swept   bool
 	written map[string]bool
 	// born says since when a path stands that was made in this life of the process.
 	born map[string]time.Time
@@ -42,8 +44,8 @@ func newPathUse(now func() time.Time) *pathUse {
 	}
 }
 
-// expect says which keys will speak, and returns whether all have already.
-func (p *pathUse) expect(users []string) bool {
+// expect says which keys will speak.
+func (p *pathUse) expect(users []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pending == nil {
@@ -54,7 +56,20 @@ func (p *pathUse) expect(users []string) bool {
 			p.pending[user] = true
 		}
 	}
-	return len(p.pending) == 0
+}
+
+// complete tells whether all keys have spoken and sweep has not succeeded yet.
+func (p *pathUse) complete() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pending != nil && len(p.pending) == 0 && !p.swept
+}
+
+// sweptAll notes that all paths were looked at.
+func (p *pathUse) sweptAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.swept = true
 }
 
 // add notes that user uses the paths, besides those it already uses: to be called before anything routes to them.
@@ -79,9 +94,9 @@ func (p *pathUse) use(user string, key translate.PathKey) {
 }
 
 // set notes that user uses these paths only: to be called when nothing of it routes to others any more. It returns the
-// names of the paths that nobody uses now, to be looked at after linger, and whether this was the last user that had to
-// speak.
-func (p *pathUse) set(user string, keys []translate.PathKey, linger time.Duration) (idle []string, complete bool) {
+// names of the paths that nobody uses now, to be looked at after linger. Each path that the user has left stays so long,
+// also if another user leaves it meanwhile that has no need of that.
+func (p *pathUse) set(user string, keys []translate.PathKey, linger time.Duration) (idle []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.paths[user]
@@ -92,20 +107,20 @@ func (p *pathUse) set(user string, keys []translate.PathKey, linger time.Duratio
 	for _, key := range keys {
 		p.use(user, key)
 	}
+	stays := p.now().Add(linger)
 	for _, name := range before {
+		if !p.users[name][user] && stays.After(p.until[name]) {
+			p.until[name] = stays
+		}
 		if len(p.users[name]) == 0 {
 			idle = append(idle, name)
-			p.until[name] = p.now().Add(linger)
 		}
 	}
 	if len(keys) == 0 && p.pending != nil && !p.pending[user] {
 		delete(p.paths, user)
 	}
-	if p.pending[user] {
-		delete(p.pending, user)
-		complete = len(p.pending) == 0
-	}
-	return idle, complete
+	delete(p.pending, user)
+	return idle
 }
 
 // lookup returns the key of a path in use.
@@ -118,17 +133,21 @@ func (p *pathUse) lookup(name string) (key translate.PathKey, used bool) {
 	return p.keys[name], true
 }
 
-// stays tells of a path that nobody uses whether it may go, now or after what is left of its linger: it may have become
-// idle again since it was last asked after, and the queue keeps the earliest of the times that a key is asked for. Before
-// everyone has spoken none may; the last one to speak has all looked at.
-func (p *pathUse) stays(name string) (left time.Duration, mayGo bool) {
+// letGo tells whether a path goes that nobody uses, now or after what is left of its linger: it may have become idle again
+// since it was last asked after, and the queue keeps the earliest of the times that a key is asked for. Before everyone has
+// spoken none goes; the last one to speak has all looked at. From then on it does not stand, so that who uses it after
+// that writes it.
+func (p *pathUse) letGo(name string) (left time.Duration, goes bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pending == nil || len(p.pending) > 0 {
+	if p.pending == nil || len(p.pending) > 0 || len(p.users[name]) > 0 {
 		return 0, false
 	}
-	left = max(0, p.until[name].Sub(p.now()))
-	return left, left == 0
+	if left = max(0, p.until[name].Sub(p.now())); left > 0 {
+		return left, false
+	}
+	delete(p.written, name)
+	return 0, true
 }
 
 // names are the paths in use for which match says yes.

@@ -14,7 +14,8 @@ func TestPathGoesWhenNobodyUsesIt(t *testing.T) {
 	b := translate.PathKey{Policy: "high", Exporter: "c3"}
 	name := translate.PathName(a)
 	p := newPathUse(time.Now)
-	if p.expect([]string{"import/x", "import/y"}) {
+	p.expect([]string{"import/x", "import/y"})
+	if p.complete() {
 		t.Fatal("complete before anybody spoke")
 	}
 	p.add("import/x", []translate.PathKey{a})
@@ -22,39 +23,43 @@ func TestPathGoesWhenNobodyUsesIt(t *testing.T) {
 		t.Fatal("not in use before it was routed to")
 	}
 	p.set("import/x", []translate.PathKey{a, b}, 0)
-	if idle, complete := p.set("import/y", []translate.PathKey{a}, 0); len(idle) != 0 || !complete {
-		t.Fatalf("idle %v, complete %v", idle, complete)
+	if idle := p.set("import/y", []translate.PathKey{a}, 0); len(idle) != 0 || !p.complete() {
+		t.Fatalf("idle %v, complete %v", idle, p.complete())
 	}
-	if idle, _ := p.set("import/x", nil, 0); len(idle) != 1 || idle[0] != translate.PathName(b) {
+	p.sweptAll()
+	if p.complete() {
+		t.Error("to be swept twice")
+	}
+	if idle := p.set("import/x", nil, 0); len(idle) != 1 || idle[0] != translate.PathName(b) {
 		t.Fatalf("idle %v", idle)
 	}
 	if key, used := p.lookup(name); !used || key != a {
 		t.Fatalf("%v, %v", key, used)
 	}
-	idle, _ := p.set("import/y", nil, 0)
+	idle := p.set("import/y", nil, 0)
 	if len(idle) != 1 || idle[0] != name {
 		t.Fatalf("idle %v", idle)
 	}
 	_, used := p.lookup(name)
-	if _, mayGo := p.stays(name); used || !mayGo {
+	if _, mayGo := p.letGo(name); used || !mayGo {
 		t.Errorf("used %v, may go %v", used, mayGo)
 	}
 }
 
 func TestNoPathGoesBeforeEveryoneSpoke(t *testing.T) {
 	p := newPathUse(time.Now)
-	if _, mayGo := p.stays("path-x"); mayGo {
+	if _, mayGo := p.letGo("path-x"); mayGo {
 		t.Error("a path may go before it is known who will speak")
 	}
 	p.set("import/early", nil, 0)
 	p.expect([]string{"import/early", "import/late"})
-	if _, mayGo := p.stays("path-x"); mayGo {
+	if _, mayGo := p.letGo("path-x"); mayGo {
 		t.Error("a path may go before everyone spoke")
 	}
-	if _, complete := p.set("import/late", nil, 0); !complete {
+	if p.set("import/late", nil, 0); !p.complete() {
 		t.Error("not complete")
 	}
-	if _, mayGo := p.stays("path-x"); !mayGo {
+	if _, mayGo := p.letGo("path-x"); !mayGo {
 		t.Error("an unused path may not go")
 	}
 }
@@ -68,7 +73,7 @@ func TestPathStaysForAWhileAfterRoutesMoved(t *testing.T) {
 	stays := func(want time.Duration) {
 		t.Helper()
 		_, used := p.lookup(name)
-		if left, mayGo := p.stays(name); used || left != want || mayGo != (want == 0) {
+		if left, mayGo := p.letGo(name); used || left != want || mayGo != (want == 0) {
 			t.Errorf("used %v, stays %v, may go %v; want it to stay %v", used, left, mayGo, want)
 		}
 	}
@@ -83,6 +88,28 @@ func TestPathStaysForAWhileAfterRoutesMoved(t *testing.T) {
 	stays(700 * time.Millisecond)
 	now = now.Add(700 * time.Millisecond)
 	stays(0)
+
+	p.add("import/y", []translate.PathKey{a})
+	p.set("import/x", []translate.PathKey{a}, time.Second)
+	p.set("import/x", []translate.PathKey{b}, time.Second)
+	p.set("import/y", nil, 0)
+	stays(time.Second) // who left it first still needs it
+}
+
+func TestPathThatIsLetGoDoesNotStand(t *testing.T) {
+	a := translate.PathKey{Policy: "high", Exporter: "c2"}
+	name := translate.PathName(a)
+	p := newPathUse(time.Now)
+	p.expect(nil)
+	p.add("import/x", []translate.PathKey{a})
+	p.wrote(name)
+	if _, goes := p.letGo(name); goes || !p.stands(name) {
+		t.Errorf("in use: goes %v, stands %v", goes, p.stands(name))
+	}
+	p.set("import/x", nil, 0)
+	if _, goes := p.letGo(name); !goes || p.stands(name) {
+		t.Errorf("left: goes %v, stands %v", goes, p.stands(name))
+	}
 }
 
 func TestTrafficWaitsForPathsThatAreNew(t *testing.T) {

@@ -92,10 +92,8 @@ func (s *starter) Start(ctx context.Context) error {
 	}
 	s.exports.ask(s.allExports(ctx)...)
 	s.fleet.ask(types.NamespacedName{Name: fleetKey})
-	if s.paths.expect(users) {
-		return s.sweepPaths(ctx)
-	}
-	return nil
+	s.paths.expect(users)
+	return s.sweepPaths(ctx)
 }
 
 // cacheSynced is ready once every informer has been filled.
