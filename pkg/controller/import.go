@@ -179,7 +179,7 @@ func carriesTraffic(in translate.LegInput) bool {
 			return true
 		}
 	}
-	return len(in.Previous) > 0
+	return len(in.Previous) > 0 || len(in.Wanted) > 0
 }
 
 // addressed writes the derived Services of an import and puts the addresses that they have got into what the legs are
