@@ -67,11 +67,7 @@ func (g *gate) sync(id string) []types.NamespacedName {
 		return nil
 	}
 	g.synced[id] = true
-	keys := make([]types.NamespacedName, 0, len(g.waiting))
-	for key := range g.waiting {
-		keys = append(keys, key)
-	}
-	return keys
+	return g.waits()
 }
 
 // giveUp lets imports pass without a peer that an earlier life of the process has given up on already.
@@ -81,12 +77,25 @@ func (g *gate) giveUp(id string) {
 	g.since[id] = time.Time{}
 }
 
-// forget starts anew with a peer that has left.
-func (g *gate) forget(id string) {
+// forget starts anew with a peer that has left, and returns what may have waited for it.
+func (g *gate) forget(id string) []types.NamespacedName {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	read := g.synced[id]
 	delete(g.synced, id)
 	delete(g.since, id)
+	if read {
+		return nil
+	}
+	return g.waits()
+}
+
+func (g *gate) waits() []types.NamespacedName {
+	keys := make([]types.NamespacedName, 0, len(g.waiting))
+	for key := range g.waiting {
+		keys = append(keys, key)
+	}
+	return keys
 }
 
 // givenUp tells whether imports are written without the peer, and else when they will be.

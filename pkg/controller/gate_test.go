@@ -41,9 +41,14 @@ func TestGateHoldsNewImportsUntilPeersAreReadOrGivenUp(t *testing.T) {
 	if up, _ := g.givenUp("b"); up {
 		t.Error("b is still given up on after it was read")
 	}
-	g.forget("b")
+	if keys := g.forget("b"); len(keys) != 0 {
+		t.Errorf("%v waited for a peer that had been read", keys)
+	}
 	if left := g.wait(peers, key); left != 30*time.Second {
 		t.Errorf("joined anew: %s", left)
+	}
+	if keys := g.forget("b"); len(keys) != 1 || keys[0] != key {
+		t.Errorf("left before it was read: %v go on", keys)
 	}
 	if left := g.wait([]string{"a"}, key); left != 0 {
 		t.Errorf("without b: %s", left)

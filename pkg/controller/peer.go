@@ -73,7 +73,7 @@ func (r *peerReconciler) forget(ctx context.Context, id string) error {
 		return err
 	}
 	r.peerBook.forget(id)
-	r.gate.forget(id)
+	r.imports.ask(r.gate.forget(id)...)
 	r.metrics.forgetPeer(id)
 	return nil
 }
