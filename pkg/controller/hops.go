@@ -5,7 +5,9 @@ package controller
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -107,7 +109,7 @@ func hopTargets(l *lister) []probe.Target {
 		if card.ClusterID == l.Self().ID {
 			continue
 		}
-		known := foundHops(peers, card.ClusterID)
+		known := believedHops(peers, card.ClusterID)
 		for _, hop := range hopsOf(card) {
 			target := probe.Target{HopKey: hopKey(card.ClusterID, hop), Bounds: probe.BoundsOf(slaOf(hop.Policy, policies))}
 			if found, ok := known[target.HopKey]; ok {
@@ -148,6 +150,12 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 	return out
 }
 
+// believedHops are those of foundHops whose states were acted on.
+func believedHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alpha1.HopStatus {
+	broken := func(p v1alpha1.Peer) bool { return snapshot.ProbeBroken(p.Status) }
+	return foundHops(slices.DeleteFunc(slices.Clone(peers), broken), cluster)
+}
+
 // tellMove tells of one hop on its Peer, in the log, and to who counts.
 func (w *hopWatch) tellMove(peers []v1alpha1.Peer, m hopMove) {
 	w.metrics.moves.WithLabelValues(m.to.Cluster, m.to.Policy, string(m.to.State), m.to.Reason).Inc()
@@ -161,7 +169,13 @@ func (w *hopWatch) tellMove(peers []v1alpha1.Peer, m hopMove) {
 	if m.to.State == v1alpha1.HopHealthy {
 		kind = corev1.EventTypeNormal
 	}
-	w.notes.event(&peers[i], kind, "Hop"+string(m.to.State), describeMove(m))
+	w.notes.hop(&peers[i], kind, m)
+}
+
+// hopAction tells the Events of one hop from those of others: Events that differ in nothing but their note are counted,
+// and show the first one's.
+func hopAction(key translate.HopKey) string {
+	return "Measure " + key.Policy + " to " + net.JoinHostPort(key.Address, strconv.Itoa(int(key.Port)))
 }
 
 func describeMove(m hopMove) string {
@@ -170,7 +184,7 @@ func describeMove(m hopMove) string {
 		text += fmt.Sprintf("; round trip %s, jitter %s, loss %.1f %%", m.to.RTT.Round(time.Millisecond), m.to.Jitter.Round(time.Millisecond), 100*m.to.Loss)
 	}
 	if m.to.Hold > 0 {
-		text += fmt.Sprintf("; it returns after %s without cause for complaint", m.to.Hold)
+		text += fmt.Sprintf("; it returns in %s at the earliest", m.to.Hold.Round(time.Second))
 	}
 	return text
 }

@@ -62,16 +62,22 @@ func (n *notes) event(obj client.Object, kind, reason, note string) {
 	if len(note) > maxNote {
 		note = note[:maxNote]
 	}
-	n.recorder.Eventf(obj, nil, kind, eventReason(reason), "Reconcile", "%s", note)
+	n.recorder.Eventf(obj, nil, kind, short(reason), "Reconcile", "%s", note)
 }
 
-// eventReason cuts joined reasons to what an Event can carry (events.k8s.io/v1, Event.reason: 128 characters).
-func eventReason(reason string) string {
+// hop tells on a Peer that one of its hops changed its state.
+func (n *notes) hop(peer client.Object, kind string, m hopMove) {
+	n.recorder.Eventf(peer, nil, kind, "Hop"+string(m.to.State), short(hopAction(m.to.HopKey)), "%s", describeMove(m))
+}
+
+// short cuts joined reasons, and actions that name things, to what an Event can carry (events.k8s.io/v1, Event.reason and
+// Event.action: 128 characters).
+func short(text string) string {
 	const most = 128
-	if len(reason) > most {
-		return reason[:most]
+	if len(text) > most {
+		return text[:most]
 	}
-	return reason
+	return text
 }
 
 // portFinding tells what was wrong with the table of leg ports.

@@ -48,6 +48,14 @@ func (d *damper) mayReturn(now time.Time, wellFor time.Duration) bool {
 	return wellFor >= d.hold() && (d.returned.IsZero() || now.Sub(d.returned) >= d.apart)
 }
 
+// left is how long it takes from now at least until a hop may return that is not well yet.
+func (d *damper) left(now time.Time) time.Duration {
+	if d.returned.IsZero() {
+		return d.hold()
+	}
+	return max(d.hold(), d.returned.Add(d.apart).Sub(now))
+}
+
 // hold is the stable time that the next return takes.
 func (d *damper) hold() time.Duration {
 	hold := d.first

@@ -105,10 +105,10 @@ func (p *Prober) run(key translate.HopKey, f *followed) {
 func (p *Prober) Reports() []Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make([]Report, 0, len(p.targets))
+	now, out := time.Now(), make([]Report, 0, len(p.targets))
 	for key, f := range p.targets {
 		f.mu.Lock()
-		out = append(out, f.track.Report(key))
+		out = append(out, f.track.Report(key, now))
 		f.mu.Unlock()
 	}
 	slices.SortFunc(out, func(a, b Report) int {

@@ -23,7 +23,7 @@ type Report struct {
 	Measured bool
 	// Broken tells that the last handshakes could not even be tried.
 	Broken bool
-	// Hold is how long the hop must be well until it returns; 0 unless it is dead or degraded.
+	// Hold is how long it takes at least until the hop returns; 0 unless it is dead or degraded.
 	Hold time.Duration
 }
 
@@ -31,7 +31,7 @@ type Report struct {
 const brokenAfter = 3
 
 // Report says what is known now.
-func (t *Track) Report(key translate.HopKey) Report {
+func (t *Track) Report(key translate.HopKey, now time.Time) Report {
 	r := Report{
 		HopKey: key, State: t.state, Reason: t.reason, Since: t.since,
 		RTT: t.est.rtt(), Jitter: t.est.jitter(), Loss: t.est.loss(),
@@ -39,9 +39,9 @@ func (t *Track) Report(key translate.HopKey) Report {
 	}
 	switch t.state {
 	case v1alpha1.HopDead:
-		r.Hold = t.dead.hold()
+		r.Hold = t.dead.left(now)
 	case v1alpha1.HopDegraded:
-		r.Hold = t.degraded.hold()
+		r.Hold = t.degraded.left(now)
 	}
 	return r
 }

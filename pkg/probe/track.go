@@ -110,8 +110,14 @@ func NewTrack(bounds Bounds, found v1alpha1.HopState, reason string, since, now 
 	return t
 }
 
-// SetBounds changes what the hop is judged by.
-func (t *Track) SetBounds(b Bounds) { t.bounds = b }
+// SetBounds changes what the hop is judged by. How often it has broken other bounds says nothing about these.
+func (t *Track) SetBounds(b Bounds) {
+	if b == t.bounds {
+		return
+	}
+	t.bounds, t.breachSince, t.wellSince = b, time.Time{}, time.Time{}
+	t.degraded.falls, t.degraded.returned = 0, time.Time{}
+}
 
 // Due is when Sent or Look has to be called again.
 func (t *Track) Due(now time.Time) time.Time {

@@ -131,6 +131,21 @@ func TestDeadHopReturnsAfterAStableTimeThatGrows(t *testing.T) {
 
 func near(a, b time.Duration) bool { return (a - b).Abs() <= 1500*ms }
 
+// What a hop did under other bounds does not keep it away: one without an SLA is not degraded.
+func TestOtherBoundsBeginAnew(t *testing.T) {
+	good, bad := steady(60*ms, 3*ms), steady(130*ms, 3*ms)
+	s := newSim(high, 1, alternate(bad, 30*time.Second, good, 30*time.Second))
+	s.until(80 * time.Second) // slow, well and back, slow again
+	if r := s.t.Report(testHop, s.now); r.State != v1alpha1.HopDegraded || r.Hold < 4*minute {
+		t.Fatalf("%+v", r)
+	}
+	s.t.SetBounds(BoundsOf(nil))
+	s.until(110 * time.Second)
+	if r := s.t.Report(testHop, s.now); r.State != healthy || r.Hold != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A link that oscillates around the threshold, in whatever rhythm, flaps less than once in five minutes.
 func TestOscillationIsDamped(t *testing.T) {
 	good, bad := steady(60*ms, 3*ms), steady(130*ms, 3*ms)
@@ -185,7 +200,7 @@ func TestFoundStatesStandUntilMeasured(t *testing.T) {
 	}{{dead, deadHold}, {degraded, degradedHold}} {
 		s := newSim(high, 1, steady(40*ms, 4*ms))
 		s.t = NewTrack(high, tc.found, "Found", start.Add(-time.Hour), start)
-		if r := s.t.Report(testHop); r.State != tc.found || r.Reason != "Found" || !r.Since.Equal(start.Add(-time.Hour)) {
+		if r := s.t.Report(testHop, s.now); r.State != tc.found || r.Reason != "Found" || !r.Since.Equal(start.Add(-time.Hour)) {
 			t.Errorf("report %+v", r)
 		}
 		s.until(minute)
@@ -222,11 +237,11 @@ func TestBrokenAttemptsSayNothing(t *testing.T) {
 		s.t.Sent(s.now, 0)
 		s.t.Done(s.now, Result{Sent: s.now, Kind: Broken})
 	}
-	if r := s.t.Report(testHop); r.State != healthy || !r.Broken {
+	if r := s.t.Report(testHop, s.now); r.State != healthy || !r.Broken {
 		t.Errorf("report %+v", r)
 	}
 	s.until(s.now.Sub(s.start) + 5*time.Second)
-	if r := s.t.Report(testHop); r.State != healthy || r.Broken {
+	if r := s.t.Report(testHop, s.now); r.State != healthy || r.Broken {
 		t.Errorf("after it works again: %+v", r)
 	}
 }
@@ -243,7 +258,7 @@ func TestStalledProcessBlamesNoHop(t *testing.T) {
 	for range 5 {
 		s.t.Done(s.now, Result{Sent: open, Kind: Lost})
 	}
-	if r := s.t.Report(testHop); r.State != healthy || r.Loss != 0 {
+	if r := s.t.Report(testHop, s.now); r.State != healthy || r.Loss != 0 {
 		t.Errorf("report %+v", r)
 	}
 }

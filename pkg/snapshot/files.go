@@ -162,7 +162,7 @@ func (f *Files) Health() map[translate.HopKey]v1alpha1.HopState { return StatusH
 func StatusHealth(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState {
 	out := map[translate.HopKey]v1alpha1.HopState{}
 	for _, p := range peers {
-		if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionHopsHealthy); c != nil && c.Reason == v1alpha1.ReasonProbeBroken {
+		if ProbeBroken(p.Status) {
 			continue
 		}
 		for _, h := range p.Status.Hops {
@@ -170,6 +170,12 @@ func StatusHealth(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState 
 		}
 	}
 	return out
+}
+
+// ProbeBroken tells whether the verdicts that a Peer's status says were not acted on.
+func ProbeBroken(status v1alpha1.PeerStatus) bool {
+	c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionHopsHealthy)
+	return c != nil && c.Reason == v1alpha1.ReasonProbeBroken
 }
 
 func key(namespace, name string) types.NamespacedName {

@@ -171,6 +171,20 @@ func TestBrokenProbeMovesNothing(t *testing.T) {
 		one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken)
 	}
 	one.ordered(two.id, 31111, 31110)
+
+	// Only one hop answers then, so nothing doubts what the prober says, nor what its predecessor said and nobody believed.
+	one.settled()
+	one.down()
+	f.tunnels.set("high", two.id, probe.Broken, 0)
+	f.tunnels.set("default", two.id, probe.Answered, 0)
+	one.up()
+	one.readsPeers(1)
+	one.always(2*time.Second, "the order stays", func() error {
+		if got, err := one.ports(two.id); err != nil || !slices.Equal(got, []uint32{31111, 31110}) {
+			return fmt.Errorf("%v %w", got, err)
+		}
+		return nil
+	})
 }
 
 // pathRule is the version of a path's DestinationRule.

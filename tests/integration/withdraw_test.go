@@ -5,11 +5,13 @@ package integration
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -54,6 +56,11 @@ func TestPeerOutOfReachIsWithdrawn(t *testing.T) {
 	}
 	one.peerIs(two.id, v1alpha1.ConditionReachable, metav1.ConditionFalse, v1alpha1.ReasonWithdrawn)
 	one.eventsOn(two.id, v1alpha1.ReasonWithdrawn)
+	for _, p := range []string{"high", "default"} {
+		one.told("the end of the hop of policy "+p, func(e eventsv1.Event) bool {
+			return e.Reason == "HopDead" && e.Regarding.Name == two.id && strings.HasPrefix(e.Note, "policy "+p+" to ")
+		})
+	}
 	one.eventually(soon, "the other cluster has it all", func() error { return one.sharesAre("payment", 8080, other) })
 	one.imported("payment", two.id, three.id) // it is out of reach, not gone
 	one.eventually(soon, "its EndpointSlice is not ready", func() error { return one.readySlices("payment", three.id) })
