@@ -44,8 +44,10 @@ const (
 	ipProtoTCP     = 6
 	tcpUserTimeout = 18
 	// minUnacknowledged is the least time that a connection may wait for an acknowledgement after the kernel has first
-	// sent something again, which it does after a round trip and 0.2 s (RFC 6298).
-	minUnacknowledged = 300 * time.Millisecond
+	// sent something again by its retransmission timer. That takes a round trip and 0.2 s (RFC 6298 with Linux's minimum), and
+	// twice as long where a tail loss probe comes first (RFC 8985, section 7): nothing has been acknowledged for 0.4 s at
+	// least when a connection ends.
+	minUnacknowledged = 200 * time.Millisecond
 )
 
 // unacknowledged ends connections into a black hole by the kernel's knowledge: what is sent is not acknowledged. It is
