@@ -110,7 +110,7 @@ func section(out *bytes.Buffer, run result.Run, p result.Played) {
 			plain = []string{fmt.Sprintf("%d of %d", p.Plain[i].Failed, p.Plain[i].Sent), ms(p.Plain[i].Slowest)}
 		}
 		fmt.Fprintf(out, "| %s | %d | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Protocol, c.Sent, c.Failed, ms(c.Slowest),
-			ms(c.Settled), seconds(c.Moved, c.During != c.Before), seconds(c.Back, c.During != c.Before && c.Back > 0), c.Before, c.During, c.After, strings.Join(plain, " | "))
+			ms(c.Settled), seconds(c.Moved, c.Left()), seconds(c.Back, c.Back > 0), c.Before, c.During, c.After, strings.Join(plain, " | "))
 	}
 	for _, c := range p.Ours {
 		if c.Failed > 0 {

@@ -13,11 +13,14 @@ type Bar struct {
 	Case string
 	// Slowest bounds all requests, Settled those sent from ten seconds after it broke until it heals.
 	Slowest, Settled time.Duration
-	// Moved bounds the time until traffic has left.
+	// Moved bounds the time until traffic has left its tunnel, which it must do then.
 	Moved time.Duration
 }
 
-// Bars are those of the cases that have one.
+// Bounds tells whether the bar bounds a time.
+func (b Bar) Bounds() bool { return b.Slowest > 0 || b.Settled > 0 || b.Moved > 0 }
+
+// Bars are those of the cases in which none of them may fail: another tunnel or another cluster works throughout.
 func Bars() []Bar {
 	const brownout = 10 * time.Second
 	return []Bar{
@@ -29,6 +32,10 @@ func Bars() []Bar {
 		{Case: "loss-30", Moved: brownout},
 		{Case: "drained", Slowest: time.Second},
 		{Case: "unexport", Slowest: time.Second},
+		{Case: "loss-2"}, {Case: "loss-5"}, {Case: "flapping"}, {Case: "one-way"}, {Case: "rate"},
+		{Case: "isolated"}, {Case: "api-gone"}, {Case: "gateway-gone"}, {Case: "backends-gone"},
+		{Case: "controller-gone"}, {Case: "partitioned"}, {Case: "upgrade"}, {Case: "rotation"}, {Case: "roll"},
+		{Case: "leave"}, {Case: "order"}, {Case: "port"},
 	}
 }
 
@@ -37,6 +44,9 @@ func (b Bar) Breaches(c *Cell) []string {
 	var out []string
 	if c.Failed > 0 {
 		out = append(out, fmt.Sprintf("%d of %d failed", c.Failed, c.Sent))
+	}
+	if b.Moved > 0 && c.During.Tunnel == c.Before.Tunnel {
+		out = append(out, "traffic stayed on its tunnel")
 	}
 	for _, f := range []struct {
 		what     string

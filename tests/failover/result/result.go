@@ -131,11 +131,14 @@ func CellOf(p Protocol, requests []Request, played *Played) Cell {
 	c.During = third(played.Broke, played.Healed)
 	c.After = third(played.Healed, played.End)
 	c.Settled = c.SlowestBetween(played.Broke+settleTime, played.Healed)
-	if c.During != c.Before {
+	if c.During.Tunnel != c.Before.Tunnel || c.lost(c.Before.Cluster, played) {
 		c.Moved, c.Back = c.moves(played)
 	}
 	return c
 }
+
+// Left tells whether traffic left the way of before.
+func (c *Cell) Left() bool { return c.During.Tunnel != c.Before.Tunnel || c.Moved > 0 || c.Back > 0 }
 
 // settleTime is how long after it broke nothing should be slow any more.
 const settleTime = 10 * time.Second
@@ -159,6 +162,15 @@ func (c *Cell) moves(played *Played) (moved, back time.Duration) {
 		}
 	}
 	return moved, back
+}
+
+// lost tells whether a cluster answers no request any more in the last third of the time that it is broken. Which of two
+// that share the requests answers most of them is chance.
+func (c *Cell) lost(cluster string, played *Played) bool {
+	from := played.Healed - (played.Healed-played.Broke)/3
+	return !slices.ContainsFunc(c.Requests, func(r Request) bool {
+		return r.Err == "" && r.Sent >= from && r.Sent < played.Healed && r.Cluster == cluster
+	})
 }
 
 // mostOf is where most of the requests went that were sent in a time.
