@@ -33,6 +33,8 @@ func run(ctx context.Context) error {
 	sandbox := flag.String("sandbox", "bin/mcwan-sandbox", "the sandbox's command with its flags")
 	samples := flag.String("samples", "samples", "the folder of the samples")
 	runs := flag.Int("runs", 50, "how often to export and unexport")
+	many := flag.Int("many", 0, "measure in place of all else how soon a verdict of the prober is live in so many legs; a sandbox of its own is best")
+	tcp := flag.Int("tcp", 0, "how many of them are TCP ports, which have paths of their own")
 	flag.Parse()
 	env, err := environment(ctx, strings.Fields(*sandbox), *samples)
 	if err != nil {
@@ -40,6 +42,9 @@ func run(ctx context.Context) error {
 	}
 	if err := env.Play(ctx, story.Basic()[:2]); err != nil {
 		return err
+	}
+	if *many > 0 {
+		return printVerdicts(ctx, env, *many, *tcp)
 	}
 	for _, c := range env.Clusters() {
 		if err := usage(ctx, c, os.Stdout); err != nil {
@@ -53,6 +58,17 @@ func run(ctx context.Context) error {
 	fmt.Printf("\n| from `kubectl apply` of the ServiceExport to | p50 | p99 |\n|---|---|---|\n")
 	fmt.Printf("| ServiceImport with its ClusterSetIP in the other cluster | %s | %s |\n", percentile(imported, 50), percentile(imported, 99))
 	fmt.Printf("| first answered request of a client in the other cluster | %s | %s |\n", percentile(answered, 50), percentile(answered, 99))
+	return nil
+}
+
+func printVerdicts(ctx context.Context, env *story.Env, many, tcp int) error {
+	const runs = 5
+	took, err := verdicts(ctx, env, many, tcp, runs)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("| from a verdict to every path in the order that it asks for, %d legs, of which %d TCP, %d times | %s to %s |\n",
+		many, tcp, runs, percentile(took, 0), percentile(took, 100))
 	return nil
 }
 

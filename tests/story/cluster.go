@@ -10,9 +10,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -68,6 +70,20 @@ func (c *Cluster) Raw(ctx context.Context, path string) ([]byte, error) {
 	out, err := clients.CoreV1().RESTClient().Get().AbsPath(path).DoRaw(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s of %s: %w", path, c.Name, err)
+	}
+	return out, nil
+}
+
+// Logs reads what a container has logged since a moment, whose fraction of a second the API does not take.
+func (c *Cluster) Logs(ctx context.Context, pod *corev1.Pod, container string, since time.Time) ([]byte, error) {
+	clients, err := kubernetes.NewForConfig(c.config)
+	if err != nil {
+		return nil, fmt.Errorf("context %s: %w", c.Name, err)
+	}
+	at := metav1.NewTime(since)
+	out, err := clients.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container, SinceTime: &at}).DoRaw(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("log of %s in %s: %w", pod.Name, c.Name, err)
 	}
 	return out, nil
 }
