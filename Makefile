@@ -57,7 +57,7 @@ test-unit: $(BIN)/helm ## Pure functions, CLI, sandbox: seconds
 
 .PHONY: test-integration
 test-integration: $(BIN)/kube-apiserver ## Real API servers, real controllers
-	KUBEBUILDER_ASSETS=$(BIN) go test -timeout 25m ./tests/integration/...
+	KUBEBUILDER_ASSETS=$(BIN) go test -timeout 50m ./tests/integration/...
 
 .PHONY: test-xds
 test-xds: ## Generated objects through Istio's own validation, analyzers and xDS generation
@@ -85,7 +85,7 @@ E2E ?= ^Test(Story|DNS|Headless|Protocols|LegPorts|L7|Exporters|ByHand|LongLived
 e2e: sandbox-build ## The story and its failures, on a sandbox of three clusters (KEEP=1 leaves it running)
 	$(BIN)/mcwan-sandbox up --name e2e --clusters 3
 	@trap '[ -n "$(KEEP)" ] || $(BIN)/mcwan-sandbox down --name e2e' EXIT; \
-	MCWAN_SANDBOX="$(BIN)/mcwan-sandbox --name e2e" go test -tags e2e -count=1 -timeout 60m -v -run '$(E2E)' ./tests/e2e/...
+	MCWAN_SANDBOX="$(BIN)/mcwan-sandbox --name e2e" go test -tags e2e -count=1 -timeout 80m -v -run '$(E2E)' ./tests/e2e/...
 
 FAILOVER_SANDBOX := $(BIN)/mcwan-sandbox --name failover
 FAILOVER_FLAGS ?=

@@ -44,7 +44,7 @@ func TestByHand(t *testing.T) {
 	addresses, err := there.GatewayAddresses(w.ctx, "ingress")
 	w.ok(err)
 	out := w.mcwanctl(here, "import", shop+"/"+story.NamespaceSidecar, "--ingress-gw="+strings.Join(addresses, ","), "--cluster=far-away",
-		"--trust-domain=td-2", "--wan-policy=high", "--port=http:8080", "--wait")
+		"--trust-domain=td-2", "--wan-policy=high", "--port=http:8080", "--wait", "--timeout=3m")
 	if !strings.Contains(out, "td-1/ns/mc-wan/sa/mcw-egress") {
 		t.Errorf("import does not say whom the other cluster must admit: %s", out)
 	}
@@ -91,7 +91,7 @@ func (w *traffic) byIPv6(here, there *story.Cluster, addresses []string) {
 	before, err := w.wan.Counters(w.ctx)
 	w.ok(err)
 	w.mcwanctl(here, "import", shop+"/"+story.NamespaceSidecar, "--ingress-gw="+strings.Join(addresses, ","), "--cluster=far-away",
-		"--trust-domain=td-2", "--wan-policy=high", "--port=http:8080", "--wait")
+		"--trust-domain=td-2", "--wan-policy=high", "--port=http:8080", "--wait", "--timeout=3m")
 	for _, namespace := range []string{story.NamespacePlain, story.NamespaceSidecar} {
 		c := w.client(namespace)
 		w.eventually("answers of "+there.Name+" over IPv6 to "+namespace, func(ctx context.Context) error {

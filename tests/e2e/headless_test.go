@@ -64,7 +64,7 @@ func newRing(t *testing.T) *ring {
 		}
 	}
 	for _, c := range r.all() {
-		r.must(c.ApplyFile(t.Context(), "../../samples/01-wan-policies.yaml"))
+		r.must(c.ApplyPoliciesForBusyMachines(t.Context(), "../../samples/01-wan-policies.yaml"))
 	}
 	for _, c := range r.exporters {
 		r.must(c.ApplyObject(t.Context(), namespace(stateful, true)))

@@ -40,7 +40,7 @@ func TestStory(t *testing.T) {
 // it KUBECONFIG and MCWAN_CONTEXTS (consumer,exporter) name clusters that exist and have the add-on installed and joined.
 func environment(t *testing.T) *story.Env {
 	t.Helper()
-	env := &story.Env{Samples: "../../samples", Out: t.Output()}
+	env := &story.Env{Samples: "../../samples", Out: t.Output(), Busy: true}
 	kubeconfig, contexts := os.Getenv("KUBECONFIG"), "cluster-1,cluster-2"
 	if sandbox := strings.Fields(os.Getenv("MCWAN_SANDBOX")); len(sandbox) > 0 {
 		env.WAN = &story.WAN{Command: sandbox}

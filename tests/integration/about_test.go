@@ -49,7 +49,7 @@ func TestClusterPropertyThatSaysAnotherID(t *testing.T) {
 	f := newFleet(t, 1, func(o *controller.Options) { o.AboutRetry = 100 * time.Millisecond })
 	one := f.members[0]
 	one.policyIs("high", metav1.ConditionTrue, "Ready") // it runs without the CRD
-	crds := envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{clusterProperties("v1beta1")}}
+	crds := envtest.CRDInstallOptions{MaxTime: patience(2 * time.Minute), CRDs: []*apiextensionsv1.CustomResourceDefinition{clusterProperties("v1beta1")}}
 	if _, err := envtest.InstallCRDs(one.env.Config, crds); err != nil {
 		t.Fatal(err)
 	}

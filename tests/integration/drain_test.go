@@ -49,7 +49,7 @@ func TestRouteStaysUntilNobodyReliesOnIt(t *testing.T) {
 }
 
 func TestRouteGoesAtTheDeadline(t *testing.T) {
-	f := joined(t, 2, func(o *controller.Options) { o.DrainDeadline, o.AckSettle = 2*time.Second, time.Hour })
+	f := joined(t, 2, func(o *controller.Options) { o.DrainDeadline, o.AckSettle = 10*time.Second, time.Hour })
 	one, two := f.members[0], f.members[1]
 	two.service("payment", 1)
 	export := two.export("payment", "high")
@@ -99,7 +99,7 @@ func TestExportThatComesBackWhileDrainingStays(t *testing.T) {
 }
 
 func TestWayToAChangedPortStaysForAWhile(t *testing.T) {
-	f := joined(t, 2, func(o *controller.Options) { o.DrainDeadline = 3 * time.Second })
+	f := joined(t, 2, func(o *controller.Options) { o.DrainDeadline = 15 * time.Second })
 	one, two := f.members[0], f.members[1]
 	two.service("payment", 1)
 	two.export("payment", "high")

@@ -98,7 +98,7 @@ func serviceRanges(number int) string {
 // environment is one API server with its etcd.
 func environment(number int, crds []string) *envtest.Environment {
 	env := &envtest.Environment{CRDDirectoryPaths: crds, ErrorIfCRDPathMissing: true, ControlPlaneStartTimeout: 2 * time.Minute}
-	env.CRDInstallOptions.MaxTime = patience(10 * time.Second)
+	env.CRDInstallOptions.MaxTime = patience(2 * time.Minute)
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		env.BinaryAssetsDirectory = filepath.Join("..", "..", "bin")
 	}

@@ -136,7 +136,7 @@ func sameObjects(before, after map[string]string) error {
 }
 
 func TestNewImportsWaitForPeersThatHaveNotBeenRead(t *testing.T) {
-	f := newFleet(t, 2)
+	f := newFleet(t, 2, func(o *controller.Options) { o.PeerSyncTimeout = 15 * time.Second })
 	one, two := f.members[0], f.members[1]
 	f.gateways.set(one.id, two.id, cut)
 	one.create(two.asPeer())

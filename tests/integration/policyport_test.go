@@ -20,7 +20,7 @@ import (
 // TestFormerPortOfAPolicyStaysForAWhile: consumers learn of a policy's new port while the old one is still received on,
 // by the policy's Gateway and by the TLS servers of TCP exports; then it goes.
 func TestFormerPortOfAPolicyStaysForAWhile(t *testing.T) {
-	f := joined(t, 2, func(o *controller.Options) { o.PortLinger = 4 * time.Second })
+	f := joined(t, 2, func(o *controller.Options) { o.PortLinger = 15 * time.Second })
 	one, two := f.members[0], f.members[1]
 	two.service("payment", 1)
 	change(two, service(f.namespace, "payment"), func(s *corev1.Service) {

@@ -104,7 +104,7 @@ func (c *Client) Large(ctx context.Context, n int, url string, curlArgs ...strin
 
 // repeat asks n times, with a header of fill bytes unless that is 0.
 func (c *Client) repeat(ctx context.Context, n, fill int, url string, curlArgs ...string) ([]Reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+time.Duration(n)*2*time.Second)
 	defer cancel()
 	const script = `n=$1; fill=$(head -c "$2" /dev/zero | tr '\0' X); shift 2
 [ -z "$fill" ] || set -- -H "x-fill: $fill" "$@"

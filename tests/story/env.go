@@ -23,6 +23,8 @@ type Env struct {
 	Samples string
 	// Out takes the story's lines.
 	Out io.Writer
+	// Busy says that the machine does a lot beside the story: see ApplyPoliciesForBusyMachines.
+	Busy bool
 }
 
 // Step is one thing a user does and what they must see.
@@ -62,6 +64,10 @@ func (e *Env) Play(ctx context.Context, steps []Step) error {
 func (e *Env) Clusters() []*Cluster { return []*Cluster{e.Consumer, e.Exporter} }
 
 func (e *Env) sample(name string) string { return filepath.Join(e.Samples, name) }
+
+// patience bounds what a change takes to have its effect everywhere, on a machine that does a lot beside it. What it may take
+// on one that has nothing else to do is measured by tests/figures and tests/failover.
+const patience = 3 * time.Minute
 
 // Eventually polls until check returns nil; when the time is over, the error is what check said last.
 func Eventually(ctx context.Context, within time.Duration, what string, check func(ctx context.Context) error) error {

@@ -48,8 +48,12 @@ func Basic() []Step {
 }
 
 func applyPolicies(ctx context.Context, e *Env) error {
+	apply := (*Cluster).ApplyFile
+	if e.Busy {
+		apply = (*Cluster).ApplyPoliciesForBusyMachines
+	}
 	for _, c := range e.Clusters() {
-		if err := c.ApplyFile(ctx, e.sample("01-wan-policies.yaml")); err != nil {
+		if err := apply(c, ctx, e.sample(samplePolicies)); err != nil {
 			return err
 		}
 	}
@@ -113,9 +117,6 @@ func (c *Cluster) waitPods(ctx context.Context, namespace, app string) error {
 	})
 }
 
-// importedWithin is how long an export may take to be imported in every cluster.
-const importedWithin = 3 * time.Second
-
 // exportPayment measures from the export to the last import. An export that stands already is taken back first.
 func exportPayment(ctx context.Context, e *Env) error {
 	if err := e.unexported(ctx, sampleExport, "payment"); err != nil {
@@ -127,14 +128,14 @@ func exportPayment(ctx context.Context, e *Env) error {
 	}
 	imports, took := make([]*mcs.ServiceImport, len(e.Clusters())), make([]time.Duration, len(e.Clusters()))
 	err := e.inEach(func(i int, c *Cluster) error {
-		return Eventually(ctx, time.Until(start.Add(importedWithin)), "ServiceImport in "+c.Name, func(ctx context.Context) (err error) {
+		return Eventually(ctx, patience, "ServiceImport in "+c.Name, func(ctx context.Context) (err error) {
 			imports[i], err = c.readyImport(ctx, "payment")
 			took[i] = time.Since(start)
 			return err
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("%s after the export: %w", importedWithin, err)
+		return err
 	}
 	for i, c := range e.Clusters() {
 		e.Say("%s: %s after the export a ServiceImport secure/payment stands: ClusterSetIP %s, exported by %s",
@@ -194,7 +195,7 @@ func clusterNames(imp *mcs.ServiceImport) string {
 // answered polls until a first request is answered: the export is visible at once, its listener in Envoy a moment later.
 func answered(ctx context.Context, c *Client, url string) (*Answer, error) {
 	var a *Answer
-	err := Eventually(ctx, 30*time.Second, "an answer from "+url, func(ctx context.Context) (err error) {
+	err := Eventually(ctx, patience, "an answer from "+url, func(ctx context.Context) (err error) {
 		a, err = c.Get(ctx, url)
 		return err
 	})
@@ -270,7 +271,7 @@ func callDB(ctx context.Context, e *Env) error {
 			return err
 		}
 		var banner string
-		if err := Eventually(ctx, 30*time.Second, "a TCP connection to "+dbHost, func(ctx context.Context) (err error) {
+		if err := Eventually(ctx, patience, "a TCP connection to "+dbHost, func(ctx context.Context) (err error) {
 			banner, err = c.Banner(ctx, dbHost, dbPort, len("ping"))
 			return err
 		}); err != nil {

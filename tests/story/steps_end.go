@@ -24,7 +24,7 @@ func Again() []Step {
 }
 
 // goneTime is how long it may take until nothing is left of an export.
-const goneTime = time.Minute
+const goneTime = patience
 
 func unexport(ctx context.Context, e *Env) error {
 	for _, c := range e.Clusters() {
@@ -83,12 +83,15 @@ func (e *Env) namesGone(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		code, text, err := c.Status(ctx, PaymentURL)
-		if err != nil {
+		var text string
+		if err := Eventually(ctx, goneTime, "no answer to the client in "+ns, func(ctx context.Context) error {
+			code, said, err := c.Status(ctx, PaymentURL)
+			if text = said; err == nil && code != 0 {
+				err = fmt.Errorf("HTTP %d %s", code, said)
+			}
 			return err
-		}
-		if code != 0 {
-			return fmt.Errorf("client in %s: HTTP %d %s", ns, code, text)
+		}); err != nil {
+			return err
 		}
 		e.Say("client in %s, GET %s: %s", ns, PaymentURL, text)
 	}

@@ -37,7 +37,7 @@ func breaks(state string) string {
 
 func breakTunnel(states ...string) func(context.Context, *Env) error {
 	return func(ctx context.Context, e *Env) (err error) {
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+		ctx, cancel := context.WithTimeout(ctx, 5*patience)
 		defer cancel()
 		c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
 		if err != nil {
@@ -90,7 +90,7 @@ func (e *Env) saysLoadIsOn(ctx context.Context, tunnel, when string) (time.Durat
 
 const (
 	// moveTime is how long traffic may take to move: a tunnel that died several times in a row is let back after a minute.
-	moveTime = 90 * time.Second
+	moveTime = patience
 	// loadWindow is how long the counters are watched to tell where the load is; movedBytes is how much a tunnel must carry
 	// meanwhile, which is far more than keepalives and the feed do, and less than half of 50 requests/s.
 	loadWindow = time.Second

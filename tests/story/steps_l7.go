@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // The samples of steering by what is in a request.
@@ -61,12 +60,23 @@ func applyRules(ctx context.Context, e *Env) error {
 
 // answers waits until a URL is answered with a status.
 func (c *Client) answers(ctx context.Context, want int, url string, curlArgs ...string) error {
-	return Eventually(ctx, 30*time.Second, fmt.Sprintf("HTTP %d", want), func(ctx context.Context) error {
-		code, body, err := c.Status(ctx, url, curlArgs...)
-		if err == nil && code != want {
-			err = fmt.Errorf("HTTP %d %s", code, body)
+	return c.answersAll(ctx, 1, want, url, curlArgs...)
+}
+
+// answersAll waits until so many requests in a row are answered with a status: Envoy's workers follow a change one after the
+// other.
+func (c *Client) answersAll(ctx context.Context, n, want int, url string, curlArgs ...string) error {
+	return Eventually(ctx, patience, fmt.Sprintf("HTTP %d", want), func(ctx context.Context) error {
+		for range n {
+			code, body, err := c.Status(ctx, url, curlArgs...)
+			if err != nil {
+				return err
+			}
+			if code != want {
+				return fmt.Errorf("HTTP %d %s", code, body)
+			}
 		}
-		return err
+		return nil
 	})
 }
 
@@ -155,9 +165,7 @@ func proveVirtualService(ctx context.Context, e *Env) (err error) {
 	if err := e.Consumer.ApplyFile(ctx, e.sample(sampleVS)); err != nil {
 		return err
 	}
-	if err := Eventually(ctx, time.Minute, "the sidecar has the VirtualService", func(ctx context.Context) error {
-		return e.provesTunnel(ctx, NamespaceSidecar, wayLow(), "POST", PaymentURL+"stats")
-	}); err != nil {
+	if err := e.provesTunnel(ctx, NamespaceSidecar, wayLow(), "POST", PaymentURL+"stats"); err != nil {
 		return err
 	}
 	return e.provesTunnel(ctx, NamespaceSidecar, wayHigh(), "GET", PaymentURL+"payment")

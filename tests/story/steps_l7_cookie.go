@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 )
 
 func proveCookie(ctx context.Context, e *Env) (err error) {
@@ -31,7 +30,7 @@ func proveCookie(ctx context.Context, e *Env) (err error) {
 	}
 	for _, ask := range []struct{ cookie, pod string }{{"user=test", "payment-v2-"}, {"a=b;user=test;c=d", "payment-v2-"}, {"user=other", "payment-"}} {
 		var a *Answer
-		if err := Eventually(ctx, time.Minute, "an answer for cookie "+ask.cookie, func(ctx context.Context) (err error) {
+		if err := Eventually(ctx, patience, "an answer for cookie "+ask.cookie, func(ctx context.Context) (err error) {
 			if a, err = c.Get(ctx, PaymentURL, "-H", "cookie: "+ask.cookie); err != nil {
 				return err
 			}

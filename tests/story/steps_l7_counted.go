@@ -9,7 +9,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -29,21 +28,21 @@ func proveCounted(ctx context.Context, e *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.answers(ctx, 403, PaymentURL); err != nil {
+	const more = 10
+	if err := c.answersAll(ctx, more, 403, PaymentURL); err != nil {
 		return err
 	}
 	before, err := c.countAnsweredByRules(ctx)
 	if err != nil {
 		return err
 	}
-	const more = 10
 	for range more {
 		if code, body, err := c.Status(ctx, PaymentURL); err != nil || code != 403 {
 			return fmt.Errorf("HTTP %d %s: %w", code, body, err)
 		}
 	}
 	// Envoy's workers hand their counts over every few seconds.
-	return Eventually(ctx, 30*time.Second, "the denied requests are counted", func(ctx context.Context) error {
+	return Eventually(ctx, patience, "the denied requests are counted", func(ctx context.Context) error {
 		after, err := c.countAnsweredByRules(ctx)
 		if err == nil && after < before+more {
 			err = fmt.Errorf("%s...} went from %d to %d by %d denied requests", answeredByRules, before, after, more)

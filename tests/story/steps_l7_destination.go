@@ -5,7 +5,6 @@ package story
 import (
 	"context"
 	"errors"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,9 +28,7 @@ func proveDummyDestination(ctx context.Context, e *Env) (err error) {
 	if err := e.Consumer.ApplyObject(ctx, vs); err != nil {
 		return err
 	}
-	if err := Eventually(ctx, time.Minute, "the sidecar has the VirtualService", func(ctx context.Context) error {
-		return e.provesTunnel(ctx, NamespaceSidecar, wayLow(), "GET", PaymentURL)
-	}); err != nil {
+	if err := e.provesTunnel(ctx, NamespaceSidecar, wayLow(), "GET", PaymentURL); err != nil {
 		return err
 	}
 	return e.provesTunnel(ctx, NamespacePlain, wayHigh(), "GET", PaymentURL)

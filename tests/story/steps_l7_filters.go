@@ -36,7 +36,7 @@ func proveFilters(ctx context.Context, e *Env) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := c.answers(ctx, 200, PaymentURL+"headers"); err != nil {
+		if err := c.answersAll(ctx, 10, 200, PaymentURL+"headers"); err != nil {
 			return err
 		}
 		for _, prove := range []func(context.Context, *Env) error{c.proveHeaders, c.proveRewrite, c.proveRedirect, c.proveShares} {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // httpRouteURL is the gateway that Istio makes of sampleHTTPRoute.
@@ -16,7 +15,7 @@ const httpRouteURL = "http://payment-clusterset-istio.secure.svc.cluster.local:8
 // Gateway API's kinds.
 func ProveHTTPRoute(ctx context.Context, e *Env) (err error) {
 	file := e.sample(sampleHTTPRoute)
-	if err := Eventually(ctx, 30*time.Second, "the API server takes Gateways", func(ctx context.Context) error {
+	if err := Eventually(ctx, patience, "the API server takes Gateways", func(ctx context.Context) error {
 		return e.Consumer.ApplyFile(ctx, file)
 	}); err != nil {
 		return err
@@ -42,8 +41,8 @@ func ProveHTTPRoute(ctx context.Context, e *Env) (err error) {
 	if e.WAN == nil {
 		return nil
 	}
-	if err := e.soonProvesTunnel(ctx, wayHigh(), httpRouteURL+"payment"); err != nil {
+	if err := e.provesTunnel(ctx, NamespacePlain, wayHigh(), "GET", httpRouteURL+"payment"); err != nil {
 		return err
 	}
-	return e.soonProvesTunnel(ctx, wayLow(), httpRouteURL+"stats")
+	return e.provesTunnel(ctx, NamespacePlain, wayLow(), "GET", httpRouteURL+"stats")
 }

@@ -50,7 +50,7 @@ func proveOrders(ctx context.Context, e *Env) (err error) {
 		what := fmt.Sprintf("%s %s, %s %s", wayHigh().Tunnel, breaks(broken.business), wayLow().Tunnel, breaks(broken.other))
 		e.Say("%s:", what)
 		for path, way := range map[string]Way{"payment": broken.payment, "stats": broken.stats, "voice": broken.voice} {
-			if err := e.soonProvesTunnel(ctx, way, PaymentURL+path); err != nil {
+			if err := e.provesTunnel(ctx, NamespacePlain, way, "GET", PaymentURL+path); err != nil {
 				return fmt.Errorf("%s: %w", what, err)
 			}
 		}

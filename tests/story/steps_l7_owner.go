@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,10 +27,10 @@ func proveOwner(ctx context.Context, e *Env) error {
 }
 
 func proveOwnerTunnels(ctx context.Context, e *Env) error {
-	if err := e.soonProvesTunnel(ctx, wayHigh(), PaymentURL+"payment"); err != nil {
+	if err := e.provesTunnel(ctx, NamespacePlain, wayHigh(), "GET", PaymentURL+"payment"); err != nil {
 		return err
 	}
-	return e.soonProvesTunnel(ctx, wayLow(), PaymentURL+"stats")
+	return e.provesTunnel(ctx, NamespacePlain, wayLow(), "GET", PaymentURL+"stats")
 }
 
 // ask is a request and the status that it has to be answered with.
@@ -59,7 +58,7 @@ func (e *Env) asked(ctx context.Context, all []ask) error {
 
 // l7Condition waits for a condition of the object of group mc-wan.l7mp.io that is about payment.
 func (c *Cluster) l7Condition(ctx context.Context, kind, condition, status, reason string) error {
-	return Eventually(ctx, 20*time.Second, fmt.Sprintf("%s of %s in %s is %s", condition, kind, c.Name, status), func(ctx context.Context) error {
+	return Eventually(ctx, patience, fmt.Sprintf("%s of %s in %s is %s", condition, kind, c.Name, status), func(ctx context.Context) error {
 		o := &unstructured.Unstructured{}
 		o.SetAPIVersion("mc-wan.l7mp.io/v1alpha1")
 		o.SetKind(kind)
@@ -97,7 +96,7 @@ func proveConsumer(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	if e.WAN != nil {
-		if err := e.soonProvesTunnel(ctx, wayLow(), PaymentURL+"payment"); err != nil {
+		if err := e.provesTunnel(ctx, NamespacePlain, wayLow(), "GET", PaymentURL+"payment"); err != nil {
 			return err
 		}
 	}

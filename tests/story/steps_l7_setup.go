@@ -5,7 +5,6 @@ package story
 import (
 	"context"
 	"errors"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -39,7 +38,7 @@ func SteeringPrepared() []Step {
 			if err != nil {
 				return err
 			}
-			return Eventually(ctx, time.Minute, "an answer from "+PaymentURL, func(ctx context.Context) error {
+			return Eventually(ctx, patience, "an answer from "+PaymentURL, func(ctx context.Context) error {
 				_, err := c.Get(ctx, PaymentURL)
 				return err
 			})
@@ -74,7 +73,7 @@ func SteeringUndone(ctx context.Context, e *Env) error {
 		errs = append(errs, e.Exporter.DeleteFile(ctx, e.sample(f)))
 	}
 	for _, c := range e.Clusters() {
-		errs = append(errs, c.DeleteFile(ctx, e.sample(sampleFailover)), c.ApplyFile(ctx, e.sample("01-wan-policies.yaml")))
+		errs = append(errs, c.DeleteFile(ctx, e.sample(sampleFailover)), c.ApplyFile(ctx, e.sample(samplePolicies)))
 	}
 	if e.WAN != nil {
 		errs = append(errs, e.WAN.Heal(ctx))
@@ -85,7 +84,7 @@ func SteeringUndone(ctx context.Context, e *Env) error {
 // applyPoliciesWithoutSLA: these steps are about which tunnel a request is meant for. On a machine that is too busy for the
 // service levels of the samples, traffic would leave it.
 func applyPoliciesWithoutSLA(ctx context.Context, e *Env) error {
-	objects, err := readObjects(e.sample("01-wan-policies.yaml"))
+	objects, err := readObjects(e.sample(samplePolicies))
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (e *Env) underStrictLoad(ctx context.Context, harms []harm, right func(*Loa
 	if err := e.Consumer.l7Condition(ctx, "ServiceImport", "Programmed", "True", ""); err != nil {
 		return err
 	}
-	if err := e.soonProvesTunnel(ctx, wayBackup(), PaymentURL+strictPath); err != nil {
+	if err := e.provesTunnel(ctx, NamespacePlain, wayBackup(), "GET", PaymentURL+strictPath); err != nil {
 		return err
 	}
 	loads := map[string]*Load{}

@@ -29,7 +29,7 @@ func turnOff(ctx context.Context, e *Env) (err error) {
 	}
 	ways := map[string]string{"by its name": PaymentURL, "by a pod's address": direct}
 	for way, url := range ways {
-		if err := Eventually(ctx, time.Minute, "payment "+way, answers(c, url, true)); err != nil {
+		if err := Eventually(ctx, patience, "payment "+way, answers(c, url, true)); err != nil {
 			return err
 		}
 	}
@@ -48,7 +48,7 @@ func turnOff(ctx context.Context, e *Env) (err error) {
 	}
 	for way, url := range ways {
 		start := time.Now()
-		if err := Eventually(ctx, time.Minute, "payment "+way, answers(c, url, true)); err != nil {
+		if err := Eventually(ctx, patience, "payment "+way, answers(c, url, true)); err != nil {
 			return err
 		}
 		e.Say("on: payment %s: answered after %s", way, time.Since(start).Round(100*time.Millisecond))

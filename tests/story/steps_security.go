@@ -9,7 +9,6 @@ import (
 	"net"
 	"regexp"
 	"strings"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -94,7 +93,7 @@ func (e *Env) deniedAt(ctx context.Context, d door, host, path string) error {
 	name := d.name + ".example"
 	url := fmt.Sprintf("http://%s:%d%s", name, d.port, path)
 	var text string
-	if err := Eventually(ctx, 30*time.Second, "403 for a workload's own identity", func(ctx context.Context) error {
+	if err := Eventually(ctx, patience, "403 for a workload's own identity", func(ctx context.Context) error {
 		code, body, err := c.Status(ctx, url, "-H", "Host: "+host, "--connect-to", fmt.Sprintf("%s:%d:%s:%d", name, d.port, d.virtual, d.port))
 		if err != nil {
 			return err
@@ -319,7 +318,7 @@ func (e *Env) turnedAway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := Eventually(ctx, time.Minute, "403 for a cluster that has left", func(ctx context.Context) error {
+	if err := Eventually(ctx, patience, "403 for a cluster that has left", func(ctx context.Context) error {
 		code, body, err := c.Status(ctx, PaymentURL)
 		if err != nil {
 			return err
@@ -334,7 +333,7 @@ func (e *Env) turnedAway(ctx context.Context) error {
 	e.Say("without its Peer in %s: client in %s, GET %s: HTTP 403 %s", e.Exporter.Name, NamespacePlain, PaymentURL, rbacDenied)
 	if e.WAN != nil {
 		// Envoy's workers hear of it one after the other.
-		if err := Eventually(ctx, time.Minute, "every request turned away", func(ctx context.Context) error {
+		if err := Eventually(ctx, patience, "every request turned away", func(ctx context.Context) error {
 			return e.turnedAwayAt(ctx, c, wayHigh())
 		}); err != nil {
 			return err
@@ -382,7 +381,7 @@ func (e *Env) waitFeed(ctx context.Context, reason string) error {
 }
 
 func (e *Env) waitFeedOf(ctx context.Context, cluster, reason string) error {
-	return Eventually(ctx, 90*time.Second, "feed "+reason, func(ctx context.Context) error {
+	return Eventually(ctx, patience, "feed "+reason, func(ctx context.Context) error {
 		peer := &mcw.Peer{}
 		if err := e.Consumer.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: cluster}, peer); err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -42,7 +41,7 @@ func share(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := Eventually(ctx, time.Minute, "answers by "+e.Consumer.Name, func(ctx context.Context) error {
+	if err := Eventually(ctx, patience, "answers by "+e.Consumer.Name, func(ctx context.Context) error {
 		got, err := c.Count(ctx, PaymentURL, 10)
 		if err == nil && got[e.Consumer.Name] == 0 {
 			err = fmt.Errorf("answers by cluster: %v", got)
@@ -52,7 +51,7 @@ func share(ctx context.Context, e *Env) error {
 		return err
 	}
 	want := map[string]float64{e.Exporter.Name: 2.0 / 3, e.Consumer.Name: 1.0 / 3}
-	return Eventually(ctx, time.Minute, "shares 2:1", func(ctx context.Context) error {
+	return Eventually(ctx, patience, "shares 2:1", func(ctx context.Context) error {
 		got, err := c.Count(ctx, PaymentURL, shareRequests)
 		if err != nil {
 			return err
@@ -76,7 +75,7 @@ func unshare(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := Eventually(ctx, time.Minute, "all requests at "+e.Exporter.Name, func(ctx context.Context) error {
+	if err := Eventually(ctx, patience, "all requests at "+e.Exporter.Name, func(ctx context.Context) error {
 		got, err := c.Count(ctx, PaymentURL, 30)
 		if err != nil {
 			return err
@@ -100,7 +99,12 @@ func (c *Cluster) scale(ctx context.Context, name string, replicas int) error {
 	if err := c.Patch(ctx, d, patch); err != nil {
 		return err
 	}
-	return Eventually(ctx, deployTime, fmt.Sprintf("%d replicas of %s in %s", replicas, name, c.Name), func(ctx context.Context) error {
+	return c.available(ctx, d, replicas)
+}
+
+// available waits until so many pods of a Deployment are, and no others are left.
+func (c *Cluster) available(ctx context.Context, d *appsv1.Deployment, replicas int) error {
+	return Eventually(ctx, deployTime, fmt.Sprintf("%d replicas of %s in %s", replicas, d.Name, c.Name), func(ctx context.Context) error {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
 			return err
 		}

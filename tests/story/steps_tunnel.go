@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
@@ -28,9 +27,17 @@ func provePaymentTunnel(ctx context.Context, e *Env) error {
 	return nil
 }
 
-// provesTunnel sends large requests and looks whether each went over one tunnel and no other: by the header that the
-// exporter's ingress gateway sets, and by the SD-WAN's counters.
+// provesTunnel waits until large requests all go over one tunnel and no other: the tunnel may have to come back, for earlier
+// steps broke some and a busy machine may, and Envoy's workers follow one after the other.
 func (e *Env) provesTunnel(ctx context.Context, ns string, way Way, method, url string, curlArgs ...string) error {
+	return Eventually(ctx, moveTime, "requests on "+way.String(), func(ctx context.Context) error {
+		return e.tunnelProof(ctx, ns, way, method, url, curlArgs...)
+	})
+}
+
+// tunnelProof sends large requests and looks whether each went over one tunnel and no other: by the header that the
+// exporter's ingress gateway sets, and by the SD-WAN's counters.
+func (e *Env) tunnelProof(ctx context.Context, ns string, way Way, method, url string, curlArgs ...string) error {
 	c, err := e.Consumer.ClientPod(ctx, ns)
 	if err != nil {
 		return err
@@ -73,15 +80,16 @@ func (a *Answer) cameBy(way Way) error {
 	return nil
 }
 
-// soonProvesTunnel waits as long as a tunnel may take to come back: earlier steps broke some, and a busy machine may.
-func (e *Env) soonProvesTunnel(ctx context.Context, way Way, url string) error {
-	return Eventually(ctx, 2*time.Minute, "requests on "+way.String(), func(ctx context.Context) error {
-		return e.provesTunnel(ctx, NamespacePlain, way, "GET", url)
+// provesTCPTunnel waits until large lines to a TCP service, on a connection each, are carried by one tunnel and no other.
+func (e *Env) provesTCPTunnel(ctx context.Context, c *Client, way Way, host string, port int) (proof string, err error) {
+	err = Eventually(ctx, moveTime, "connections on "+way.String(), func(ctx context.Context) (err error) {
+		proof, err = e.tcpTunnelProof(ctx, c, way, host, port)
+		return err
 	})
+	return proof, err
 }
 
-// provesTCPTunnel sends large lines to a TCP service, on a connection each, and looks which tunnel carried them.
-func (e *Env) provesTCPTunnel(ctx context.Context, c *Client, way Way, host string, port int) (string, error) {
+func (e *Env) tcpTunnelProof(ctx context.Context, c *Client, way Way, host string, port int) (string, error) {
 	used, err := e.used(ctx, func(ctx context.Context) error {
 		for range largeConnections {
 			if _, err := c.Banner(ctx, host, port, largeBytes); err != nil {

@@ -4,11 +4,37 @@ package story
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
+
+// samplePolicies are the story's WAN policies.
+const samplePolicies = "01-wan-policies.yaml"
+
+// ApplyPoliciesForBusyMachines applies WANPolicies without their bounds of loss, and with one of jitter that a machine on
+// which everything stands still for a moment does not break: traffic would leave the tunnel that is looked for. Their
+// latency is what it is in the file.
+func (c *Cluster) ApplyPoliciesForBusyMachines(ctx context.Context, file string) error {
+	const jitter = 300 // with the latency no more than the longest round trip of the samples: TCP_USER_TIMEOUT stays what it is
+	objects, err := readObjects(file)
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		unstructured.RemoveNestedField(o.Object, "spec", "sla", "loss-percent")
+		if had, ok, _ := unstructured.NestedInt64(o.Object, "spec", "sla", "latency-ms"); ok && had < jitter {
+			err = errors.Join(err, unstructured.SetNestedField(o.Object, int64(jitter), "spec", "sla", "jitter-ms"))
+		}
+		if err := errors.Join(err, c.ApplyObject(ctx, o)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Deploy applies files with backends that say in which cluster they run.
 func (c *Cluster) Deploy(ctx context.Context, files ...string) error {
@@ -33,7 +59,7 @@ func (c *Cluster) Restart(ctx context.Context, namespace, name string) error {
 	if err := c.Patch(ctx, d, client.RawPatch("application/merge-patch+json", []byte(stamp))); err != nil {
 		return err
 	}
-	return c.scale(ctx, name, int(*d.Spec.Replicas))
+	return c.available(ctx, d, int(*d.Spec.Replicas))
 }
 
 // ClientPods are the ready client pods of a namespace.

@@ -117,11 +117,11 @@ func TestHold(t *testing.T) {
 			if tc.name == "tcp" {
 				target = b.tcp
 			}
-			if h := try(t, "hold -connections 2 -for 300ms "+tc.flags+target).Held; h.Opened != 2 || h.Ended != 0 || h.Answers["p-1"] < 4 || len(h.Answers) != 1 {
+			if h := try(t, "hold -connections 2 -for 2s "+tc.flags+target).Held; h.Opened != 2 || h.Ended != 0 || h.Answers["p-1"] < 4 || len(h.Answers) != 1 {
 				t.Errorf("while it lives: %+v", h)
 			}
-			time.AfterFunc(200*time.Millisecond, func() { _ = b.process.Kill() })
-			if h := try(t, "hold -connections 2 -for 600ms "+tc.flags+target).Held; h.Opened != 2 || h.Ended != 2 || h.Answers["p-1"] < 2 {
+			time.AfterFunc(2*time.Second, func() { _ = b.process.Kill() })
+			if h := try(t, "hold -connections 2 -for 5s "+tc.flags+target).Held; h.Opened != 2 || h.Ended != 2 || h.Answers["p-1"] < 2 {
 				t.Errorf("when it is killed: %+v", h)
 			}
 		})
@@ -146,7 +146,7 @@ func TestStreamEndsInSilence(t *testing.T) {
 	b := startEcho(t)
 	out := result{}
 	begin := time.Now()
-	time.AfterFunc(200*time.Millisecond, func() { _ = b.process.Kill() })
+	time.AfterFunc(3*time.Second, func() { _ = b.process.Kill() })
 	err := callGRPC(t.Context(), options{n: 2, idle: time.Minute, target: b.grpc}, &out)
 	if err == nil || out.Echoed != 1 || time.Since(begin) > 30*time.Second {
 		t.Errorf("error %v, %d messages came back, after %v", err, out.Echoed, time.Since(begin))

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/l7mp/mc-wan/sandbox/apps/wire"
@@ -29,16 +31,16 @@ func lines(t *testing.T, args ...string) [][]string {
 }
 
 func TestEveryRequestIsWrittenDown(t *testing.T) {
-	n := 0
+	var n atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n++; n == 2 {
+		if n.Add(1) == 2 {
 			http.Error(w, "no", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintf(w, `{"cluster":"cluster-2","headers":{%q:["31111"]}}`, http.CanonicalHeaderKey(wire.ArrivedHeader))
 	}))
 	defer srv.Close()
-	got := lines(t, "-protocol", "post", "-rate", "20", "-duration", "400ms", srv.URL)
+	got := lines(t, "-protocol", "post", "-rate", "20", "-duration", "2s", srv.URL)
 	if len(got) < 4 {
 		t.Fatalf("%d lines", len(got))
 	}
@@ -56,25 +58,30 @@ func TestEveryRequestIsWrittenDown(t *testing.T) {
 }
 
 func TestHTTP2IsOneConnection(t *testing.T) {
-	connections := map[string]bool{}
+	var connections sync.Map
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor != 2 {
 			t.Errorf("a request over %s", r.Proto)
 		}
-		connections[r.RemoteAddr] = true
+		connections.Store(r.RemoteAddr, true)
 		fmt.Fprint(w, `{"cluster":"cluster-2"}`)
 	}))
 	srv.Config.Protocols = new(http.Protocols)
 	srv.Config.Protocols.SetUnencryptedHTTP2(true)
 	srv.Start()
 	defer srv.Close()
-	for _, l := range lines(t, "-protocol", "h2", "-rate", "20", "-duration", "400ms", srv.URL) {
+	for _, l := range lines(t, "-protocol", "h2", "-rate", "20", "-duration", "2s", srv.URL) {
 		if l[2] != "cluster-2" || l[4] != "" {
 			t.Errorf("line %v", l)
 		}
 	}
-	if len(connections) != 1 {
-		t.Errorf("connections %v", connections)
+	var from []any
+	connections.Range(func(address, _ any) bool {
+		from = append(from, address)
+		return true
+	})
+	if len(from) != 1 {
+		t.Errorf("connections %v", from)
 	}
 }
 
