@@ -17,7 +17,7 @@ func TestAcknowledgementsHaveTheTimeOfTheSlowestTunnel(t *testing.T) {
 		latencies []int32
 		want      float64
 	}{
-		{nil, 200}, {[]int32{0}, 200}, {[]int32{40, 120}, 200}, {[]int32{100, 400}, 400}, {[]int32{800, 40}, 800},
+		{nil, 300}, {[]int32{0}, 300}, {[]int32{40, 120}, 300}, {[]int32{100, 400}, 400}, {[]int32{800, 40}, 800},
 	} {
 		var policies []v1alpha1.WANPolicy
 		for _, latency := range tc.latencies {
