@@ -54,13 +54,13 @@ func brownout(ctx context.Context, e *Env) (err error) {
 
 func (e *Env) slowAndHeal(ctx context.Context) error {
 	high := wayHigh().Tunnel
-	if _, err := e.saysLoadIsOn(ctx, high, high+" is up"); err != nil {
+	if err := e.saysLoadIsOn(ctx, high, high+" is up"); err != nil {
 		return err
 	}
 	if err := e.WAN.SetLatency(ctx, high, brownoutLatency); err != nil {
 		return err
 	}
-	if _, err := e.saysLoadIsOn(ctx, wayLow().Tunnel, high+" has a latency of "+brownoutLatency); err != nil {
+	if err := e.saysLoadIsOn(ctx, wayLow().Tunnel, high+" has a latency of "+brownoutLatency); err != nil {
 		return err
 	}
 	if err := Eventually(ctx, patience, "the prober says that it is degraded", func(ctx context.Context) error {
@@ -71,8 +71,7 @@ func (e *Env) slowAndHeal(ctx context.Context) error {
 	if err := e.WAN.Heal(ctx); err != nil {
 		return err
 	}
-	_, err := e.saysLoadIsOn(ctx, high, high+" is well again")
-	return err
+	return e.saysLoadIsOn(ctx, high, high+" is well again")
 }
 
 // staysBlackStep starts the load when everybody knows that the tunnel is black: what is slow then was used to test it.
@@ -85,7 +84,7 @@ func staysBlackStep(ctx context.Context, e *Env) (err error) {
 	}
 	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
 	first, err := c.underLoad(ctx, func(ctx context.Context) error {
-		if _, err := e.saysLoadIsOn(ctx, wayHigh().Tunnel, wayHigh().Tunnel+" is up"); err != nil {
+		if err := e.saysLoadIsOn(ctx, wayHigh().Tunnel, wayHigh().Tunnel+" is up"); err != nil {
 			return err
 		}
 		return errors.Join(e.WAN.SetState(ctx, wayHigh().Tunnel, "blackhole"), Pause(ctx, settledAfter))

@@ -55,14 +55,14 @@ func breakTunnel(states ...string) func(context.Context, *Env) error {
 
 func (e *Env) breakAndHeal(ctx context.Context, states []string) error {
 	high := wayHigh().Tunnel
-	if _, err := e.saysLoadIsOn(ctx, high, high+" is up"); err != nil {
+	if err := e.saysLoadIsOn(ctx, high, high+" is up"); err != nil {
 		return err
 	}
 	for _, state := range states {
 		if err := e.WAN.SetState(ctx, high, state); err != nil {
 			return err
 		}
-		if _, err := e.saysLoadIsOn(ctx, wayLow().Tunnel, high+" "+breaks(state)); err != nil {
+		if err := e.saysLoadIsOn(ctx, wayLow().Tunnel, high+" "+breaks(state)); err != nil {
 			return err
 		}
 		if err := Pause(ctx, staysBroken); err != nil {
@@ -72,20 +72,19 @@ func (e *Env) breakAndHeal(ctx context.Context, states []string) error {
 	if err := e.WAN.SetState(ctx, high, "up"); err != nil {
 		return err
 	}
-	_, err := e.saysLoadIsOn(ctx, high, high+" is up again")
-	return err
+	return e.saysLoadIsOn(ctx, high, high+" is up again")
 }
 
-// saysLoadIsOn waits until a tunnel carries the load, says what the counters show then, and returns how long it took.
-func (e *Env) saysLoadIsOn(ctx context.Context, tunnel, when string) (time.Duration, error) {
+// saysLoadIsOn waits until a tunnel carries the load, and says what the counters show then and how long it took.
+func (e *Env) saysLoadIsOn(ctx context.Context, tunnel, when string) error {
 	start := time.Now()
 	used, err := e.loadIsOn(ctx, tunnel)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	took := max(0, time.Since(start)-loadWindow).Round(100 * time.Millisecond)
 	e.Say("%s: the requests are on %s within %s; counted in the %s after that: %s", when, tunnel, took, loadWindow, used)
-	return took, nil
+	return nil
 }
 
 const (
