@@ -144,9 +144,13 @@ func exportHere(ctx context.Context, b *Bench) error {
 	return b.export(ctx, b.Consumer)
 }
 
-// unexportHere takes that back.
+// unexportHere takes that back, and the backends, whose processor others need.
 func unexportHere(ctx context.Context, b *Bench) error {
 	if err := b.unexport(ctx, b.Consumer); err != nil {
+		return err
+	}
+	backends := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: serviceName}}
+	if err := gone(b.Consumer.Delete(ctx, backends)); err != nil {
 		return err
 	}
 	return story.Eventually(ctx, readyWithin, "the consumer's own export is gone", func(ctx context.Context) error {

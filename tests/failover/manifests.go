@@ -78,6 +78,6 @@ spec:
         - name: client
           image: l7mp/mcwan-client:dev
           imagePullPolicy: IfNotPresent
-          resources: {requests: {cpu: 500m, memory: 128Mi}}
+          resources: {requests: {cpu: 300m, memory: 128Mi}}
           securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, runAsUser: 65532, capabilities: {drop: [ALL]}}
 `
