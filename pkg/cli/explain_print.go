@@ -69,7 +69,11 @@ func printRoutes(w io.Writer, routes []explain.Route) error {
 	}
 	rows := make([][]string, 0, len(routes))
 	for _, r := range routes {
-		rows = append(rows, []string{percentText(r.Percent), cmp.Or(r.Policy, r.Reason), r.Cluster, cmp.Or(r.Ingress, "allowed"), r.Path})
+		ingress := cmp.Or(r.Ingress, "allowed")
+		if r.Policy == "" {
+			ingress = fmt.Sprintf("lost before (%d)", r.Status)
+		}
+		rows = append(rows, []string{percentText(r.Percent), cmp.Or(r.Policy, r.Reason), r.Cluster, ingress, r.Path})
 	}
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err

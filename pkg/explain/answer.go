@@ -80,6 +80,8 @@ type Route struct {
 	// Policy is empty for a share that is lost because a reference names nothing; Reason says which.
 	Policy string `json:"policy,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Status is what a gateway answers on this way; 0 where the service answers.
+	Status int `json:"status,omitempty"`
 	// Cluster comes first; empty for a TCP port, whose connections all exporters share.
 	Cluster string `json:"cluster,omitempty"`
 	// Ingress is what the rules of the service's owner say at the cluster's ingress gateway; empty where there are none.

@@ -270,18 +270,19 @@ func (e *explanation) atIngress() {
 	if e.Verdict != Forwarded {
 		return
 	}
-	status := map[int]int{}
+	arrive, status := 0, map[int]int{}
 	for i := range e.Routes {
-		r := &e.Routes[i]
-		code := 0
-		if r.Ingress, code = e.ingressOf(r.Cluster); code != 0 {
-			status[code]++
+		if r := &e.Routes[i]; r.Policy != "" {
+			r.Ingress, r.Status = e.ingressOf(r.Cluster)
+			arrive++
+			status[r.Status]++
 		}
 	}
-	switch n := len(e.Routes); {
-	case status[403] == n:
+	switch {
+	case arrive == 0:
+	case status[403] == arrive:
 		e.answer(Denied, 403, "the rules of the service's owner deny it, at the ingress gateway of every exporter")
-	case status[500] == n:
+	case status[500] == arrive:
 		e.answer(Failed, 500, "a rule of the service's owner cannot be carried out, at the ingress gateway of every exporter")
 	}
 }

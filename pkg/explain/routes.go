@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -29,7 +30,7 @@ func (e *explanation) forward(policies []share, reason string) {
 	for _, p := range policies {
 		part := float64(p.weight) / total
 		if p.policy == "" {
-			e.add(Route{Percent: 100 * part, Reason: p.lost})
+			e.add(Route{Percent: 100 * part, Reason: p.lost, Status: http.StatusServiceUnavailable})
 			continue
 		}
 		for _, w := range ways {

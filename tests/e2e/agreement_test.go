@@ -44,8 +44,8 @@ type said struct {
 	Rule    string `json:"rule"`
 	Reason  string `json:"reason"`
 	Routes  []struct {
-		Path string `json:"path"`
-		Hops []struct {
+		Status int `json:"status"`
+		Hops   []struct {
 			Port int `json:"port"`
 		} `json:"hops"`
 	} `json:"routes"`
@@ -184,7 +184,7 @@ func (w *traffic) agree(ask func(context.Context, []agreement.Request) ([]said, 
 
 // expected are the answers that a client may get: one for each route, for weights choose among them.
 func (a said) expected() []did {
-	if a.Verdict != "Forwarded" {
+	if len(a.Routes) == 0 {
 		return []did{{status: fmt.Sprint(a.Status)}}
 	}
 	rule := ""
@@ -193,7 +193,11 @@ func (a said) expected() []did {
 	}
 	var out []did
 	for _, r := range a.Routes {
-		if r.Path == "" || len(r.Hops) == 0 {
+		if r.Status != 0 {
+			out = append(out, did{status: fmt.Sprint(r.Status)})
+			continue
+		}
+		if len(r.Hops) == 0 {
 			out = append(out, did{status: "503"})
 			continue
 		}
