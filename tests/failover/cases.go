@@ -129,7 +129,10 @@ func ownCases() []Case {
 			Name: "rotation", Title: "The gateways' certificates are renewed every half minute",
 			Prepare: certificatesLast("60s"), Break: nothing, Heal: nothing, Restore: certificatesLast(""), Broken: 45 * time.Second,
 		},
-		{Name: "roll", Title: "All gateways on the way are rolled, one after the other", Break: rollGateways, Heal: nothing},
+		{
+			Name: "roll", Title: "All gateways on the way are rolled, one after the other", Break: rollGateways, Heal: nothing,
+			Broken: 2 * time.Minute, // four pods, each until its successor is ready
+		},
 		{
 			Name: "unexport", Title: "An exporting cluster takes its export back", Clusters: 2,
 			Break: func(ctx context.Context, b *Bench) error { return b.unexport(ctx, b.victim()) },
