@@ -254,17 +254,22 @@ func TestTerminatingNamespaceIsQuiet(t *testing.T) {
 	w.apply(a, apply.Skipped, service("x", 80))
 }
 
+// behind is an Applier whose cache shows an object as it was.
+func (w *world) behind(was *corev1.Service) *apply.Applier {
+	stale := interceptor.NewClient(w.client, interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+			was.DeepCopyInto(obj.(*corev1.Service))
+			return nil
+		},
+	})
+	return apply.New(apply.Options{Client: w.client, Cache: stale, Scheme: w.scheme, Label: label, Value: value, Now: func() time.Time { return w.now }})
+}
+
 func TestStaleCacheDoesNotCauseASecondWrite(t *testing.T) {
 	w := newWorld(t)
 	w.apply(w.applier(), apply.Created, service("x", 80))
 	before := w.service("x")
-	stale := interceptor.NewClient(w.client, interceptor.Funcs{
-		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
-			before.DeepCopyInto(obj.(*corev1.Service))
-			return nil
-		},
-	})
-	a := apply.New(apply.Options{Client: w.client, Cache: stale, Scheme: w.scheme, Label: label, Value: value})
+	a := w.behind(before)
 	w.apply(a, apply.Configured, service("x", 81))
 	w.apply(a, apply.Unchanged, service("x", 81))
 	if w.writes != 2 {
@@ -276,13 +281,7 @@ func TestStaleCacheDoesNotHideAChangeBack(t *testing.T) {
 	w := newWorld(t)
 	w.apply(w.applier(), apply.Created, service("x", 80))
 	before := w.service("x")
-	stale := interceptor.NewClient(w.client, interceptor.Funcs{
-		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
-			before.DeepCopyInto(obj.(*corev1.Service))
-			return nil
-		},
-	})
-	a := apply.New(apply.Options{Client: w.client, Cache: stale, Scheme: w.scheme, Label: label, Value: value})
+	a := w.behind(before)
 	w.apply(a, apply.Configured, service("x", 81))
 	w.apply(a, apply.Configured, service("x", 80))
 	if port := w.service("x").Spec.Ports[0].Port; port != 80 {
@@ -298,13 +297,7 @@ func TestDeletedIsMadeAnewBeforeTheCacheHasSeenItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	old.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
-	stale := interceptor.NewClient(w.client, interceptor.Funcs{
-		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
-			old.DeepCopyInto(obj.(*corev1.Service))
-			return nil
-		},
-	})
-	a := apply.New(apply.Options{Client: w.client, Cache: stale, Scheme: w.scheme, Label: label, Value: value, Now: func() time.Time { return w.now }})
+	a := w.behind(old)
 	w.apply(a, apply.Configured, service("x", 80))
 	w.apply(a, apply.Unchanged, service("x", 80))
 	if change, err := a.Delete(t.Context(), old.DeepCopy()); err != nil || change.Action != apply.Deleted {
