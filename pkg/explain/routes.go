@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -30,7 +29,7 @@ func (e *explanation) forward(policies []share, reason string) {
 	for _, p := range policies {
 		part := float64(p.weight) / total
 		if p.policy == "" {
-			e.add(Route{Percent: 100 * part, Reason: p.lost, Status: http.StatusServiceUnavailable})
+			e.add(Route{Percent: 100 * part, Reason: p.lost, Status: 503})
 			continue
 		}
 		for _, w := range ways {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -21,15 +22,15 @@ import (
 )
 
 const (
-	// slow is a delay each way beyond the service level of the sample policy for the tunnel.
-	slow         = "150ms"
-	slowTunnel   = "business"
-	slowPolicy   = "sd-wan-priority-high"
-	slowPort     = "31111"
-	waysInEnvoy  = "path-" + slowPolicy + "-"
-	manyWithin   = 15 * time.Minute
-	backWithin   = 3 * time.Minute
-	beyondWithin = time.Minute
+	deadTunnel  = "business"
+	deadPolicy  = "sd-wan-priority-high"
+	deadPort    = "31111"
+	// waysInEnvoy is what names of the policy's paths have in common: long ones are cut.
+	waysInEnvoy = "sd-wan-priority-h"
+	manyWithin  = 15 * time.Minute
+	// backWithin is more than a tunnel that has died several times stays away.
+	backWithin = 3 * time.Minute
+	deadWithin = time.Minute
 )
 
 // verdicts exports so many services at once, of which some have a TCP port and with it a path of their own, and measures how
@@ -56,8 +57,10 @@ func exportMany(ctx context.Context, env *story.Env, services, tcp int) error {
 		if i < tcp {
 			service.Spec.Ports = []corev1.ServicePort{{Name: "tcp", Port: 8080}}
 		}
-		if err := errors.Join(env.Exporter.Create(ctx, service), env.Exporter.Create(ctx, export)); err != nil {
-			return err
+		for _, o := range []client.Object{service, export} {
+			if err := env.Exporter.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
+				return err
+			}
 		}
 	}
 	return story.Eventually(ctx, manyWithin, "all of them imported", func(ctx context.Context) error {
@@ -78,16 +81,16 @@ func exportMany(ctx context.Context, env *story.Env, services, tcp int) error {
 	})
 }
 
-// verdict slows the tunnel down and back again.
+// verdict has the tunnel refuse connections, and healed again.
 func verdict(ctx context.Context, env *story.Env) (time.Duration, error) {
 	if err := story.Eventually(ctx, backWithin, "the tunnel is first", func(ctx context.Context) error { return first(ctx, env, true, 1) }); err != nil {
 		return 0, err
 	}
 	start := time.Now()
-	if err := env.WAN.SetLatency(ctx, slowTunnel, slow); err != nil {
+	if err := env.WAN.SetState(ctx, deadTunnel, "refused"); err != nil {
 		return 0, err
 	}
-	if err := story.Eventually(ctx, beyondWithin, "another tunnel is first", func(ctx context.Context) error { return first(ctx, env, false, 1) }); err != nil {
+	if err := story.Eventually(ctx, deadWithin, "another tunnel is first", func(ctx context.Context) error { return first(ctx, env, false, 1) }); err != nil {
 		return 0, err
 	}
 	live := time.Now()
@@ -108,7 +111,7 @@ func first(ctx context.Context, env *story.Env, want bool, paths int) error {
 		}
 		ways := firstByPath(out)
 		for path, port := range ways {
-			if (port == slowPort) != want {
+			if (port == deadPort) != want {
 				return fmt.Errorf("%s: port %s is first on %s", pods[i].Name, port, path)
 			}
 		}
@@ -150,7 +153,7 @@ func judgedAt(ctx context.Context, c *story.Cluster, since time.Time) (time.Time
 				Time               time.Time
 				Msg, Policy, State string
 			}
-			if json.Unmarshal(line, &entry) != nil || entry.Msg != "A hop changed its state" || entry.Policy != slowPolicy || entry.Time.Before(since) {
+			if json.Unmarshal(line, &entry) != nil || entry.Msg != "A hop changed its state" || entry.Policy != deadPolicy || entry.Time.Before(since) {
 				continue
 			}
 			if at.IsZero() || entry.Time.Before(at) {
