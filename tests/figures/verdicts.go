@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	deadTunnel  = "business"
-	deadPolicy  = "sd-wan-priority-high"
-	deadPort    = "31111"
+	deadTunnel = "business"
+	deadPolicy = "sd-wan-priority-high"
+	deadPort   = "31111"
 	// waysInEnvoy is what names of the policy's paths have in common: long ones are cut.
 	waysInEnvoy = "sd-wan-priority-h"
 	manyWithin  = 15 * time.Minute
