@@ -61,19 +61,22 @@ func (e *explanation) ways() []way {
 	}
 	shares, ring := translate.Sharing(e.in, e.port)
 	for _, id := range shares.Clusters() {
-		w := way{cluster: id, percent: float64(shares[id])}
-		if others := slices.DeleteFunc(slices.Clone(ring), func(other string) bool { return other == id }); len(others) > 0 {
-			w.backup = others[0]
-			if next := slices.IndexFunc(others, func(other string) bool { return other > id }); next >= 0 {
-				w.backup = others[next]
-			}
-			if slices.Contains(others, e.in.Self.ID) {
-				w.backup = e.in.Self.ID
-			}
-		}
-		out = append(out, w)
+		out = append(out, way{cluster: id, backup: e.standIn(ring, id), percent: float64(shares[id])})
 	}
 	return out
+}
+
+// standIn is who answers when an exporter is lost: this cluster if it is among the others that can, else the next by id.
+func (e *explanation) standIn(ring []string, exporter string) string {
+	others := slices.DeleteFunc(slices.Clone(ring), func(id string) bool { return id == exporter })
+	switch {
+	case len(others) == 0:
+		return ""
+	case slices.Contains(others, e.in.Self.ID):
+		return e.in.Self.ID
+	}
+	next := slices.IndexFunc(others, func(id string) bool { return id > exporter })
+	return others[max(0, next)]
 }
 
 // add adds a way, or to the share of one that is there.
