@@ -3,10 +3,12 @@
 package integration
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
@@ -119,7 +121,8 @@ func (m *member) ours() []client.Object {
 	return out
 }
 
-// versions are the resourceVersions of everything that a controller may write, statuses included.
+// versions are the resourceVersions of everything that a controller may write, statuses included; of Peers what they say,
+// without the figures of hops.
 func (m *member) versions() map[string]string {
 	m.fleet.t.Helper()
 	return m.versionsOf(append(writtenKinds(), &v1alpha1.Peer{}, &v1alpha1.WANPolicy{}, &mcsv1beta1.ServiceExport{})...)
@@ -138,9 +141,28 @@ func (m *member) versionsOf(kinds ...client.Object) map[string]string {
 		for _, obj := range m.list(m.fleet.t.Context(), m.fleet.t, kind) {
 			key := obj.GetObjectKind().GroupVersionKind().Kind + " " + obj.GetNamespace() + "/" + obj.GetName()
 			out[key] = obj.GetResourceVersion()
+			if peer, ok := obj.(*v1alpha1.Peer); ok {
+				out[key] = withoutFigures(m.fleet.t, peer)
+			}
 		}
 	}
 	return out
+}
+
+// withoutFigures is what a Peer says, without what moves by itself on a busy machine: the round trips of its hops.
+func withoutFigures(t *testing.T, peer *v1alpha1.Peer) string {
+	t.Helper()
+	said := peer.DeepCopy()
+	said.ResourceVersion, said.ManagedFields = "", nil
+	for i := range said.Status.Hops {
+		h := &said.Status.Hops[i]
+		h.RTTMs, h.JitterMs, h.LossPercent = nil, nil, nil
+	}
+	text, err := json.Marshal(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // peerIs waits for a condition of a Peer whose message has these words.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -295,6 +296,14 @@ func (c *writeCounter) all() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]string(nil), c.lines...)
+}
+
+// steady are the writes without those of Peers' statuses, which have figures that move by themselves; versions has the rest
+// of what they say.
+func (c *writeCounter) steady() []string {
+	return slices.DeleteFunc(c.all(), func(line string) bool {
+		return strings.Contains(line, "/peers/") && strings.HasSuffix(line, "/status")
+	})
 }
 
 // freePort is an address on loopback that nobody listens on.

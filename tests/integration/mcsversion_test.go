@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -107,10 +108,13 @@ func TestClusterWithTheFirstCRDs(t *testing.T) {
 		return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionTrue, "Ready")
 	})
 	old.settled()
-	before := len(old.running.writes.all())
+	before, writes := old.versions(), len(old.running.writes.steady())
 	old.always(2*time.Second, "nothing is written again", func() error {
-		if lines := old.running.writes.all(); len(lines) > before {
-			return fmt.Errorf("%v", lines[before:])
+		if lines := old.running.writes.steady(); len(lines) > writes {
+			return fmt.Errorf("%v", lines[writes:])
+		}
+		if diff := difference(before, old.versions()); diff != "" {
+			return errors.New(diff)
 		}
 		return nil
 	})
