@@ -13,6 +13,8 @@ import (
 type Run struct {
 	Name, Title string
 	Timing
+	// Protocols are those that it goes with.
+	Protocols []result.Protocol
 	// Plain sends the same load the plain way beside it.
 	Plain bool
 	// Cases are the names of those that are played; nil for all.
@@ -22,7 +24,8 @@ type Run struct {
 // Plays tells whether a case belongs to the run.
 func (r Run) Plays(name string) bool { return r.Cases == nil || slices.Contains(r.Cases, name) }
 
-// Runs are those of the report. Two cores carry three clusters and 180 requests a second, or half as many twice.
+// Runs are those of the report: what bounds are for, 200 requests a second that may be repeated, and every protocol at
+// once. Two cores carry no more beside three clusters.
 func Runs() []Run {
 	const long = "blackhole"
 	var bars []string
@@ -31,14 +34,15 @@ func Runs() []Run {
 			bars = append(bars, b.Case)
 		}
 	}
-	loaded := Timing{Calm: 10 * time.Second, Broken: 75 * time.Second, After: 20 * time.Second, GETRate: 100, Rate: 20}
+	loaded := Timing{Calm: 10 * time.Second, Broken: 75 * time.Second, After: 20 * time.Second, GETRate: 160, Rate: 40}
+	repeatable := []result.Protocol{result.GET, result.H2}
 	lasting := loaded
 	lasting.Broken = 3 * time.Minute
 	return []Run{
-		{Name: "bars", Title: "Under load", Cases: bars, Timing: loaded},
-		{Name: "long", Title: "For three minutes", Cases: []string{long}, Timing: lasting},
+		{Name: "bars", Title: "Under load", Cases: bars, Timing: loaded, Protocols: repeatable},
+		{Name: "long", Title: "For three minutes", Cases: []string{long}, Timing: lasting, Protocols: repeatable},
 		{
-			Name: "plain", Title: "Beside the plain way", Plain: true,
+			Name: "plain", Title: "Beside the plain way", Plain: true, Protocols: result.Protocols(),
 			Timing: Timing{Calm: 4 * time.Second, Broken: 16 * time.Second, After: 8 * time.Second, GETRate: 50, Rate: 10},
 		},
 	}

@@ -143,7 +143,7 @@ func playRun(ctx context.Context, bench *failover.Bench, r failover.Run) (out re
 		if !r.Plays(c.Name) || c.Clusters > len(bench.Exporters) || ctx.Err() != nil {
 			continue
 		}
-		played, err := bench.Play(ctx, c, r.Timing, result.Protocols(), plain)
+		played, err := bench.Play(ctx, c, r.Timing, r.Protocols, plain)
 		if err != nil {
 			errs = append(errs, err)
 			bench.Say("%s: %v", c.Name, err)

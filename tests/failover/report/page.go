@@ -19,8 +19,8 @@ const head = `# Failover report
 What became of every request while something broke: played and written by ` + "`make failover-report`" + `, on the sandbox. What
 the words mean and what is done about each failure is in [failover](failover.md).
 
-Each case goes with all protocols at once. *plain* is the same load at the same time over an egress gateway without
-mc-wan, at a lower rate, for two cores carry no more: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with maxEjectionPercent
+Each case goes with all protocols of its table at once. *plain* is the same load at the same time over an egress gateway without
+mc-wan: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with maxEjectionPercent
 100, because the default tenth of a few endpoints is none) and default retries, no prober; it is made anew before each case,
 with the hops of that moment. *h2* is GETs on one HTTP/2 connection. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and *after* are the
 tunnel and the cluster of most requests before it broke, in the last third of the time that it was broken, and in the last
@@ -57,12 +57,12 @@ func link(run result.Run, p result.Played) string {
 
 // overview is a run with a line a case.
 func overview(out *bytes.Buffer, run result.Run) {
-	fmt.Fprintf(out, "\n## %s\n\n%s: %d GETs a second, %d requests a second of each other protocol", run.Title, run.When.Format("2006-01-02 15:04 MST"), run.GETRate, run.Rate)
+	protocols := played(run)
+	fmt.Fprintf(out, "\n## %s\n\n%s, each second: %s", run.Title, run.When.Format("2006-01-02 15:04 MST"), rates(run, protocols))
 	if slices.ContainsFunc(run.Cases, func(p result.Played) bool { return len(p.Plain) > 0 }) {
 		out.WriteString(", and as many the plain way")
 	}
 	fmt.Fprintf(out, "; load averages of the machine (1, 5, 15 min) %s before and %s after. Failed of sent, and the slowest that did not fail.\n\n", run.Load[0], run.Load[1])
-	protocols := result.Protocols()
 	out.WriteString("| case |")
 	for _, p := range protocols {
 		fmt.Fprintf(out, " %s |", p)
@@ -78,6 +78,26 @@ func overview(out *bytes.Buffer, run result.Run) {
 		}
 		out.WriteString("\n")
 	}
+}
+
+// played are the protocols that the run went with.
+func played(run result.Run) []result.Protocol {
+	return slices.DeleteFunc(result.Protocols(), func(protocol result.Protocol) bool {
+		return !slices.ContainsFunc(run.Cases, func(p result.Played) bool { return p.Cell(protocol) != nil })
+	})
+}
+
+// rates are how many requests of each protocol there were in a second.
+func rates(run result.Run, protocols []result.Protocol) string {
+	out := make([]string, len(protocols))
+	for i, p := range protocols {
+		rate := run.Rate
+		if p == result.GET {
+			rate = run.GETRate
+		}
+		out[i] = fmt.Sprintf("%d %s", rate, p)
+	}
+	return strings.Join(out, ", ")
 }
 
 // bars are what GETs are held to, and what they came to.

@@ -62,7 +62,7 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"2026-03-04 05:06 UTC: 50 GETs a second, 10 requests a second of each other protocol, and as many the plain way;",
+		"2026-03-04 05:06 UTC, each second: 50 get, 10 h2, 10 post, 10 grpc, 10 tcp, and as many the plain way;",
 		"| [blackhole](#plain-blackhole) | 0 of 1500, 65 ms |",
 		"### plain-blackhole",
 		"| get | 1500 | 0 | 65 ms | 65 ms | 0.8 s | 0.2 s | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
