@@ -68,6 +68,8 @@ type Options struct {
 	// FeedBaseURL and FeedTransport reach peers' feeds; nil takes the own egress gateway.
 	FeedBaseURL   func(clusterID string) string
 	FeedTransport http.RoundTripper
+	// EgressURL is where the own egress gateway takes calls that keep connections open; empty takes feed.EgressURL.
+	EgressURL string
 	// FeedTiming says how long the feed waits for what; zero fields take the feed's defaults.
 	FeedTiming feed.Timing
 	// FeedLimits bound what one peer may cost; zero fields take the feed's defaults.

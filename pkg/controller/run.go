@@ -191,7 +191,7 @@ func wire(mgr manager.Manager, c *core) error {
 	}
 	serving := everywhere(func(ctx context.Context) error { return c.serveFeed(ctx, server) })
 	rechecking := everywhere(func(ctx context.Context) error { return recheckCallers(ctx, mgr.GetCache(), server) })
-	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}, watch, c.properties} {
+	for _, runnable := range []manager.Runnable{serving, rechecking, readers, announcer, &starter{core: c}, watch, newStandbyKeeper(c), c.properties} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("setting up: %w", err)
 		}

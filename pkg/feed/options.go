@@ -239,7 +239,10 @@ func (o *AnnouncerOptions) complete() {
 	o.Repeat = cmp.Or(o.Repeat, 30*time.Second)
 }
 
-// BaseURL is a peer's feed as the own egress gateway offers it to the controller.
-func BaseURL(clusterID string) string {
-	return fmt.Sprintf("http://%s.%s.svc:%d/peers/%s", v1alpha1.EgressName, v1alpha1.Namespace, v1alpha1.EgressFeedPort, clusterID)
+// EgressURL is where the own egress gateway takes the controller's calls.
+func EgressURL() string {
+	return fmt.Sprintf("http://%s.%s.svc:%d", v1alpha1.EgressName, v1alpha1.Namespace, v1alpha1.EgressFeedPort)
 }
+
+// BaseURL is a peer's feed as the own egress gateway offers it to the controller.
+func BaseURL(clusterID string) string { return EgressURL() + "/peers/" + clusterID }

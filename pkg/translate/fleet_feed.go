@@ -28,7 +28,7 @@ func feedObjects(in FleetInput, policies []v1alpha1.WANPolicy, peers []v1alpha1.
 	}
 	out.Paths = uniquePaths(out.Paths)
 	if len(policies) > 0 {
-		objects = append(objects, feedIngress(policies))
+		objects = append(objects, feedIngress(policies), standbyIngress(policies))
 	}
 	return objects
 }
@@ -55,6 +55,8 @@ func FeedPath(peer string, policies []v1alpha1.WANPolicy, cards []v1alpha1.Clust
 }
 
 // feedClient makes the controller's sidecar speak mutual TLS to the feed port and check that it is the own egress gateway.
+// Each call has a connection of its own, so that calls reach every worker of every pod of the gateway in turn: workers do
+// not share the connections that standbyRoute is to keep open.
 func feedClient(self Cluster) Object {
 	return &networkingv1.DestinationRule{
 		TypeMeta:   typeNetworking("DestinationRule"),
@@ -68,6 +70,9 @@ func feedClient(self Cluster) Object {
 					Tls: &networkingv1alpha3.ClientTLSSettings{
 						Mode:            networkingv1alpha3.ClientTLSSettings_ISTIO_MUTUAL,
 						SubjectAltNames: []string{self.Identities.Egress},
+					},
+					ConnectionPool: &networkingv1alpha3.ConnectionPoolSettings{
+						Http: &networkingv1alpha3.ConnectionPoolSettings_HTTPSettings{MaxRequestsPerConnection: 1},
 					},
 				}},
 			},

@@ -72,7 +72,7 @@ func Path(in PathInput) []Object {
 	return []Object{
 		pathServiceEntry(in, ranks, shares),
 		pathDestinationRule(in, ranks),
-		pathMention(in.Key),
+		pathMention(in.Key, Warm(in.Key, in.Policies)),
 	}
 }
 
@@ -127,13 +127,14 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 	}
 }
 
-// pathMention routes nothing. With PILOT_FILTER_GATEWAY_CLUSTER_CONFIG a gateway holds the Envoy clusters that a
-// VirtualService names as a destination, and istiod sends clusters before routes: without a mention of its own a path
-// would go before the last route to it, and come in the same moment as the first. The match is for sidecars, which the
-// VirtualService is not for, so istiod makes no route of it.
-func pathMention(key PathKey) *networkingv1.VirtualService {
+// pathMention routes nothing that anybody else sends. With PILOT_FILTER_GATEWAY_CLUSTER_CONFIG a gateway holds the Envoy
+// clusters that a VirtualService names as a destination, and istiod sends clusters before routes: without a mention of
+// its own a path would go before the last route to it, and come in the same moment as the first. The match is for
+// sidecars, which the VirtualService is not for, so istiod makes no route of it; or, where connections are kept warm, for
+// the controller's calls that do so (standby.go).
+func pathMention(key PathKey, warm bool) *networkingv1.VirtualService {
 	_, port, _ := pathPortOf(key)
-	return &networkingv1.VirtualService{
+	vs := &networkingv1.VirtualService{
 		TypeMeta:   typeNetworking("VirtualService"),
 		ObjectMeta: pathMeta(key),
 		Spec: networkingv1alpha3.VirtualService{
@@ -146,6 +147,10 @@ func pathMention(key PathKey) *networkingv1.VirtualService {
 			}},
 		},
 	}
+	if warm {
+		vs.Spec.Hosts, vs.Spec.Http = []string{"*"}, []*networkingv1alpha3.HTTPRoute{standbyRoute(key)}
+	}
+	return vs
 }
 
 // answering are the hops of clusters that have a share of a TCP leg's path; all hops of a shared path.

@@ -130,6 +130,36 @@ func TestOtherTunnelsFirst(t *testing.T) {
 	}
 }
 
+func TestWarm(t *testing.T) {
+	warm := func(mode v1alpha1.FailoverMode, to ...string) v1alpha1.WANPolicy {
+		p := policy("high", 100)
+		p.Spec.Failover = &v1alpha1.Failover{Mode: mode, To: to, Standby: v1alpha1.StandbyWarm}
+		return p
+	}
+	low, shared := policy("low", 300), PathKey{Policy: "high", Exporter: "c2"}
+	for _, tc := range []struct {
+		name     string
+		key      PathKey
+		policies []v1alpha1.WANPolicy
+		want     bool
+	}{
+		{"unsaid", shared, []v1alpha1.WANPolicy{policy("high", 100), low}, false},
+		{"asked for", shared, []v1alpha1.WANPolicy{warm(""), low}, true},
+		{"asked for, in order", shared, []v1alpha1.WANPolicy{warm(v1alpha1.FailoverOrdered, "low"), low}, true},
+		{"asked for by another policy", PathKey{Policy: "low", Exporter: "c2"}, []v1alpha1.WANPolicy{warm(""), low}, false},
+		{"no other tunnel", shared, []v1alpha1.WANPolicy{warm("")}, false},
+		{"the export allows no other tunnel", PathKey{Policy: "high", Exporter: "c2", Failover: "Strict"}, []v1alpha1.WANPolicy{warm(""), low}, false},
+		{"a policy that is not known here", PathKey{Policy: "theirs", Exporter: "c2"}, []v1alpha1.WANPolicy{low}, false},
+		{"a TCP leg", PathKey{Policy: "high", TCP: WireKey{Name: "db", Namespace: "secure", Port: 5432}}, []v1alpha1.WANPolicy{warm(""), low}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := Warm(tc.key, tc.policies); got != tc.want {
+				t.Errorf("warm is %v", got)
+			}
+		})
+	}
+}
+
 func TestBestFirstIsTotal(t *testing.T) {
 	ms, loss := int32(50), 0.5
 	jitter := policy("jitter", 100)

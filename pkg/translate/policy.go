@@ -63,6 +63,12 @@ func tunnels(key PathKey, policies []v1alpha1.WANPolicy) []string {
 	return unique(order)
 }
 
+// Warm tells whether connections are kept open over the tunnel that comes next on a path: a shared one whose policy asks
+// for it here and that has another tunnel.
+func Warm(key PathKey, policies []v1alpha1.WANPolicy) bool {
+	return key.TCP.IsZero() && failoverOf(key.Policy, policies).Standby == v1alpha1.StandbyWarm && len(tunnels(key, policies)) > 1
+}
+
 // elsewhereFirst puts policies over the tunnel of the named one behind the others: when that tunnel is dead, so are they.
 func elsewhereFirst(policy string, policies []v1alpha1.WANPolicy) []v1alpha1.WANPolicy {
 	own := policyByName(policy, policies)

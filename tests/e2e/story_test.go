@@ -18,7 +18,7 @@ import (
 // TestStory asserts the story that `make demo` plays, and more of it.
 func TestStory(t *testing.T) {
 	env := environment(t)
-	for _, part := range [][]story.Step{story.Basic(), story.Steering(), story.Sharing(), story.Failover(), story.FailoverBlack(), story.Brownout(), story.Off(), story.Security(), story.End()} {
+	for _, part := range [][]story.Step{story.Basic(), story.Standby(), story.Steering(), story.Sharing(), story.Failover(), story.FailoverBlack(), story.Brownout(), story.Off(), story.Security(), story.End()} {
 		for _, step := range part {
 			ok := t.Run(step.Name, func(t *testing.T) {
 				if step.NeedsWAN && env.WAN == nil {

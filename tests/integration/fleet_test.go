@@ -139,7 +139,7 @@ func (m *member) options(p *process) controller.Options {
 	opts.Config.Wrap(p.writes.wrap)
 	opts.Log = logger(m.fleet.t, m.id)
 	opts.Registerer = p.metrics
-	opts.FeedBaseURL = baseURL
+	opts.FeedBaseURL, opts.EgressURL = baseURL, "http://egress"
 	opts.FeedTransport = m.fleet.gateways.egress(m.id)
 	opts.ProbeDial = m.fleet.tunnels.dial
 	opts.FeedTiming = feed.Timing{MaxBackoff: 300 * time.Millisecond, Settle: 2 * time.Second}

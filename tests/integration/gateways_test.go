@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // fault is what is wrong on the way from one cluster to another.
@@ -46,12 +48,14 @@ type gateways struct {
 	expired map[[2]string]map[string]bool
 	open    map[*passage]bool
 	calls   map[[2]string]int
+	// standby counts calls that keep connections open, by the cluster that makes them and the path.
+	standby map[[2]string]int
 }
 
 func newGateways() *gateways {
 	return &gateways{
 		feeds: map[string]string{}, callers: map[string]string{}, faults: map[[2]string]fault{}, liars: map[[2]string]liar{}, expired: map[[2]string]map[string]bool{},
-		open: map[*passage]bool{}, calls: map[[2]string]int{},
+		open: map[*passage]bool{}, calls: map[[2]string]int{}, standby: map[[2]string]int{},
 	}
 }
 
@@ -102,6 +106,19 @@ func (g *gateways) count(from, to string) int {
 	return g.calls[[2]string{from, to}]
 }
 
+// standbyCalls is how many calls a cluster has made to keep connections open, over one path or, if it is empty, all.
+func (g *gateways) standbyCalls(from, path string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for of, calls := range g.standby {
+		if of[0] == from && (path == "" || of[1] == path) {
+			n += calls
+		}
+	}
+	return n
+}
+
 func baseURL(clusterID string) string { return "http://egress/peers/" + clusterID }
 
 // egress is the egress gateway of a cluster.
@@ -114,6 +131,12 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
+	if path, ok := strings.CutPrefix(r.URL.Path, translate.StandbyURI("")); ok {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.standby[[2]string{from, path}]++
+		return answer(r, http.StatusNoContent, ""), nil
+	}
 	rest, ok := strings.CutPrefix(r.URL.Path, "/peers/")
 	to, path, _ := strings.Cut(rest, "/")
 	if !ok {

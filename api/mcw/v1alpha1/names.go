@@ -36,6 +36,9 @@ const (
 // FeedHost is the wire name of a cluster's feed.
 const FeedHost = "feed." + Namespace + ".svc." + ClusterSetDomain
 
+// StandbyHost is the wire name under which a cluster's ingress gateway answers what only keeps connections open.
+const StandbyHost = "standby." + Namespace + ".svc." + ClusterSetDomain
+
 // Labels and annotations.
 const (
 	// LabelManagedBy with ValueManagedBy is on everything the controller writes; only that is ever pruned.

@@ -98,7 +98,19 @@ const (
 	FailoverStrict FailoverMode = "Strict"
 )
 
+// Standby is what is kept ready for when a tunnel fails.
+// +kubebuilder:validation:Enum=Cold;Warm
+type Standby string
+
+const (
+	// StandbyCold makes connections over a tunnel when they are needed first.
+	StandbyCold Standby = "Cold"
+	// StandbyWarm keeps connections open over the tunnel that comes next.
+	StandbyWarm Standby = "Warm"
+)
+
 // Failover says where the traffic of a policy goes when its tunnel fails.
+// +kubebuilder:validation:XValidation:rule="!has(self.standby) || self.standby != 'Warm' || self.mode != 'Strict'",message="failover.standby Warm needs another tunnel, and mode Strict has none; take it out or choose another mode"
 // +kubebuilder:validation:XValidation:rule="self.mode == 'Ordered' ? has(self.to) && size(self.to) > 0 : !has(self.to) || size(self.to) == 0",message="failover.to is needed with mode Ordered and only with it"
 type Failover struct {
 	// +optional
@@ -111,6 +123,11 @@ type Failover struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
 	To []string `json:"to,omitempty"`
+	// Standby Warm keeps HTTP connections open over the tunnel that comes next, so that the first requests that move there
+	// need one of its round trips and not three. They cost that tunnel about 500 bytes a second each, see
+	// docs/kinds/wanpolicy.md. Cold, the default, opens them when they are needed first.
+	// +optional
+	Standby Standby `json:"standby,omitempty"`
 }
 
 // WANPolicyStatus is what the controller of this cluster sees of the policy.

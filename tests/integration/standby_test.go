@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
+)
+
+// TestWarmStandby: the controller calls over the paths of a policy that asks for it, as long as it does and where it does,
+// and the egress gateway has a route for that.
+func TestWarmStandby(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	two.service("payment", 1)
+	two.export("payment", "high")
+	for _, m := range f.members {
+		m.imported("payment", two.id)
+	}
+	path := translate.PathName(translate.PathKey{Policy: "high", Exporter: two.id})
+	standby := func(mode v1alpha1.Standby) {
+		change(one, policy("high", "", 0, false), func(p *v1alpha1.WANPolicy) {
+			p.Spec.Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic, Standby: mode}
+		})
+	}
+	routed := func(want bool) {
+		t.Helper()
+		one.eventually(soon, fmt.Sprintf("a route to keep connections open: %v", want), func() error {
+			vs := &networkingv1.VirtualService{}
+			if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: path}, vs); err != nil {
+				return err
+			}
+			uri := vs.Spec.Http[0].GetMatch()[0].GetUri().GetExact()
+			if got := uri == translate.StandbyURI(path) && slices.Equal(vs.Spec.Hosts, []string{"*"}); got != want {
+				return fmt.Errorf("hosts %v, routes %v", vs.Spec.Hosts, vs.Spec.Http)
+			}
+			return nil
+		})
+	}
+
+	routed(false)
+	standby(v1alpha1.StandbyWarm)
+	routed(true)
+	one.eventually(soon, "calls over the path", func() error {
+		if n := f.gateways.standbyCalls(one.id, path); n < 3 {
+			return fmt.Errorf("%d calls", n)
+		}
+		return nil
+	})
+	if n := f.gateways.standbyCalls(two.id, ""); n > 0 {
+		t.Errorf("%d calls by a cluster whose policy asks for none", n)
+	}
+	if n := f.gateways.standbyCalls(one.id, ""); n != f.gateways.standbyCalls(one.id, path) {
+		t.Errorf("%d calls, of which some over other paths", n)
+	}
+
+	standby(v1alpha1.StandbyCold)
+	routed(false)
+	one.eventually(soon, "no more calls", func() error {
+		before := f.gateways.standbyCalls(one.id, "")
+		time.Sleep(3 * time.Second)
+		if n := f.gateways.standbyCalls(one.id, ""); n != before {
+			return fmt.Errorf("%d calls in 3 s", n-before)
+		}
+		return nil
+	})
+}
+
+// TestWarmStandbyNeedsAnotherTunnel: the API server says so.
+func TestWarmStandbyNeedsAnotherTunnel(t *testing.T) {
+	one := newFleet(t, 1).members[0]
+	p := policy("alone", "business", 31199, false)
+	p.Spec.Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict, Standby: v1alpha1.StandbyWarm}
+	err := one.Create(t.Context(), p)
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "failover.standby Warm needs another tunnel") {
+		t.Errorf("created: %v", err)
+	}
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+const (
+	sampleStandby = "21-warm-standby.yaml"
+	// gatewayWorkers is Envoy's worker threads in each gateway pod, the chart's default.
+	gatewayWorkers = 2
+)
+
+// Standby keeps connections open over the tunnel that comes next, and has requests move onto them.
+func Standby() []Step {
+	return []Step{
+		{Name: "standby", Title: "The operator keeps connections open over the next tunnel; requests that leave a dead one find them", NeedsWAN: true, Run: standby},
+	}
+}
+
+// standby belongs where payment has one exporter: its path is the only one that is kept warm.
+func standby(ctx context.Context, e *Env) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*patience)
+	defer cancel()
+	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
+	if err != nil {
+		return err
+	}
+	g, err := e.gateways(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := e.WAN.Counters(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.applyPolicies(ctx, e.Consumer, sampleStandby); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.applyPolicies(context.WithoutCancel(ctx), e.Consumer, samplePolicies)) }()
+	want := uint64(gatewayWorkers * len(g.egress) * len(g.ingress))
+	if err := Eventually(ctx, patience, fmt.Sprintf("%d connections over the next tunnel", want), func(ctx context.Context) error {
+		now, err := e.WAN.Counters(ctx)
+		if err != nil {
+			return err
+		}
+		if used := g.between(now.Since(before)); used[wayLow()].connections < want {
+			return fmt.Errorf("%d of them (%s)", used[wayLow()].connections, used)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	e.Say("every worker of the egress gateway has a connection over %s: %d in all", wayLow(), want)
+	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
+	var used usage
+	report, err := c.underLoad(ctx, func(ctx context.Context) error {
+		if err := e.saysLoadIsOn(ctx, wayHigh().Tunnel, wayHigh().Tunnel+" is up"); err != nil {
+			return err
+		}
+		if used, err = e.used(ctx, e.refuseHigh); err != nil {
+			return err
+		}
+		if err := e.WAN.SetState(ctx, wayHigh().Tunnel, "up"); err != nil {
+			return err
+		}
+		return e.saysLoadIsOn(ctx, wayHigh().Tunnel, wayHigh().Tunnel+" is up again")
+	})
+	if err != nil {
+		return err
+	}
+	e.Say("client in %s, GET %s all the while: %s", NamespacePlain, PaymentURL, report)
+	if n := used[wayLow()].connections; n > 0 {
+		return fmt.Errorf("%d connections were made over %s when %s refused, though there were some (%s)", n, wayLow(), wayHigh(), used)
+	}
+	return nil
+}
+
+func (e *Env) refuseHigh(ctx context.Context) error {
+	if err := e.WAN.SetState(ctx, wayHigh().Tunnel, "refused"); err != nil {
+		return err
+	}
+	return e.saysLoadIsOn(ctx, wayLow().Tunnel, wayHigh().Tunnel+" "+breaks("refused"))
+}
