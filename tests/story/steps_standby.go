@@ -6,6 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
 const (
@@ -41,7 +45,10 @@ func standby(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.applyPolicies(context.WithoutCancel(ctx), e.Consumer, samplePolicies)) }()
-	want := uint64(gatewayWorkers * len(g.egress) * len(g.ingress))
+	want, err := e.warmConnections(ctx)
+	if err != nil {
+		return err
+	}
 	if err := Eventually(ctx, patience, fmt.Sprintf("%d connections over the next tunnel", want), func(ctx context.Context) error {
 		now, err := e.WAN.Counters(ctx)
 		if err != nil {
@@ -77,6 +84,16 @@ func standby(ctx context.Context, e *Env) (err error) {
 		return fmt.Errorf("%d connections were made over %s when %s refused, though there were some (%s)", n, wayLow(), wayHigh(), used)
 	}
 	return nil
+}
+
+// warmConnections is how many connections a path has over one tunnel when every worker has one to every gateway of the peer.
+func (e *Env) warmConnections(ctx context.Context) (uint64, error) {
+	egress, err := e.Consumer.ReadyPods(ctx, mcw.Namespace, client.MatchingLabels{mcw.LabelGateway: mcw.GatewayEgress})
+	if err != nil {
+		return 0, err
+	}
+	ingress, err := e.Exporter.ReadyPods(ctx, mcw.Namespace, client.MatchingLabels{mcw.LabelGateway: mcw.GatewayIngress})
+	return uint64(gatewayWorkers * len(egress) * len(ingress)), err
 }
 
 func (e *Env) refuseHigh(ctx context.Context) error {
