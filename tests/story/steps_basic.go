@@ -48,21 +48,17 @@ func Basic() []Step {
 }
 
 func applyPolicies(ctx context.Context, e *Env) error {
+	apply := (*Cluster).ApplyFile
+	if e.Busy {
+		apply = (*Cluster).ApplyPoliciesForBusyMachines
+	}
 	for _, c := range e.Clusters() {
-		if err := e.applyPolicies(ctx, c, samplePolicies); err != nil {
+		if err := apply(c, ctx, e.sample(samplePolicies)); err != nil {
 			return err
 		}
 	}
 	e.Say("sd-wan-priority-high is tunnel %s, sd-wan-priority-low is tunnel %s", wayHigh(), wayLow())
 	return nil
-}
-
-// applyPolicies applies a sample of WAN policies, as far as this machine can keep them.
-func (e *Env) applyPolicies(ctx context.Context, c *Cluster, sample string) error {
-	if e.Busy {
-		return c.ApplyPoliciesForBusyMachines(ctx, e.sample(sample))
-	}
-	return c.ApplyFile(ctx, e.sample(sample))
 }
 
 func deploy(ctx context.Context, e *Env) error {

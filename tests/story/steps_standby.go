@@ -7,16 +7,14 @@ import (
 	"errors"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 )
 
-const (
-	sampleStandby = "21-warm-standby.yaml"
-	// gatewayWorkers is Envoy's worker threads in each gateway pod, the chart's default.
-	gatewayWorkers = 2
-)
+// gatewayWorkers is Envoy's worker threads in each gateway pod, the chart's default.
+const gatewayWorkers = 2
 
 // Standby keeps connections open over the tunnel that comes next, and has requests move onto them.
 func Standby() []Step {
@@ -41,10 +39,10 @@ func standby(ctx context.Context, e *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := e.applyPolicies(ctx, e.Consumer, sampleStandby); err != nil {
+	if err := e.setStandby(ctx, mcw.StandbyWarm); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.applyPolicies(context.WithoutCancel(ctx), e.Consumer, samplePolicies)) }()
+	defer func() { err = errors.Join(err, e.setStandby(context.WithoutCancel(ctx), mcw.StandbyCold)) }()
 	want, err := e.warmConnections(ctx)
 	if err != nil {
 		return err
@@ -84,6 +82,12 @@ func standby(ctx context.Context, e *Env) (err error) {
 		return fmt.Errorf("%d connections were made over %s when %s refused, though there were some (%s)", n, wayLow(), wayHigh(), used)
 	}
 	return nil
+}
+
+func (e *Env) setStandby(ctx context.Context, standby mcw.Standby) error {
+	policy := &mcw.WANPolicy{}
+	policy.Name = "sd-wan-priority-high"
+	return e.Consumer.Patch(ctx, policy, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"failover":{"standby":"`+string(standby)+`"}}}`)))
 }
 
 // warmConnections is how many connections a path has over one tunnel when every worker has one to every gateway of the peer.
