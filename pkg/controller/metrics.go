@@ -25,6 +25,7 @@ type metrics struct {
 	doubted     *prometheus.GaugeVec
 	withdrawn   *prometheus.GaugeVec
 	moves       *prometheus.CounterVec
+	standby     *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -37,6 +38,7 @@ func newMetrics() *metrics {
 	return &metrics{
 		writes:      counters("mcwan_writes_total", "Writes to the API server that changed something.", "kind", "action"),
 		moves:       counters("mcwan_hop_transitions_total", "Changes of the verdict on hops of the peer over the policy, by the new state and why.", "peer", "policy", "state", "reason"),
+		standby:     counters("mcwan_standby_calls_total", "Calls that keep connections open over the tunnels that come next, by result: answered or failed.", "result"),
 		peerSynced:  gauges("mcwan_peer_synced", "1 while the peer's feed is read and watched.", "peer"),
 		accepted:    gauges("mcwan_peer_advertisements_accepted", "Advertisements of the peer that are in use.", "peer"),
 		refused:     gauges("mcwan_peer_advertisements_refused", "Advertisements of the peer that were refused.", "peer"),
@@ -56,7 +58,7 @@ func (m *metrics) register(r prometheus.Registerer, c *core) error {
 	}
 	var errs []error
 	for _, collector := range []prometheus.Collector{
-		m.writes, m.moves, m.peerSynced, m.accepted, m.refused, m.doubted, m.withdrawn, m.meshProblem,
+		m.writes, m.moves, m.standby, m.peerSynced, m.accepted, m.refused, m.doubted, m.withdrawn, m.meshProblem,
 		counted("mcwan_exports", "Services that this cluster advertises.", c.countExports),
 		counted("mcwan_imports", "Services that this cluster imports.", c.countImports),
 		counted("mcwan_paths", "Paths in use.", c.paths.count),
@@ -101,6 +103,14 @@ func (m *metrics) wrote(changes ...apply.Change) {
 			m.writes.WithLabelValues(change.Kind, string(change.Action)).Inc()
 		}
 	}
+}
+
+func (m *metrics) standbyCall(err error) {
+	result := "answered"
+	if err != nil {
+		result = "failed"
+	}
+	m.standby.WithLabelValues(result).Inc()
 }
 
 // forgetPeer drops the series of a cluster that left.

@@ -71,6 +71,9 @@ func feedClient(self Cluster) Object {
 						Mode:            networkingv1alpha3.ClientTLSSettings_ISTIO_MUTUAL,
 						SubjectAltNames: []string{self.Identities.Egress},
 					},
+					LoadBalancer: &networkingv1alpha3.LoadBalancerSettings{
+						LbPolicy: &networkingv1alpha3.LoadBalancerSettings_Simple{Simple: networkingv1alpha3.LoadBalancerSettings_ROUND_ROBIN},
+					},
 					ConnectionPool: &networkingv1alpha3.ConnectionPoolSettings{
 						Http: &networkingv1alpha3.ConnectionPoolSettings_HTTPSettings{MaxRequestsPerConnection: 1},
 					},

@@ -72,7 +72,7 @@ func Path(in PathInput) []Object {
 	return []Object{
 		pathServiceEntry(in, ranks, shares),
 		pathDestinationRule(in, ranks),
-		pathMention(in.Key, Warm(in.Key, in.Policies)),
+		pathMention(in.Key, Warm(in.Self.ID, in.Key, in.Policies)),
 	}
 }
 
@@ -127,11 +127,10 @@ func pathServiceEntry(in PathInput, ranks []slot, shares Shares) *networkingv1.S
 	}
 }
 
-// pathMention routes nothing that anybody else sends. With PILOT_FILTER_GATEWAY_CLUSTER_CONFIG a gateway holds the Envoy
-// clusters that a VirtualService names as a destination, and istiod sends clusters before routes: without a mention of
-// its own a path would go before the last route to it, and come in the same moment as the first. The match is for
-// sidecars, which the VirtualService is not for, so istiod makes no route of it; or, where connections are kept warm, for
-// the controller's calls that do so (standby.go).
+// pathMention names the path as a destination. With PILOT_FILTER_GATEWAY_CLUSTER_CONFIG a gateway holds the Envoy clusters
+// that a VirtualService names, and istiod sends clusters before routes: without a mention of its own a path would go
+// before the last route to it, and come in the same moment as the first. A cold path's match is for sidecars, which the
+// VirtualService is not for, so istiod makes no route of it; a warm path's route is standbyRoute.
 func pathMention(key PathKey, warm bool) *networkingv1.VirtualService {
 	_, port, _ := pathPortOf(key)
 	vs := &networkingv1.VirtualService{

@@ -133,7 +133,7 @@ func TestOtherTunnelsFirst(t *testing.T) {
 func TestWarm(t *testing.T) {
 	warm := func(mode v1alpha1.FailoverMode, to ...string) v1alpha1.WANPolicy {
 		p := policy("high", 100)
-		p.Spec.Failover = &v1alpha1.Failover{Mode: mode, To: to, Standby: v1alpha1.StandbyWarm}
+		p.Spec.Failover, p.Spec.Standby = &v1alpha1.Failover{Mode: mode, To: to}, v1alpha1.StandbyWarm
 		return p
 	}
 	low, shared := policy("low", 300), PathKey{Policy: "high", Exporter: "c2"}
@@ -150,10 +150,11 @@ func TestWarm(t *testing.T) {
 		{"no other tunnel", shared, []v1alpha1.WANPolicy{warm("")}, false},
 		{"the export allows no other tunnel", PathKey{Policy: "high", Exporter: "c2", Failover: "Strict"}, []v1alpha1.WANPolicy{warm(""), low}, false},
 		{"a policy that is not known here", PathKey{Policy: "theirs", Exporter: "c2"}, []v1alpha1.WANPolicy{low}, false},
+		{"the own cluster", PathKey{Policy: "high", Exporter: "c1"}, []v1alpha1.WANPolicy{warm(""), low}, false},
 		{"a TCP leg", PathKey{Policy: "high", TCP: WireKey{Name: "db", Namespace: "secure", Port: 5432}}, []v1alpha1.WANPolicy{warm(""), low}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := Warm(tc.key, tc.policies); got != tc.want {
+			if got := Warm("c1", tc.key, tc.policies); got != tc.want {
 				t.Errorf("warm is %v", got)
 			}
 		})

@@ -63,10 +63,12 @@ func tunnels(key PathKey, policies []v1alpha1.WANPolicy) []string {
 	return unique(order)
 }
 
-// Warm tells whether connections are kept open over the tunnel that comes next on a path: a shared one whose policy asks
-// for it here and that has another tunnel.
-func Warm(key PathKey, policies []v1alpha1.WANPolicy) bool {
-	return key.TCP.IsZero() && failoverOf(key.Policy, policies).Standby == v1alpha1.StandbyWarm && len(tunnels(key, policies)) > 1
+// Warm tells whether connections are kept open over the tunnel that comes next on a path: a shared one to another cluster,
+// whose policy asks for it here, and that may leave its tunnel.
+func Warm(self string, key PathKey, policies []v1alpha1.WANPolicy) bool {
+	policy := policyByName(key.Policy, policies)
+	return policy != nil && policy.Spec.Standby == v1alpha1.StandbyWarm &&
+		key.TCP.IsZero() && key.Exporter != self && len(tunnels(key, policies)) > 1
 }
 
 // elsewhereFirst puts policies over the tunnel of the named one behind the others: when that tunnel is dead, so are they.

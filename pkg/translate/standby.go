@@ -13,17 +13,21 @@ import (
 const (
 	// standbyName names the VirtualService of the ingress gateway that answers what keeps connections open.
 	standbyName = "ingress-standby"
-	// standbyAnswer is the answer: nothing to say.
-	standbyAnswer = 204
-	// retryStandby takes the answer for a reason to ask the next rank: its connection is what the call is for. A gateway of
-	// an earlier version knows no such host and says so in its own way (noBackendIsRetryable), which is as good.
-	retryStandby = "retriable-status-codes,204,connect-failure,refused-stream,reset,envoy-ratelimited"
+	// standbyFirst asks for the next rank, whose connection the call is for; standbyLast is the answer there.
+	standbyFirst, standbyLast = 204, 200
+	retryStandby              = "retriable-status-codes,204,connect-failure,refused-stream,reset"
 	// standbyRetries: the rank in use and the one that comes next.
 	standbyRetries = 1
+	// headerAttempt counts attempts; Istio's gateways send it unless the mesh says otherwise (proxyHeaders.attemptCount), and
+	// then the second answer is as the first.
+	headerAttempt = "x-envoy-attempt-count"
 )
 
 // StandbyURI is where the egress gateway's feed port leads over a path for the sake of its connections alone.
 func StandbyURI(path string) string { return "/standby/" + path }
+
+// IsStandbyAnswer tells whether a status is what a peer's ingress gateway answers.
+func IsStandbyAnswer(status int) bool { return status == standbyFirst || status == standbyLast }
 
 // standbyRoute leads over a path to the peer's ingress gateway, which answers itself, and then over the next rank. Envoy
 // has connections of its own per cluster, hop and worker, and opens them for requests only: its preconnecting knows the
@@ -45,6 +49,9 @@ func standbyRoute(key PathKey) *networkingv1alpha3.HTTPRoute {
 
 // standbyIngress answers the calls of peers that keep their connections open.
 func standbyIngress(policies []v1alpha1.WANPolicy) Object {
+	last := &networkingv1alpha3.HTTPMatchRequest{Headers: map[string]*networkingv1alpha3.StringMatch{
+		headerAttempt: {MatchType: &networkingv1alpha3.StringMatch_Exact{Exact: itoa(1 + standbyRetries)}},
+	}}
 	return &networkingv1.VirtualService{
 		TypeMeta:   typeNetworking("VirtualService"),
 		ObjectMeta: ours(standbyName, v1alpha1.PartFleet),
@@ -52,7 +59,10 @@ func standbyIngress(policies []v1alpha1.WANPolicy) Object {
 			Hosts:    []string{v1alpha1.StandbyHost},
 			Gateways: policyGateways(policies),
 			ExportTo: onlyHere(),
-			Http:     []*networkingv1alpha3.HTTPRoute{{DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: standbyAnswer}}},
+			Http: []*networkingv1alpha3.HTTPRoute{
+				{Match: []*networkingv1alpha3.HTTPMatchRequest{last}, DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: standbyLast}},
+				{DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: standbyFirst}},
+			},
 		},
 	}
 }

@@ -162,7 +162,7 @@ func unexportHere(ctx context.Context, b *Bench) error {
 	})
 }
 
-// failsOver sets where the consumer's traffic of the first policy goes when its tunnel fails. What is kept ready stays.
+// failsOver sets where the consumer's traffic of the first policy goes when its tunnel fails.
 func failsOver(to mcw.Failover) action {
 	return func(ctx context.Context, b *Bench) error {
 		policy := &mcw.WANPolicy{}
@@ -170,9 +170,6 @@ func failsOver(to mcw.Failover) action {
 			return err
 		}
 		before := policy.DeepCopy()
-		if before.Spec.Failover != nil {
-			to.Standby = before.Spec.Failover.Standby
-		}
 		policy.Spec.Failover = &to
 		return b.Consumer.Patch(ctx, policy, client.MergeFrom(before))
 	}

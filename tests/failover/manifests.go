@@ -18,7 +18,7 @@ spec:
   tunnel: business
   port: 31131
   sla: {latency-ms: 100, jitter-ms: 50, loss-percent: 1}
-  failover: {standby: Warm}
+  standby: Warm
 ---
 apiVersion: mcw.l7mp.io/v1alpha1
 kind: WANPolicy

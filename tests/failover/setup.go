@@ -54,9 +54,6 @@ func (b *Bench) Up(ctx context.Context) error {
 	if err := b.dummyServices(ctx, false); err != nil {
 		return err
 	}
-	if err := b.tailLossProbes(ctx, false); err != nil {
-		return err
-	}
 	for _, c := range b.clusters() {
 		if err := goneBefore(ctx, c); err != nil {
 			return err
@@ -111,25 +108,6 @@ func (b *Bench) dummyServices(ctx context.Context, on bool) error {
 	return nil
 }
 
-// tailLossProbes switches them on or off for what the consumer's egress gateways send, as the chart's
-// gateways.egress.sysctls does.
-func (b *Bench) tailLossProbes(ctx context.Context, on bool) error {
-	const egress = "mcw-egress"
-	d, err := deployment(ctx, b.Consumer, "mc-wan", egress)
-	if err != nil {
-		return err
-	}
-	before := d.DeepCopy()
-	d.Spec.Template.Spec.SecurityContext = nil
-	if !on {
-		d.Spec.Template.Spec.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "net.ipv4.tcp_early_retrans", Value: "0"}}}
-	}
-	if err := b.Consumer.Patch(ctx, d, client.MergeFrom(before)); err != nil {
-		return err
-	}
-	return rolledOut(ctx, b.Consumer, "mc-wan", egress)
-}
-
 // goneBefore waits until the namespace of an earlier bench has gone, if it is on its way.
 func goneBefore(ctx context.Context, c *story.Cluster) error {
 	return story.Eventually(ctx, readyWithin, "end of namespace "+Namespace+" in "+c.Name, func(ctx context.Context) error {
@@ -144,7 +122,7 @@ func goneBefore(ctx context.Context, c *story.Cluster) error {
 
 // Down removes it, and leaves the tunnels as they were at start.
 func (b *Bench) Down(ctx context.Context) error {
-	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.tailLossProbes(ctx, true)}
+	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true)}
 	for _, c := range b.clusters() {
 		errs = append(errs, gone(c.Delete(ctx, export())))
 		errs = append(errs, gone(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})))

@@ -125,7 +125,15 @@ func (m *member) ours() []client.Object {
 // without the figures of hops.
 func (m *member) versions() map[string]string {
 	m.fleet.t.Helper()
-	return m.versionsOf(append(writtenKinds(), &v1alpha1.Peer{}, &v1alpha1.WANPolicy{}, &mcsv1beta1.ServiceExport{})...)
+	out := m.versionsOf(append(writtenKinds(), &v1alpha1.WANPolicy{}, &mcsv1beta1.ServiceExport{})...)
+	var peers v1alpha1.PeerList
+	if err := m.List(m.fleet.t.Context(), &peers); err != nil {
+		m.fleet.t.Fatal(err)
+	}
+	for i := range peers.Items {
+		out["Peer "+peers.Items[i].Name] = withoutFigures(m.fleet.t, &peers.Items[i])
+	}
+	return out
 }
 
 // written are those of the kinds that a controller makes objects of, which say nothing about whether peers are well.
@@ -141,9 +149,6 @@ func (m *member) versionsOf(kinds ...client.Object) map[string]string {
 		for _, obj := range m.list(m.fleet.t.Context(), m.fleet.t, kind) {
 			key := obj.GetObjectKind().GroupVersionKind().Kind + " " + obj.GetNamespace() + "/" + obj.GetName()
 			out[key] = obj.GetResourceVersion()
-			if peer, ok := obj.(*v1alpha1.Peer); ok {
-				out[key] = withoutFigures(m.fleet.t, peer)
-			}
 		}
 	}
 	return out

@@ -175,7 +175,7 @@ func (g *gateways) carry(from string, r *http.Request) (*http.Response, error) {
 			liar = func(_ string, answer []byte) []byte { return answer[:len(answer)/2] }
 		}
 		resp, err := g.forward(r, feed, "/"+path, caller, end)
-		if err == nil && liar != nil && r.Method == http.MethodGet && r.URL.Query().Get("watch") == "" {
+		if err == nil && liar != nil && resp.StatusCode == http.StatusOK && r.Method == http.MethodGet && r.URL.Query().Get("watch") == "" {
 			return tell(resp, path, liar)
 		}
 		return resp, err

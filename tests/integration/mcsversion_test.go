@@ -108,10 +108,10 @@ func TestClusterWithTheFirstCRDs(t *testing.T) {
 		return hasCondition(si.Status.Conditions, si.Generation, "Ready", metav1.ConditionTrue, "Ready")
 	})
 	old.settled()
-	before, writes := old.versions(), len(old.running.writes.steady())
+	before, writes := old.versions(), len(old.running.writes.all())
 	old.always(2*time.Second, "nothing is written again", func() error {
-		if lines := old.running.writes.steady(); len(lines) > writes {
-			return fmt.Errorf("%v", lines[writes:])
+		if lines := steady(old.running.writes.all()[writes:]); len(lines) > 0 {
+			return fmt.Errorf("%v", lines)
 		}
 		if diff := difference(before, old.versions()); diff != "" {
 			return errors.New(diff)

@@ -85,7 +85,7 @@ func TestRestartWritesNothing(t *testing.T) {
 		return nil
 	})
 	// An announcement of the unchanged card is no write; nothing else is sent either.
-	if lines := one.running.writes.steady(); len(lines) != 0 {
+	if lines := steady(one.running.writes.all()); len(lines) != 0 {
 		t.Errorf("%d writing requests after a restart: %v", len(lines), lines)
 	}
 }

@@ -60,7 +60,7 @@ func TestScale(t *testing.T) {
 	if diff := difference(before, one.versions()); diff != "" {
 		t.Errorf("a restart wrote: %s", diff)
 	}
-	if lines := one.running.writes.steady(); len(lines) > 0 {
+	if lines := steady(one.running.writes.all()); len(lines) > 0 {
 		t.Errorf("%d writing requests after a restart, such as %s", len(lines), lines[0])
 	}
 	var memory runtime.MemStats

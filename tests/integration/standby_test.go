@@ -30,7 +30,7 @@ func TestWarmStandby(t *testing.T) {
 	path := translate.PathName(translate.PathKey{Policy: "high", Exporter: two.id})
 	standby := func(mode v1alpha1.Standby) {
 		change(one, policy("high", "", 0, false), func(p *v1alpha1.WANPolicy) {
-			p.Spec.Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverAutomatic, Standby: mode}
+			p.Spec.Standby = mode
 		})
 	}
 	routed := func(want bool) {
@@ -82,9 +82,9 @@ func TestWarmStandby(t *testing.T) {
 func TestWarmStandbyNeedsAnotherTunnel(t *testing.T) {
 	one := newFleet(t, 1).members[0]
 	p := policy("alone", "business", 31199, false)
-	p.Spec.Failover = &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict, Standby: v1alpha1.StandbyWarm}
+	p.Spec.Failover, p.Spec.Standby = &v1alpha1.Failover{Mode: v1alpha1.FailoverStrict}, v1alpha1.StandbyWarm
 	err := one.Create(t.Context(), p)
-	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "failover.standby Warm needs another tunnel") {
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "standby Warm needs another tunnel") {
 		t.Errorf("created: %v", err)
 	}
 }

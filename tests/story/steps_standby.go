@@ -39,10 +39,10 @@ func standby(ctx context.Context, e *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := e.setStandby(ctx, mcw.StandbyWarm); err != nil {
+	if err := e.setStandby(ctx, `"Warm"`); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.setStandby(context.WithoutCancel(ctx), mcw.StandbyCold)) }()
+	defer func() { err = errors.Join(err, e.setStandby(context.WithoutCancel(ctx), "null")) }()
 	want, err := e.warmConnections(ctx)
 	if err != nil {
 		return err
@@ -84,10 +84,11 @@ func standby(ctx context.Context, e *Env) (err error) {
 	return nil
 }
 
-func (e *Env) setStandby(ctx context.Context, standby mcw.Standby) error {
+// setStandby sets the field to a value in JSON.
+func (e *Env) setStandby(ctx context.Context, value string) error {
 	policy := &mcw.WANPolicy{}
 	policy.Name = "sd-wan-priority-high"
-	return e.Consumer.Patch(ctx, policy, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"failover":{"standby":"`+string(standby)+`"}}}`)))
+	return e.Consumer.Patch(ctx, policy, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"standby":`+value+`}}`)))
 }
 
 // warmConnections is how many connections a path has over one tunnel when every worker has one to every gateway of the peer.

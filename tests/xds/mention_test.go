@@ -17,7 +17,12 @@ import (
 // leg routes to it, and the feed's listener, which names it, does not route to it.
 func TestPathsStandWithoutLegs(t *testing.T) {
 	test.SetForTest(t, &features.FilterGatewayClusterConfig, true)
-	const name = "two-exporters"
+	for _, name := range []string{"two-exporters", "warm"} {
+		t.Run(name, func(t *testing.T) { pathsStandWithoutLegs(t, name) })
+	}
+}
+
+func pathsStandWithoutLegs(t *testing.T, name string) {
 	rendered := slices.DeleteFunc(documents(t, goldens, name, "out.yaml"), func(d document) bool {
 		return d.Kind == "VirtualService" && strings.HasPrefix(d.Metadata.Name, "egress-")
 	})

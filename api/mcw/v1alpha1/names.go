@@ -20,7 +20,7 @@ const (
 
 // Fixed ports.
 const (
-	// EgressFeedPort is where the egress gateway takes the controller's calls to peers' feeds: mTLS only.
+	// EgressFeedPort is where the egress gateway takes the controller's calls, to peers' feeds and to keep connections open: mTLS only.
 	EgressFeedPort int32 = 9443
 	// ControllerFeedPort is where a controller serves its own feed to its ingress gateway.
 	ControllerFeedPort int32 = 9444
@@ -36,7 +36,7 @@ const (
 // FeedHost is the wire name of a cluster's feed.
 const FeedHost = "feed." + Namespace + ".svc." + ClusterSetDomain
 
-// StandbyHost is the wire name under which a cluster's ingress gateway answers what only keeps connections open.
+// StandbyHost is the wire name under which a cluster's ingress gateway answers calls that only keep connections open.
 const StandbyHost = "standby." + Namespace + ".svc." + ClusterSetDomain
 
 // Labels and annotations.

@@ -29,6 +29,7 @@ type WANPolicy struct {
 }
 
 // WANPolicySpec is what the operator says about a tunnel.
+// +kubebuilder:validation:XValidation:rule="!has(self.standby) || self.standby != 'Warm' || !has(self.failover) || !has(self.failover.mode) || self.failover.mode != 'Strict'",message="standby Warm needs another tunnel, and failover.mode Strict has none; take it out or choose another mode"
 type WANPolicySpec struct {
 	// Tunnel is the SD-WAN's name of the tunnel.
 	// +required
@@ -64,6 +65,12 @@ type WANPolicySpec struct {
 	// +optional
 	// +kubebuilder:default={mode: Automatic}
 	Failover *Failover `json:"failover,omitempty"`
+
+	// Standby Warm keeps HTTP connections open over the tunnel that comes next, so that the first requests that move there
+	// need one of its round trips and not three. Each connection costs that tunnel about 500 bytes a second, see
+	// docs/kinds/wanpolicy.md. Cold, the default, opens them when they are needed first.
+	// +optional
+	Standby Standby `json:"standby,omitempty"`
 }
 
 // SLA bounds what a tunnel may do to packets before traffic leaves it.
@@ -110,7 +117,6 @@ const (
 )
 
 // Failover says where the traffic of a policy goes when its tunnel fails.
-// +kubebuilder:validation:XValidation:rule="!has(self.standby) || self.standby != 'Warm' || self.mode != 'Strict'",message="failover.standby Warm needs another tunnel, and mode Strict has none; take it out or choose another mode"
 // +kubebuilder:validation:XValidation:rule="self.mode == 'Ordered' ? has(self.to) && size(self.to) > 0 : !has(self.to) || size(self.to) == 0",message="failover.to is needed with mode Ordered and only with it"
 type Failover struct {
 	// +optional
@@ -123,11 +129,6 @@ type Failover struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
 	To []string `json:"to,omitempty"`
-	// Standby Warm keeps HTTP connections open over the tunnel that comes next, so that the first requests that move there
-	// need one of its round trips and not three. They cost that tunnel about 500 bytes a second each, see
-	// docs/kinds/wanpolicy.md. Cold, the default, opens them when they are needed first.
-	// +optional
-	Standby Standby `json:"standby,omitempty"`
 }
 
 // WANPolicyStatus is what the controller of this cluster sees of the policy.

@@ -34,7 +34,8 @@ wait for an answer for 10 s. GET, h2, POST and gRPC share the paths' HTTP/2 conn
 func page(r result.Report) []byte {
 	var out bytes.Buffer
 	out.WriteString(head)
-	fmt.Fprintf(&out, "Measured with %d clusters, %d pods of each gateway and %d other imports on %d cores. Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms.\n",
+	fmt.Fprintf(&out, "Measured with %d clusters, %d pods of each gateway and %d other imports on %d cores. Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms. "+
+		"The policies have [warm standby](kinds/wanpolicy.md#warm-standby).\n",
 		r.Clusters, r.Gateways, r.Imports, r.CPUs)
 	for _, run := range r.Runs {
 		overview(&out, run)
