@@ -46,12 +46,15 @@ const (
 	portHTTP, portGRPC, portTCP = 8080, 9090, 5432
 )
 
+// Setup is what Up sets that is not the default.
+const Setup = "The policies have [warm standby](kinds/wanpolicy.md#warm-standby), and the calling cluster's egress gateways send no [tail loss probes](failover.md#black-holes-found-sooner)."
+
 // Up makes what the cases need, in exporters of the bench: two policies, a service with three ports, its exports, a client.
 func (b *Bench) Up(ctx context.Context) error {
 	if err := b.calm(ctx); err != nil {
 		return err
 	}
-	if err := b.dummyServices(ctx, false); err != nil {
+	if err := errors.Join(b.dummyServices(ctx, false), b.tailLossProbes(ctx, false)); err != nil {
 		return err
 	}
 	for _, c := range b.clusters() {
@@ -122,7 +125,7 @@ func goneBefore(ctx context.Context, c *story.Cluster) error {
 
 // Down removes it, and leaves the tunnels as they were at start.
 func (b *Bench) Down(ctx context.Context) error {
-	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true)}
+	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.tailLossProbes(ctx, true)}
 	for _, c := range b.clusters() {
 		errs = append(errs, gone(c.Delete(ctx, export())))
 		errs = append(errs, gone(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})))

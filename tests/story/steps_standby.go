@@ -23,12 +23,16 @@ func Standby() []Step {
 	}
 }
 
-// standby belongs where payment has one exporter: its path is the only one that is kept warm.
+// standby belongs where payment has one exporter: its path is the only one that is kept warm. The gateway is started anew,
+// because one that has used the next tunnel before has connections there.
 func standby(ctx context.Context, e *Env) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*patience)
 	defer cancel()
 	c, err := e.Consumer.ClientPod(ctx, NamespacePlain)
 	if err != nil {
+		return err
+	}
+	if err := e.Consumer.Restart(ctx, mcw.Namespace, mcw.EgressName); err != nil {
 		return err
 	}
 	g, err := e.gateways(ctx)

@@ -126,7 +126,7 @@ func play(ctx context.Context, bench *failover.Bench, imports int, runs []failov
 
 // playRun returns what was played also with an error.
 func playRun(ctx context.Context, bench *failover.Bench, r failover.Run) (out result.Run, err error) {
-	out = result.Run{Name: r.Name, Title: r.Title, When: time.Now().UTC().Truncate(time.Second), GETRate: r.GETRate, Rate: r.Rate}
+	out = result.Run{Name: r.Name, Title: r.Title, When: time.Now().UTC().Truncate(time.Second), Setup: failover.Setup, GETRate: r.GETRate, Rate: r.Rate}
 	out.Load[0] = load()
 	defer func() { out.Load[1] = load() }()
 	plain := ""

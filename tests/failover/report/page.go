@@ -34,8 +34,7 @@ wait for an answer for 10 s. GET, h2, POST and gRPC share the paths' HTTP/2 conn
 func page(r result.Report) []byte {
 	var out bytes.Buffer
 	out.WriteString(head)
-	fmt.Fprintf(&out, "Measured with %d clusters, %d pods of each gateway and %d other imports on %d cores. Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms. "+
-		"The policies have [warm standby](kinds/wanpolicy.md#warm-standby).\n",
+	fmt.Fprintf(&out, "Measured with %d clusters, %d pods of each gateway and %d other imports on %d cores. Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms.\n",
 		r.Clusters, r.Gateways, r.Imports, r.CPUs)
 	for _, run := range r.Runs {
 		overview(&out, run)
@@ -59,7 +58,11 @@ func link(run result.Run, p result.Played) string {
 // overview is a run with a line a case.
 func overview(out *bytes.Buffer, run result.Run) {
 	protocols := played(run)
-	fmt.Fprintf(out, "\n## %s\n\n%s, each second: %s", run.Title, run.When.Format("2006-01-02 15:04 MST"), rates(run, protocols))
+	fmt.Fprintf(out, "\n## %s\n\n", run.Title)
+	if run.Setup != "" {
+		fmt.Fprintf(out, "%s\n\n", run.Setup)
+	}
+	fmt.Fprintf(out, "%s, each second: %s", run.When.Format("2006-01-02 15:04 MST"), rates(run, protocols))
 	if slices.ContainsFunc(run.Cases, func(p result.Played) bool { return len(p.Plain) > 0 }) {
 		out.WriteString(", and as many the plain way")
 	}

@@ -40,7 +40,7 @@ func blackhole() result.Report {
 	}
 	return result.Report{Clusters: 3, Gateways: 2, CPUs: 2, Runs: []result.Run{{
 		Name: "plain", Title: "Beside the plain way", When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), GETRate: 50, Rate: 10,
-		Load: [2]string{"0.1", "1.2"}, Cases: []result.Played{p},
+		Setup: "Everything is set.", Load: [2]string{"0.1", "1.2"}, Cases: []result.Played{p},
 	}}}
 }
 
@@ -62,6 +62,7 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
+		"\nEverything is set.\n",
 		"2026-03-04 05:06 UTC, each second: 50 get, 10 h2, 10 post, 10 grpc, 10 tcp, and as many the plain way;",
 		"| [blackhole](#plain-blackhole) | 0 of 1500, 65 ms |",
 		"### plain-blackhole",

@@ -89,6 +89,8 @@ type Run struct {
 	Name  string    `json:"name"`
 	Title string    `json:"title"`
 	When  time.Time `json:"when"`
+	// Setup is what is set for it that is not the default, in Markdown.
+	Setup string `json:"setup,omitempty"`
 	// GETRate is GETs a second, Rate requests a second of each other protocol.
 	GETRate int `json:"getRate"`
 	Rate    int `json:"rate"`
