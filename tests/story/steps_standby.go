@@ -47,6 +47,27 @@ func standby(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.setStandby(context.WithoutCancel(ctx), "null")) }()
+	if err := e.warmed(ctx, g, before); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
+	var used usage
+	report, err := c.underLoad(ctx, func(ctx context.Context) error {
+		used, err = e.used(ctx, func(ctx context.Context) error { return e.breakAndHeal(ctx, []string{"refused"}) })
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.Say("client in %s, GET %s all the while: %s", NamespacePlain, PaymentURL, report)
+	if n := used[wayLow()].connections; n > 0 {
+		return fmt.Errorf("%d connections were made over %s when %s refused, though there were some (%s)", n, wayLow(), wayHigh(), used)
+	}
+	return nil
+}
+
+// warmed waits until every worker of the egress gateway has made a connection over the next tunnel.
+func (e *Env) warmed(ctx context.Context, g gateways, before Counters) error {
 	want, err := e.warmConnections(ctx)
 	if err != nil {
 		return err
@@ -64,27 +85,6 @@ func standby(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	e.Say("every worker of the egress gateway has a connection over %s: %d in all", wayLow(), want)
-	defer func() { err = errors.Join(err, e.WAN.Heal(context.WithoutCancel(ctx))) }()
-	var used usage
-	report, err := c.underLoad(ctx, func(ctx context.Context) error {
-		if err := e.saysLoadIsOn(ctx, wayHigh().Tunnel, wayHigh().Tunnel+" is up"); err != nil {
-			return err
-		}
-		if used, err = e.used(ctx, e.refuseHigh); err != nil {
-			return err
-		}
-		if err := e.WAN.SetState(ctx, wayHigh().Tunnel, "up"); err != nil {
-			return err
-		}
-		return e.saysLoadIsOn(ctx, wayHigh().Tunnel, wayHigh().Tunnel+" is up again")
-	})
-	if err != nil {
-		return err
-	}
-	e.Say("client in %s, GET %s all the while: %s", NamespacePlain, PaymentURL, report)
-	if n := used[wayLow()].connections; n > 0 {
-		return fmt.Errorf("%d connections were made over %s when %s refused, though there were some (%s)", n, wayLow(), wayHigh(), used)
-	}
 	return nil
 }
 
@@ -103,11 +103,4 @@ func (e *Env) warmConnections(ctx context.Context) (uint64, error) {
 	}
 	ingress, err := e.Exporter.ReadyPods(ctx, mcw.Namespace, client.MatchingLabels{mcw.LabelGateway: mcw.GatewayIngress})
 	return uint64(gatewayWorkers * len(egress) * len(ingress)), err
-}
-
-func (e *Env) refuseHigh(ctx context.Context) error {
-	if err := e.WAN.SetState(ctx, wayHigh().Tunnel, "refused"); err != nil {
-		return err
-	}
-	return e.saysLoadIsOn(ctx, wayLow().Tunnel, wayHigh().Tunnel+" "+breaks("refused"))
 }

@@ -16,7 +16,7 @@ const standbyHost = "standby.mc-wan.svc.clusterset.local"
 // answer; paths that are not kept warm have no such route.
 func TestStandbyLeg(t *testing.T) {
 	const name = "warm"
-	p := startWith(t, documents(t, goldens, name, "in.yaml"), documents(t, goldens, name, "out.yaml")).egress()
+	p := start(t, name).egress()
 	warm := 0
 	for _, d := range documents(t, goldens, name, "out.yaml") {
 		if d.Kind != "ServiceEntry" || !strings.HasPrefix(d.Metadata.Name, "path-") {
