@@ -50,7 +50,13 @@ func (b Bounds) breach(e *estimator) string {
 // lossBreach: so many losses would be rare if the hop kept its bound. One loss alone proves nothing.
 func (b Bounds) lossBreach(e *estimator) bool {
 	n, lost := e.counts()
-	return b.Loss >= 0 && lost >= minLosses && float64(lost) > b.Loss*float64(n) && tail(n, lost, b.Loss) < rareEnough
+	return b.manyLost(e) && lost >= minLosses && tail(n, lost, b.Loss) < rareEnough
+}
+
+// manyLost: more than the bound allows among so many, be it by chance.
+func (b Bounds) manyLost(e *estimator) bool {
+	n, lost := e.counts()
+	return b.Loss >= 0 && float64(lost) > b.Loss*float64(n)
 }
 
 // well tells whether the estimate is so far inside all bounds that the hop may return: not just inside.

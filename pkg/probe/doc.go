@@ -17,8 +17,9 @@
 // # Pace
 //
 // One handshake every 0.5 to 0.6 seconds. Every 0.1 seconds while an answer is half overdue or was refused, until there
-// is an answer or a verdict, and for 10 seconds after a loss where the SLA bounds losses. Every 0.2 seconds for 2 seconds
-// after an answer beyond the SLA. An answer is overdue after 4 round trips, at least 0.25 seconds, at most 0.98.
+// is an answer or a verdict, and for 10 seconds after a loss while the share of losses is beyond the SLA and not yet a
+// breach. Every 0.2 seconds for 2 seconds after an answer beyond the SLA. An answer is overdue after 4 round trips, at
+// least 0.25 seconds, at most 0.98.
 //
 // # Verdicts
 //
@@ -28,15 +29,16 @@
 // seconds that it would happen with a probability below 0.002 if the hop kept its SLA. A step of the round-trip time is
 // found within 6 seconds, jitter of twice the bound or more within 9. How long losses take to be found is a matter of
 // statistics. Among 100 simulated hops with an SLA of 1 % (in the first column the share of handshakes lost; then how
-// many are found within ten minutes, and the median and the 90th percentile of the time that took):
+// many are found within ten minutes, the median and the 90th percentile of the time that took, and how many handshakes a
+// second):
 //
-//	0.5 %     0 %   -       -
-//	1 %       6 %   -       -
-//	2 %      96 %   2m55s   7m27s
-//	5 %     100 %   21s     40s
-//	10 %    100 %   12s     21s
-//	20 %    100 %   6s      12s
-//	30 %    100 %   4s      7s
+//	0.5 %     0 %   -       -       2.4
+//	1 %       4 %   -       -       3.4
+//	2 %      96 %   2m41s   7m23s   5.5
+//	5 %     100 %   21s     40s     6.1
+//	10 %    100 %   12s     21s     5.5
+//	20 %    100 %   6s      12s     5.4
+//	30 %    100 %   4s      7s      5.8
 //
 // A dead hop returns after it has answered everything for deadHold, a degraded one after degradedHold at no more than 80 %
 // of each bound. Each fall makes the next return take longer, and is forgotten after the hop has stood for a while (the

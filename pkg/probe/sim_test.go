@@ -81,6 +81,12 @@ func (s *sim) send() {
 	s.t.Sent(s.now, s.rng.Float64())
 }
 
+// sentFrom counts the handshakes that were sent at or after a time.
+func (s *sim) sentFrom(at time.Duration) int {
+	i, _ := slices.BinarySearch(s.sent, at)
+	return len(s.sent) - i
+}
+
 // when is the time of the first change to a state at or after a time; negative if there is none.
 func (s *sim) when(state v1alpha1.HopState, after time.Duration) time.Duration {
 	for _, c := range s.changes {

@@ -19,7 +19,7 @@ const (
 	lookEvery    = 200 * time.Millisecond
 	// lookFor is how long a single odd answer keeps us looking closer.
 	lookFor = 2 * time.Second
-	// countFor is how long a loss does, where the SLA bounds losses: a share takes many handshakes to estimate.
+	// countFor is how long a loss does while more is lost than the SLA allows: a share takes many handshakes to estimate.
 	countFor = 10 * time.Second
 
 	// GiveUp ends a handshake. Less than a second, after which the kernel would send the SYN again and hide the loss
@@ -155,7 +155,7 @@ func (t *Track) pause(now time.Time, spread float64) time.Duration {
 	case t.suspicious(now):
 		return confirmEvery
 	case t.state == v1alpha1.HopDegraded:
-	case now.Before(t.countUntil):
+	case now.Before(t.countUntil) && t.bounds.manyLost(&t.est):
 		return confirmEvery
 	case now.Before(t.lookUntil):
 		return lookEvery

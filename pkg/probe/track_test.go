@@ -35,6 +35,16 @@ func TestHealthyHopIsAskedSeldomAndNeverJudgedOtherwise(t *testing.T) {
 	}
 }
 
+// What is lost within the SLA is no reason to ask more often: where every loss is one, a link that loses 2 % of handshakes
+// is asked more than five times a second for ever.
+func TestLossWithinTheSLACostsNothing(t *testing.T) {
+	s := newSim(Bounds{Loss: 0.05}, 1, lossy(steady(40*ms, 4*ms), 0.01))
+	s.until(10 * minute)
+	if perSecond := float64(s.sentFrom(0)) / (10 * minute).Seconds(); perSecond > 2.5 || len(s.changes) > 1 {
+		t.Errorf("%.1f handshakes a second, changes %v", perSecond, s.changes)
+	}
+}
+
 func TestDeadHopIsFoundWithinASecondOrSo(t *testing.T) {
 	for _, tc := range []struct {
 		rtt, most time.Duration
@@ -285,17 +295,19 @@ func TestDetectionTimes(t *testing.T) {
 }
 
 // detectionTable has a row for each loss ratio: how many of 100 hops with an SLA of 1 % are found within ten minutes, and
-// the median and the 90th percentile of the time that takes.
+// the median and the 90th percentile of the time that takes, and how many handshakes a second it takes.
 func detectionTable() []string {
 	const runs, limit = 100, 10 * minute
 	var out []string
 	for _, percent := range []float64{0.5, 1, 2, 5, 10, 20, 30} {
 		var times []time.Duration
+		sent, asked := 0, time.Duration(0)
 		for seed := range int64(runs) {
 			bad := 35 * time.Second
 			s := newSim(Bounds{Loss: 0.01}, seed, then(steady(40*ms, 4*ms), bad, lossy(steady(40*ms, 4*ms), percent/200)))
 			found := func(s *sim) bool { return s.when(degraded, bad) >= 0 || s.when(dead, bad) >= 0 }
 			s.until(bad+limit, found)
+			sent, asked = sent+s.sentFrom(bad), asked+s.now.Sub(s.start)-bad
 			if found(s) {
 				times = append(times, s.now.Sub(s.start)-bad)
 			}
@@ -308,7 +320,7 @@ func detectionTable() []string {
 			}
 			return times[i].Round(time.Second).String()
 		}
-		out = append(out, fmt.Sprintf("%g %% %d %% %s %s", percent, 100*len(times)/runs, at(0.5), at(0.9)))
+		out = append(out, fmt.Sprintf("%g %% %d %% %s %s %.1f", percent, 100*len(times)/runs, at(0.5), at(0.9), float64(sent)/asked.Seconds()))
 	}
 	return out
 }
