@@ -127,19 +127,24 @@ func validity(in Input) metav1.Condition {
 			fmt.Sprintf("Service %s has %d ports and at most %d can be exported; split it.", name, n, maxPorts))
 	}
 	return condition(string(mcsv1beta1.ServiceExportConditionValid), metav1.ConditionTrue,
-		string(mcsv1beta1.ServiceExportReasonValid), "The Service can be exported."+leftOut(in.Export.Spec), in.Export.Generation)
+		string(mcsv1beta1.ServiceExportReasonValid), "The Service can be exported."+leftOut(in.Export), in.Export.Generation)
 }
 
-// leftOut names the exported labels and annotations that no ServiceImport can have.
-func leftOut(spec mcsv1beta1.ServiceExportSpec) string {
-	_, labels := mcs.ExportableLabels(spec.ExportedLabels)
-	_, annotations := mcs.ExportableAnnotations(spec.ExportedAnnotations)
+// leftOut names the exported labels and annotations that no ServiceImport can have, and the methods that are not repeated.
+func leftOut(e *mcsv1beta1.ServiceExport) string {
+	_, labels := mcs.ExportableLabels(e.Spec.ExportedLabels)
+	_, annotations := mcs.ExportableAnnotations(e.Spec.ExportedAnnotations)
+	_, methods := idempotentMethods(e.Annotations[v1alpha1.AnnotationIdempotent])
 	out := ""
 	if len(labels) > 0 {
 		out += fmt.Sprintf(" Not valid or reserved, so left out of spec.exportedLabels: %s.", bounded(labels))
 	}
 	if len(annotations) > 0 {
 		out += fmt.Sprintf(" Not valid or reserved, so left out of spec.exportedAnnotations: %s.", bounded(annotations))
+	}
+	if len(methods) > 0 {
+		out += fmt.Sprintf(" The annotation %s takes %s, separated by commas, so left out of it: %s.",
+			v1alpha1.AnnotationIdempotent, strings.Join(OwnersIdempotent(), " and "), bounded(methods))
 	}
 	return out
 }
@@ -168,6 +173,7 @@ func advertisement(in Input) v1alpha1.ServiceAdvertisementSpec {
 	}
 	out.ExportedLabels, _ = mcs.ExportableLabels(in.Export.Spec.ExportedLabels)
 	out.ExportedAnnotations, _ = mcs.ExportableAnnotations(in.Export.Spec.ExportedAnnotations)
+	out.IdempotentMethods, _ = idempotentMethods(in.Export.Annotations[v1alpha1.AnnotationIdempotent])
 	if in.Rules != nil && in.Rules.DeletionTimestamp == nil && mcs.CheckOwnerRules(&in.Rules.Spec) == nil {
 		out.Rules = in.Rules.Spec.DeepCopy()
 	}

@@ -40,7 +40,8 @@ func anExport(r *rand.Rand) advertise.Input {
 		in.Export.Spec.ExportedAnnotations = with(in.Export.Spec.ExportedAnnotations, oneOf(r, keys...), oneOf(r, values...))
 	}
 	if r.IntN(2) == 0 {
-		in.Export.Annotations = map[string]string{v1alpha1.AnnotationFailover: oneOf(r, "Strict", "Automatic", "Ordered: high", "nonsense")}
+		in.Export.Annotations = map[string]string{v1alpha1.AnnotationFailover: oneOf(r, "Strict", "Automatic", "Ordered: high", "nonsense"),
+			v1alpha1.AnnotationIdempotent: oneOf(r, "", "PUT", "DELETE PUT,PUT", "PUT, POST")}
 	}
 	if r.IntN(3) == 0 {
 		in.DrainDeadline = new(metav1.NewTime(time.Unix(1_800_000_000, 0)))

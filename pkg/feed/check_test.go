@@ -100,6 +100,8 @@ func TestCheckAdvertisement(t *testing.T) {
 		{"one port without a name", port(func(p *v1alpha1.AdvertisedPort) { p.Name = "" }), ""},
 		{"appProtocol", port(func(p *v1alpha1.AdvertisedPort) { p.AppProtocol = new("kubernetes.io/h2c") }), ""},
 		{"an appProtocol that is none", port(func(p *v1alpha1.AdvertisedPort) { p.AppProtocol = new("h 2") }), v1alpha1.RefusedPort},
+		{"a method that is not repeated", func(s *spec) { s.IdempotentMethods = []string{"PUT", "POST"} }, v1alpha1.RefusedBounds},
+		{"a method twice", func(s *spec) { s.IdempotentMethods = []string{"PUT", "PUT"} }, v1alpha1.RefusedBounds},
 		{"negative backends", port(func(p *v1alpha1.AdvertisedPort) { p.ReadyBackends = -1 }), v1alpha1.RefusedBounds},
 		{"too many backends", port(func(p *v1alpha1.AdvertisedPort) { p.ReadyBackends = math.MaxInt32 }), v1alpha1.RefusedBounds},
 		{"two ports", second(v1alpha1.AdvertisedPort{Name: "dns", Protocol: "UDP", Port: 8080}), ""},

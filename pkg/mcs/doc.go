@@ -22,6 +22,7 @@
 //	conflicts               ExportConditions    L1048-1052   on all constituent exports, all reasons joined by commas
 //	exporting clusters      mergeClusters       L531-535     status.clusters, ordered by id
 //	L7 rules                mergeRules          none         own rule: those of the oldest export that has some; told by its own condition
+//	idempotent methods      mergeIdempotent     none         own rule: those that all exports name; cannot conflict
 //	WAN policy              mergePolicy         none         own rule: oldest wins; told by WANPolicyResolved, not by Conflict
 //
 // An export that Validate refuses is treated as absent. A draining export counts like any other until its exporter takes

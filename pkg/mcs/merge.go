@@ -49,6 +49,7 @@ func Merge(exports []v1alpha1.ServiceAdvertisementSpec) Merged {
 	}
 	m.PolicyConflict = mergePolicy(valid, &m)
 	m.RulesConflict = mergeRules(valid, &m)
+	mergeIdempotent(valid, &m)
 	return m
 }
 

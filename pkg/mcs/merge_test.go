@@ -3,6 +3,7 @@
 package mcs
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,6 +295,25 @@ func TestPolicyConflictIsNoConflict(t *testing.T) {
 	}
 	if m = Merge([]export{exportOf("b", 2), exportOf("a", 1)}); m.PolicyConflict != nil {
 		t.Errorf("agreeing exporters conflict: %v", m.PolicyConflict)
+	}
+}
+
+// A request that is repeated may go to another cluster, so all of them have to bear it.
+func TestOnlyWhatAllCallIdempotentIs(t *testing.T) {
+	methods := func(m ...string) func(*export) { return func(e *export) { e.IdempotentMethods = m } }
+	for name, tc := range map[string]struct {
+		exports []export
+		want    []string
+	}{
+		"one":      {[]export{exportOf("a", 1, methods("PUT", "DELETE"))}, []string{"DELETE", "PUT"}},
+		"both":     {[]export{exportOf("a", 1, methods("DELETE", "PUT")), exportOf("b", 2, methods("PUT"))}, []string{"PUT"}},
+		"not all":  {[]export{exportOf("a", 1, methods("PUT")), exportOf("b", 2)}, nil},
+		"the last": {[]export{exportOf("a", 1), exportOf("b", 2, methods("PUT"))}, nil},
+	} {
+		m := Merge(tc.exports)
+		if !slices.Equal(m.Idempotent, tc.want) || len(m.Conflicts) != 0 || m.PolicyConflict != nil {
+			t.Errorf("%s: %v, %v, %v", name, m.Idempotent, m.Conflicts, m.PolicyConflict)
+		}
 	}
 }
 

@@ -135,8 +135,9 @@ func (e export) httpRoute(wire WireKey, port mcsv1beta1.ServicePort, to *network
 		vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{toBackend(wire, to)}
 		return vs
 	}
+	idempotent := idempotentMethods(e.in.Advertisement.IdempotentMethods)
 	for _, r := range rules {
-		vs.Spec.Http = append(vs.Spec.Http, ruleRoutes(wire, to, r)...)
+		vs.Spec.Http = append(vs.Spec.Http, ruleRoutes(wire, to, r, idempotent)...)
 	}
 	vs.Spec.Http = append(vs.Spec.Http, &networkingv1alpha3.HTTPRoute{
 		Name: nameDenied, DirectResponse: &networkingv1alpha3.HTTPDirectResponse{Status: forbidden},

@@ -33,7 +33,7 @@ func ownerRules(in ExportInput) *compiled {
 // ruleRoutes are the routes of one rule. Which tunnel a request has come by is of no account here: failover may have
 // changed it. What filters do to requests is done here and not by the consumers, so that the rules are matched with
 // what clients have sent. A redirect is the consumers' egress gateways' to answer: nobody sends such a request on.
-func ruleRoutes(wire WireKey, to *networkingv1alpha3.Destination, r rule) []*networkingv1alpha3.HTTPRoute {
+func ruleRoutes(wire WireKey, to *networkingv1alpha3.Destination, r rule, idempotent []string) []*networkingv1alpha3.HTTPRoute {
 	matches := r.match.requests()
 	if status := r.refusal(); status != 0 {
 		return []*networkingv1alpha3.HTTPRoute{{
@@ -44,10 +44,10 @@ func ruleRoutes(wire WireKey, to *networkingv1alpha3.Destination, r rule) []*net
 		return []*networkingv1alpha3.HTTPRoute{ruleRoute(wire, to, r, matches, false)}
 	}
 	var out []*networkingv1alpha3.HTTPRoute
-	if m := idempotentOnly(matches); len(m) > 0 {
+	if m := idempotentOnly(matches, idempotent); len(m) > 0 {
 		out = append(out, ruleRoute(wire, to, r, m, true))
 	}
-	if m, some := othersToo(matches); some {
+	if m, some := othersToo(matches, idempotent); some {
 		out = append(out, ruleRoute(wire, to, r, m, false))
 	}
 	return out

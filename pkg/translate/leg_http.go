@@ -41,9 +41,10 @@ const (
 	hostValue   = "%REQ(:AUTHORITY)%"
 )
 
-// idempotentMethods is a regular expression, as VirtualServices take it (a full match).
-func idempotentMethods() []string {
-	return []string{"GET", "HEAD", "OPTIONS"}
+// idempotentMethods are those that may be repeated after they have been sent: what is safe by RFC 9110 (section 9.2.1), and
+// what the owners of the service add.
+func idempotentMethods(owners []string) []string {
+	return append([]string{"GET", "HEAD", "OPTIONS"}, owners...)
 }
 
 // route is what happens to the requests of an HTTP leg that match: they take the paths of policies, are redirected, or are
@@ -195,10 +196,11 @@ func (l leg) httpRoutes(r route) []*networkingv1alpha3.HTTPRoute {
 		return []*networkingv1alpha3.HTTPRoute{out}
 	}
 	var out []*networkingv1alpha3.HTTPRoute
-	if m := idempotentOnly(r.matches); len(m) > 0 {
+	repeat := idempotentMethods(l.merged.Idempotent)
+	if m := idempotentOnly(r.matches, repeat); len(m) > 0 {
 		out = append(out, l.httpRoute(r, m, retryIdempotent))
 	}
-	if m, some := othersToo(r.matches); some {
+	if m, some := othersToo(r.matches, repeat); some {
 		out = append(out, l.httpRoute(r, m, retryOthers))
 	}
 	return out
@@ -287,8 +289,8 @@ func destination(host string, port uint32) *networkingv1alpha3.Destination {
 	return &networkingv1alpha3.Destination{Host: host, Port: &networkingv1alpha3.PortSelector{Number: port}}
 }
 
-// idempotentOnly narrows matches to idempotent methods; empty when none of them can match such a request.
-func idempotentOnly(matches []*networkingv1alpha3.HTTPMatchRequest) []*networkingv1alpha3.HTTPMatchRequest {
+// idempotentOnly narrows matches to idempotent methods, which are a full match of a regular expression; empty when none of them can match such a request.
+func idempotentOnly(matches []*networkingv1alpha3.HTTPMatchRequest, idempotent []string) []*networkingv1alpha3.HTTPMatchRequest {
 	if len(matches) == 0 {
 		matches = []*networkingv1alpha3.HTTPMatchRequest{{}}
 	}
@@ -297,9 +299,9 @@ func idempotentOnly(matches []*networkingv1alpha3.HTTPMatchRequest) []*networkin
 		m = m.DeepCopy()
 		if m.Method == nil {
 			m.Method = &networkingv1alpha3.StringMatch{
-				MatchType: &networkingv1alpha3.StringMatch_Regex{Regex: strings.Join(idempotentMethods(), "|")},
+				MatchType: &networkingv1alpha3.StringMatch_Regex{Regex: strings.Join(idempotent, "|")},
 			}
-		} else if !slices.Contains(idempotentMethods(), m.Method.GetExact()) {
+		} else if !slices.Contains(idempotent, m.Method.GetExact()) {
 			continue
 		}
 		out = append(out, m)
@@ -309,9 +311,9 @@ func idempotentOnly(matches []*networkingv1alpha3.HTTPMatchRequest) []*networkin
 
 // othersToo are the matches that a request of another method can satisfy, and whether there is one. They come after the
 // idempotent ones, so they need not exclude those.
-func othersToo(matches []*networkingv1alpha3.HTTPMatchRequest) ([]*networkingv1alpha3.HTTPMatchRequest, bool) {
+func othersToo(matches []*networkingv1alpha3.HTTPMatchRequest, idempotent []string) ([]*networkingv1alpha3.HTTPMatchRequest, bool) {
 	out := filter(matches, func(m *networkingv1alpha3.HTTPMatchRequest) bool {
-		return m.Method == nil || !slices.Contains(idempotentMethods(), m.Method.GetExact())
+		return m.Method == nil || !slices.Contains(idempotent, m.Method.GetExact())
 	})
 	return out, len(matches) == 0 || len(out) > 0
 }

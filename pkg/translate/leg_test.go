@@ -207,15 +207,20 @@ func TestRoutesAreSplitByMethod(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		matches []*networkingv1alpha3.HTTPMatchRequest
+		owners  []string
 		want    []string
 	}{
-		{"everything", nil, []string{retryIdempotent + " GET|HEAD|OPTIONS", retryOthers + " "}},
-		{"any method", []*networkingv1alpha3.HTTPMatchRequest{match("")}, []string{retryIdempotent + " GET|HEAD|OPTIONS", retryOthers + " "}},
-		{"GET", []*networkingv1alpha3.HTTPMatchRequest{match("GET")}, []string{retryIdempotent + " GET"}},
-		{"POST", []*networkingv1alpha3.HTTPMatchRequest{match("POST")}, []string{retryOthers + " POST"}},
-		{"GET or POST", []*networkingv1alpha3.HTTPMatchRequest{match("GET"), match("POST")}, []string{retryIdempotent + " GET", retryOthers + " POST"}},
+		{"everything", nil, nil, []string{retryIdempotent + " GET|HEAD|OPTIONS", retryOthers + " "}},
+		{"any method", []*networkingv1alpha3.HTTPMatchRequest{match("")}, nil, []string{retryIdempotent + " GET|HEAD|OPTIONS", retryOthers + " "}},
+		{"GET", []*networkingv1alpha3.HTTPMatchRequest{match("GET")}, nil, []string{retryIdempotent + " GET"}},
+		{"POST", []*networkingv1alpha3.HTTPMatchRequest{match("POST")}, nil, []string{retryOthers + " POST"}},
+		{"GET or POST", []*networkingv1alpha3.HTTPMatchRequest{match("GET"), match("POST")}, nil, []string{retryIdempotent + " GET", retryOthers + " POST"}},
+		{"PUT", []*networkingv1alpha3.HTTPMatchRequest{match("PUT")}, nil, []string{retryOthers + " PUT"}},
+		{"PUT that may be repeated", []*networkingv1alpha3.HTTPMatchRequest{match("PUT")}, []string{"PUT"}, []string{retryIdempotent + " PUT"}},
+		{"everything, of which DELETE may be repeated too", nil, []string{"DELETE"}, []string{retryIdempotent + " GET|HEAD|OPTIONS|DELETE", retryOthers + " "}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			l.merged.Idempotent = tc.owners
 			var got []string
 			for _, h := range l.httpRoutes(route{matches: tc.matches, policies: over("high")}) {
 				method := ""

@@ -88,7 +88,7 @@ func (m move) hold(t *testing.T, bench *failover.Bench, played *result.Played) {
 		if b.Case != m.name {
 			continue
 		}
-		for _, protocol := range []result.Protocol{result.GET, result.H2} {
+		for _, protocol := range result.Repeatable() {
 			c := played.Cell(protocol)
 			for _, breach := range b.Breaches(c) {
 				t.Errorf("%s: %s %v", protocol, breach, c.Errors)

@@ -48,18 +48,28 @@ func (b *Bench) send(ctx context.Context, p result.Protocol, host string, rate i
 	return parse(out, start)
 }
 
+// errCut says that a part of the load generator's report has not come. It is in no case an answer to what was tested.
+var errCut = errors.New("the load generator's report is not whole")
+
 // parse reads what the load generator writes.
 func parse(text string, start time.Time) ([]result.Request, error) {
-	columns := [...]string{"sent", "took", "cluster", "port", "error"}
-	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	const columns = 5 // sent, took, cluster, port, error
+	first, rest, _ := strings.Cut(text, "\n")
+	count, err := strconv.Atoi(first)
 	if err != nil {
-		return nil, fmt.Errorf("the load generator's report: %w", err)
+		return nil, fmt.Errorf("%w: it begins with %.80q, want the number of requests", errCut, first)
+	}
+	table := csv.NewReader(strings.NewReader(rest))
+	table.FieldsPerRecord = columns
+	lines, err := table.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCut, err)
+	}
+	if len(lines) != count {
+		return nil, fmt.Errorf("%w: %d requests of %d", errCut, len(lines), count)
 	}
 	out := make([]result.Request, 0, len(lines))
 	for _, l := range lines {
-		if len(l) != len(columns) {
-			return nil, fmt.Errorf("the load generator's report: %q, want %v", l, columns)
-		}
 		sent, sentErr := strconv.ParseInt(l[0], 10, 64)
 		took, tookErr := strconv.ParseInt(l[1], 10, 64)
 		if err := errors.Join(sentErr, tookErr); err != nil {

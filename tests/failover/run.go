@@ -35,8 +35,18 @@ func (t Timing) rate(p result.Protocol) int {
 	return t.Rate
 }
 
-// Play plays a case: all protocols at once, and the same the plain way where plain says how to call it.
-func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []result.Protocol, plain string) (played *result.Played, err error) {
+// Play plays a case: all protocols at once, and the same the plain way where plain says how to call it. When the report of
+// what happened gets lost on its way, and only then, it plays once more.
+func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []result.Protocol, plain string) (*result.Played, error) {
+	played, err := b.play(ctx, c, t, protocols, plain)
+	if errors.Is(err, errCut) {
+		b.Say("%v; once more", err)
+		played, err = b.play(ctx, c, t, protocols, plain)
+	}
+	return played, err
+}
+
+func (b *Bench) play(ctx context.Context, c Case, t Timing, protocols []result.Protocol, plain string) (played *result.Played, err error) {
 	if c.Prepare != nil {
 		if err := c.Prepare(ctx, b); err != nil {
 			return nil, fmt.Errorf("%s: preparing: %w", c.Name, err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -145,7 +146,8 @@ func gone(err error) error {
 
 func export() *mcs.ServiceExport {
 	return &mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{
-		Namespace: Namespace, Name: serviceName, Annotations: map[string]string{mcw.AnnotationWANPolicy: policyFirst},
+		Namespace: Namespace, Name: serviceName,
+		Annotations: map[string]string{mcw.AnnotationWANPolicy: policyFirst, mcw.AnnotationIdempotent: http.MethodPut},
 	}}
 }
 

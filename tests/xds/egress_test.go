@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tcpproxy "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -55,6 +56,25 @@ func TestLeg(t *testing.T) {
 		} {
 			if diff := cmp.Diff(want, p.answers(c)); diff != "" {
 				t.Errorf("port %d, Host %s (- want, + got):\n%s", c.Port, host, diff)
+			}
+		}
+	}
+}
+
+// PUT is repeated after a reset where both exporters say so, DELETE, which one of them names, is not; at the ingress
+// gateway the owner's own word counts.
+func TestIdempotentMethods(t *testing.T) {
+	m := start(t, "idempotent")
+	egress, ingress := m.egress(), m.ingress()
+	const legPort, policyPort = 10000, 31111
+	for method, repeated := range map[string]bool{"GET": true, "PUT": true, "DELETE": false, "POST": false} {
+		for gateway, found := range map[string]*route.Route{
+			"egress":  egress.first(egress.routesFor(plain(legPort, simulation.HTTP, payment)), request{method: method, path: "/"}),
+			"ingress": ingress.first(ingress.routesFor(mtls(policyPort, simulation.HTTP2, "p8080.payment.secure.svc.clusterset.local", wan)), request{method: method, path: "/"}),
+		} {
+			on := strings.Split(found.GetRoute().GetRetryPolicy().GetRetryOn(), ",")
+			if slices.Contains(on, "reset") != repeated || !slices.Contains(on, "connect-failure") {
+				t.Errorf("%s at the %s gateway is repeated upon %v", method, gateway, on)
 			}
 		}
 	}

@@ -114,6 +114,13 @@ type ServiceAdvertisementSpec struct {
 	// policy.
 	// +optional
 	Failover *Failover `json:"failover,omitempty"`
+	// IdempotentMethods are the HTTP methods besides GET, HEAD and OPTIONS that may be repeated after they have been sent. A
+	// reader that does not know them repeats none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:Enum=PUT;DELETE
+	IdempotentMethods []string `json:"idempotentMethods,omitempty"`
 	// Rules are what the owner of the service says of requests to it; none for nothing. A reader that does not know them
 	// sends all requests over WANPolicy, and the exporter's ingress gateway denies what they deny.
 	// +optional

@@ -68,6 +68,9 @@ const (
 	// failover of the export's own policy: Automatic, Strict, or Ordered: and WANPolicies by name, separated by commas.
 	// Strict holds for all traffic of the service; a policy that is Strict in the calling cluster stays so.
 	AnnotationFailover = "mcw.l7mp.io/failover"
+	// AnnotationIdempotent on a ServiceExport names HTTP methods, separated by commas, that the service may get twice and
+	// that are repeated like GET when the tunnel fails: PUT, DELETE.
+	AnnotationIdempotent = "mcw.l7mp.io/idempotent-methods"
 )
 
 // Values of LabelGateway.

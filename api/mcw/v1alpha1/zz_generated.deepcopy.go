@@ -562,6 +562,11 @@ func (in *ServiceAdvertisementSpec) DeepCopyInto(out *ServiceAdvertisementSpec) 
 		*out = new(Failover)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.IdempotentMethods != nil {
+		in, out := &in.IdempotentMethods, &out.IdempotentMethods
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Rules != nil {
 		in, out := &in.Rules, &out.Rules
 		*out = new(mcwanv1alpha1.ServiceExportSpec)

@@ -31,12 +31,14 @@ func callerOf(o options, target string) (caller, error) {
 		return overHTTP(target, http.MethodGet, "", oneConnection()), nil
 	case "post":
 		return overHTTP(target, http.MethodPost, message, manyConnections(o)), nil
+	case "put":
+		return overHTTP(target, http.MethodPut, message, manyConnections(o)), nil
 	case "grpc":
 		return overGRPC(target)
 	case "tcp":
 		return overTCP(target), nil
 	}
-	return nil, fmt.Errorf("unknown protocol %q; there are get, h2, post, grpc, tcp", o.protocol)
+	return nil, fmt.Errorf("unknown protocol %q; there are get, h2, put, post, grpc, tcp", o.protocol)
 }
 
 // manyConnections are kept, as many as are needed at once: HTTP/1.1.

@@ -23,9 +23,16 @@ func lines(t *testing.T, args ...string) [][]string {
 	if err := run(t.Context(), args, &out); err != nil {
 		t.Fatal(err)
 	}
+	count, err := out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
 	got, err := csv.NewReader(&out).ReadAll()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if count != fmt.Sprintln(len(got)) {
+		t.Errorf("%d lines, announced as %q", len(got), count)
 	}
 	return got
 }

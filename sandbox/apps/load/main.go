@@ -3,15 +3,18 @@
 // Command load sends requests to command echo at a fixed rate and writes down what became of each: what a failure test
 // needs to know is the one request that was slow, not the average.
 //
-//	load -protocol get|h2|post|grpc|tcp [-rate 50] [-duration 10s] [-timeout 10s] TARGET...
+//	load -protocol get|h2|put|post|grpc|tcp [-rate 50] [-duration 10s] [-timeout 10s] TARGET...
 //
-// TARGET is a URL for get, h2 and post, HOST:PORT for grpc and tcp; several take turns. A request is a GET (HTTP/1.1; HTTP/2 for
-// h2), a POST of a short body, a unary call, or a connection on which the server's banner is waited for and a line goes to and fro. They are sent when they are due,
-// whether earlier ones have been answered or not. SIGINT ends it early.
+// TARGET is a URL for get, h2, put and post, HOST:PORT for grpc and tcp; several take turns. A request is a GET (HTTP/1.1;
+// HTTP/2 for h2), a PUT or POST of a short body, a unary call, or a connection on which the server's banner is waited for
+// and a line goes to and fro. They are sent when they are due, whether earlier ones have been answered or not. SIGINT ends
+// it early.
 //
-// Standard output is CSV without a header, a line a request, in the order in which they were sent: when it was sent
-// (microseconds since 1970), how long it took (microseconds), the cluster that answered, the WAN policy port on which
-// its ingress gateway got it (empty for tcp), and the error (empty when there was none).
+// The first line of standard output is the number of requests: an exec into a pod may end before all of its output has
+// come, without an error (https://github.com/kubernetes/kubernetes/issues/124571). The rest is CSV without a header, a
+// line a request, in the order in which they were sent: when it was sent (microseconds since 1970), how long it took
+// (microseconds), the cluster that answered, the WAN policy port on which its ingress gateway got it (empty for tcp), and
+// the error (empty when there was none).
 package main
 
 import (
@@ -85,7 +88,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
-	flags.StringVar(&o.protocol, "protocol", "get", "get, h2, post, grpc or tcp")
+	flags.StringVar(&o.protocol, "protocol", "get", "get, h2, put, post, grpc or tcp")
 	flags.IntVar(&o.rate, "rate", 50, "requests a second")
 	flags.DurationVar(&o.duration, "duration", 10*time.Second, "how long to send")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long a request may take")
@@ -133,6 +136,9 @@ func attack(ctx context.Context, o options, calls []caller) []record {
 }
 
 func write(out io.Writer, records []record) error {
+	if _, err := fmt.Fprintln(out, len(records)); err != nil {
+		return err
+	}
 	w := csv.NewWriter(out)
 	for _, r := range records {
 		text := ""

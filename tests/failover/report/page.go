@@ -22,11 +22,11 @@ the words mean and what is done about each failure is in [failover](failover.md)
 Each case goes with all protocols of its table at once. *plain* is the same load at the same time over an egress gateway without
 mc-wan: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with maxEjectionPercent
 100, because the default tenth of a few endpoints is none) and default retries, no prober; it is made anew before each case,
-with the hops of that moment. *h2* is GETs on one HTTP/2 connection. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and *after* are the
+with the hops of that moment. *h2* is GETs on one HTTP/2 connection; *put* may be repeated, because the ServiceExport says so. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and *after* are the
 tunnel and the cluster of most requests before it broke, in the last third of the time that it was broken, and in the last
 third of the time after it healed. *moved* is how long after it broke the last request still went the way of before, *back* how
 long after it healed the first did so again; *later* is the slowest request from 10 s after it broke until it healed. Requests
-wait for an answer for 10 s. GET, h2, POST and gRPC share the paths' HTTP/2 connections.
+wait for an answer for 10 s. GET, h2, PUT, POST and gRPC share the paths' HTTP/2 connections.
 
 `
 
@@ -104,16 +104,21 @@ func rates(run result.Run, protocols []result.Protocol) string {
 	return strings.Join(out, ", ")
 }
 
-// bars are what GETs are held to, and what they came to.
+// bars are what requests that may be repeated are held to, and what they came to.
 func bars(out *bytes.Buffer, run result.Run) {
-	out.WriteString("\nWhat GETs (HTTP/1.1 and HTTP/2) are held to:\n\n| case | bar | get | h2 |\n|---|---|---|---|\n")
+	protocols := slices.DeleteFunc(played(run), func(p result.Protocol) bool { return !slices.Contains(result.Repeatable(), p) })
+	out.WriteString("\nWhat requests that may be repeated are held to:\n\n| case | bar |")
+	for _, p := range protocols {
+		fmt.Fprintf(out, " %s |", p)
+	}
+	out.WriteString("\n|---|---|" + strings.Repeat("---|", len(protocols)) + "\n")
 	for _, b := range result.Bars() {
 		for _, p := range run.Cases {
 			if p.Name != b.Case {
 				continue
 			}
 			fmt.Fprintf(out, "| %s | %s |", link(run, p), b)
-			for _, protocol := range []result.Protocol{result.GET, result.H2} {
+			for _, protocol := range protocols {
 				verdict := "not played"
 				if c := p.Cell(protocol); c != nil {
 					verdict = cmp.Or(strings.Join(b.Breaches(c), "; "), "held")

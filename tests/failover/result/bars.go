@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Bar is what a case may cost the requests that may be repeated (GET): none may fail, and 0 bounds nothing.
+// Bar is what a case may cost the requests that may be repeated (Repeatable): none may fail, and 0 bounds nothing.
 type Bar struct {
 	Case string
 	// Slowest bounds all requests, Settled those sent from ten seconds after it broke until it heals.

@@ -19,13 +19,18 @@ type Protocol string
 const (
 	GET  Protocol = "get"
 	H2   Protocol = "h2"
+	PUT  Protocol = "put"
 	POST Protocol = "post"
 	GRPC Protocol = "grpc"
 	TCP  Protocol = "tcp"
 )
 
 // Protocols are all of them in the order of the report.
-func Protocols() []Protocol { return []Protocol{GET, H2, POST, GRPC, TCP} }
+func Protocols() []Protocol { return []Protocol{GET, H2, PUT, POST, GRPC, TCP} }
+
+// Repeatable are those whose requests are repeated after they have been sent, which bars are for. PUT is, because the
+// owner of the service says so.
+func Repeatable() []Protocol { return []Protocol{GET, H2, PUT} }
 
 // Request is what became of one request.
 type Request struct {
