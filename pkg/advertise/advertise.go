@@ -134,7 +134,7 @@ func validity(in Input) metav1.Condition {
 func leftOut(e *mcsv1beta1.ServiceExport) string {
 	_, labels := mcs.ExportableLabels(e.Spec.ExportedLabels)
 	_, annotations := mcs.ExportableAnnotations(e.Spec.ExportedAnnotations)
-	_, methods := idempotentMethods(e.Annotations[v1alpha1.AnnotationIdempotent])
+	_, methods := mcs.ParseIdempotent(e.Annotations[v1alpha1.AnnotationIdempotent])
 	out := ""
 	if len(labels) > 0 {
 		out += fmt.Sprintf(" Not valid or reserved, so left out of spec.exportedLabels: %s.", bounded(labels))
@@ -144,7 +144,7 @@ func leftOut(e *mcsv1beta1.ServiceExport) string {
 	}
 	if len(methods) > 0 {
 		out += fmt.Sprintf(" The annotation %s takes %s, separated by commas, so left out of it: %s.",
-			v1alpha1.AnnotationIdempotent, strings.Join(OwnersIdempotent(), " and "), bounded(methods))
+			v1alpha1.AnnotationIdempotent, strings.Join(mcs.IdempotentMethods(), " and "), bounded(methods))
 	}
 	return out
 }
@@ -173,7 +173,7 @@ func advertisement(in Input) v1alpha1.ServiceAdvertisementSpec {
 	}
 	out.ExportedLabels, _ = mcs.ExportableLabels(in.Export.Spec.ExportedLabels)
 	out.ExportedAnnotations, _ = mcs.ExportableAnnotations(in.Export.Spec.ExportedAnnotations)
-	out.IdempotentMethods, _ = idempotentMethods(in.Export.Annotations[v1alpha1.AnnotationIdempotent])
+	out.IdempotentMethods, _ = mcs.ParseIdempotent(in.Export.Annotations[v1alpha1.AnnotationIdempotent])
 	if in.Rules != nil && in.Rules.DeletionTimestamp == nil && mcs.CheckOwnerRules(&in.Rules.Spec) == nil {
 		out.Rules = in.Rules.Spec.DeepCopy()
 	}

@@ -32,6 +32,8 @@ type ServiceStatus struct {
 	Imported bool     `json:"imported"`
 	Type     string   `json:"type,omitempty"`
 	IPs      []string `json:"ips,omitempty"`
+	// Idempotent are the methods besides GET, HEAD and OPTIONS that are repeated, because all exports call them so.
+	Idempotent []string `json:"idempotentMethods,omitempty"`
 	// Policy is the WAN policy in use: that of the oldest export, else the default one.
 	Policy           *PolicyInUse       `json:"policy,omitempty"`
 	Ports            []PortStatus       `json:"ports"`
@@ -95,10 +97,11 @@ func serviceStatus(f serviceFacts) ServiceStatus {
 	s := ServiceStatus{
 		Name: f.key.Name, Namespace: f.key.Namespace, Host: host(f.key), Cluster: f.own.ClusterID,
 		Exported: f.export != nil, Imported: f.imported != nil,
-		Type:      string(merged.Type),
-		Policy:    policyInUse(merged, f.policies),
-		Ports:     portStatus(merged),
-		Exporters: exporterStatus(f),
+		Type:       string(merged.Type),
+		Policy:     policyInUse(merged, f.policies),
+		Ports:      portStatus(merged),
+		Exporters:  exporterStatus(f),
+		Idempotent: merged.Idempotent,
 	}
 	s.Hops = hopStatus(f, merged.Clusters, s.Policy)
 	if f.export != nil {

@@ -31,6 +31,9 @@ func printService(w io.Writer, s ServiceStatus) error {
 		{"Exported", yesNo(s.Exported)},
 		{"Imported", yesNo(s.Imported)},
 	}
+	if len(s.Idempotent) > 0 {
+		fields = append(fields, [2]string{"Idempotent", strings.Join(s.Idempotent, ", ")})
+	}
 	for _, field := range fields {
 		fmt.Fprintf(&out, "%-13s%s\n", field[0]+":", orDash(field[1]))
 	}

@@ -293,7 +293,7 @@ func advertisedPolicy(_ Rules, adv *v1alpha1.ServiceAdvertisementSpec) verdict {
 	if advertise.CheckFailover(adv.Failover) != nil {
 		return refuse(v1alpha1.RefusedBounds, "failover cannot be acted on: mode %s, %d policies", quote(string(adv.Failover.Mode)), len(adv.Failover.To))
 	}
-	if err := advertise.CheckIdempotent(adv.IdempotentMethods); err != nil {
+	if err := mcs.CheckIdempotent(adv.IdempotentMethods); err != nil {
 		return refuse(v1alpha1.RefusedBounds, "%v", err)
 	}
 	return accept()

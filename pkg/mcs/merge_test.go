@@ -308,6 +308,7 @@ func TestOnlyWhatAllCallIdempotentIs(t *testing.T) {
 		"one":      {[]export{exportOf("a", 1, methods("PUT", "DELETE"))}, []string{"DELETE", "PUT"}},
 		"both":     {[]export{exportOf("a", 1, methods("DELETE", "PUT")), exportOf("b", 2, methods("PUT"))}, []string{"PUT"}},
 		"not all":  {[]export{exportOf("a", 1, methods("PUT")), exportOf("b", 2)}, nil},
+		"unknown":  {[]export{exportOf("a", 1, methods("PATCH", "PUT"))}, []string{"PUT"}},
 		"the last": {[]export{exportOf("a", 1), exportOf("b", 2, methods("PUT"))}, nil},
 	} {
 		m := Merge(tc.exports)

@@ -37,7 +37,8 @@ type Merged struct {
 	// Failover is what the oldest export says in place of the policy's own failover; nil where it says nothing.
 	Failover *v1alpha1.Failover
 	// Idempotent are the methods that may be repeated after they have been sent, besides those that always may: those that
-	// all exports name, because a request that is repeated may go to another cluster. Sorted.
+	// all exports name, because a request that is repeated may go to another cluster. That of a headless service's endpoint
+	// does not, but one rule for a service is easier to tell. Sorted.
 	Idempotent []string
 	// Conflicts are KEP-1645's, in a fixed order of reasons; the same for all constituent exports.
 	Conflicts []Conflict

@@ -47,6 +47,7 @@ func someExport(r *rand.Rand) export {
 		Draining:        r.IntN(4) == 0,
 		IPFamilies:      pick(r, nil, []corev1.IPFamily{corev1.IPv4Protocol}, []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol}),
 	}
+	e.IdempotentMethods = pick(r, nil, []string{"PUT"}, []string{"PUT", "DELETE"}, []string{"PATCH", "DELETE"}, []string{"PUT", "PUT"})
 	for range r.IntN(4) {
 		e.Ports = append(e.Ports, v1alpha1.AdvertisedPort{
 			Name: pick(r, "", "http", "grpc", "x"), Protocol: pick(r, "", corev1.ProtocolTCP, corev1.ProtocolUDP, "ICMP"),

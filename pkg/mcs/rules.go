@@ -126,14 +126,6 @@ func mergePolicy(exports []export, m *Merged) *Conflict {
 		v1alpha1.ReasonPolicyConflict, "failover", "that of the oldest export")
 }
 
-// mergeIdempotent takes the methods that all exports name. It cannot conflict.
-func mergeIdempotent(exports []export, m *Merged) {
-	m.Idempotent = slices.Sorted(slices.Values(exports[0].IdempotentMethods))
-	m.Idempotent = slices.DeleteFunc(m.Idempotent, func(method string) bool {
-		return slices.ContainsFunc(exports, func(e export) bool { return !slices.Contains(e.IdempotentMethods, method) })
-	})
-}
-
 // mergeRules takes the rules of the oldest export that has some. An export without rules has nothing against them: it is no
 // party to a conflict. Its cluster's ingress gateway denies nothing.
 func mergeRules(exports []export, m *Merged) *Conflict {

@@ -37,6 +37,7 @@ func Validate(e v1alpha1.ServiceAdvertisementSpec) error {
 		validateAffinity(e),
 		validateFamilies(e.IPFamilies),
 		validateInternal(e.InternalTrafficPolicy),
+		CheckIdempotent(e.IdempotentMethods),
 		validateExported("exportedLabels", e.ExportedLabels),
 		validateExported("exportedAnnotations", e.ExportedAnnotations),
 	)

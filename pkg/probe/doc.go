@@ -30,7 +30,7 @@
 // found within 6 seconds, jitter of twice the bound or more within 9. How long losses take to be found is a matter of
 // statistics. Among 100 simulated hops with an SLA of 1 % (in the first column the share of handshakes lost; then how
 // many are found within ten minutes, the median and the 90th percentile of the time that took, and how many handshakes a
-// second):
+// second until then):
 //
 //	0.5 %     0 %   -       -       2.4
 //	1 %       4 %   -       -       3.4

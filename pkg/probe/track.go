@@ -202,9 +202,7 @@ func (t *Track) Done(now time.Time, r Result) {
 		t.broken = 0
 		if t.state != v1alpha1.HopDead {
 			t.est.lostOne(now)
-			if t.bounds.Loss >= 0 {
-				t.countUntil = now.Add(countFor)
-			}
+			t.countUntil = now.Add(countFor)
 		}
 		t.failed()
 	case Refused:

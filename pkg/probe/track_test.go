@@ -37,11 +37,13 @@ func TestHealthyHopIsAskedSeldomAndNeverJudgedOtherwise(t *testing.T) {
 
 // What is lost within the SLA is no reason to ask more often: where every loss is one, a link that loses 2 % of handshakes
 // is asked more than five times a second for ever.
-func TestLossWithinTheSLACostsNothing(t *testing.T) {
-	s := newSim(Bounds{Loss: 0.05}, 1, lossy(steady(40*ms, 4*ms), 0.01))
-	s.until(10 * minute)
-	if perSecond := float64(s.sentFrom(0)) / (10 * minute).Seconds(); perSecond > 2.5 || len(s.changes) > 1 {
-		t.Errorf("%.1f handshakes a second, changes %v", perSecond, s.changes)
+func TestLossWithinTheSLAIsHardlyAskedMoreOften(t *testing.T) {
+	for seed := range int64(20) {
+		s := newSim(Bounds{Loss: 0.05}, seed, lossy(steady(40*ms, 4*ms), 0.01))
+		s.until(10 * minute)
+		if perSecond := float64(s.sentFrom(0)) / (10 * minute).Seconds(); perSecond > 2.5 || len(s.changes) > 1 {
+			t.Errorf("%.1f handshakes a second, changes %v", perSecond, s.changes)
+		}
 	}
 }
 
@@ -294,7 +296,7 @@ func TestDetectionTimes(t *testing.T) {
 	}
 }
 
-// detectionTable has a row for each loss ratio: how many of 100 hops with an SLA of 1 % are found within ten minutes, and
+// detectionTable has a row for each loss ratio: how many of 100 hops with an SLA of 1 % are found within ten minutes,
 // the median and the 90th percentile of the time that takes, and how many handshakes a second it takes.
 func detectionTable() []string {
 	const runs, limit = 100, 10 * minute

@@ -72,7 +72,7 @@ func refuseByHand(self translate.Cluster, peers map[string]v1alpha1.Peer, a *v1a
 	case !MayImport(nil, a.Spec.Namespace):
 		return refuse(v1alpha1.RefusedNamespace, "nothing is imported into namespace %s, which is protected", a.Spec.Namespace)
 	}
-	for _, err := range []error{mcs.Validate(a.Spec), advertise.CheckFailover(a.Spec.Failover), advertise.CheckIdempotent(a.Spec.IdempotentMethods), checkRules(a.Spec.Rules)} {
+	for _, err := range []error{mcs.Validate(a.Spec), advertise.CheckFailover(a.Spec.Failover), checkRules(a.Spec.Rules)} {
 		if err != nil {
 			return refuse(v1alpha1.RefusedBounds, "%v", err)
 		}

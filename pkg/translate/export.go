@@ -135,7 +135,7 @@ func (e export) httpRoute(wire WireKey, port mcsv1beta1.ServicePort, to *network
 		vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{toBackend(wire, to)}
 		return vs
 	}
-	idempotent := idempotentMethods(e.in.Advertisement.IdempotentMethods)
+	idempotent := repeatable(e.in.Advertisement.IdempotentMethods)
 	for _, r := range rules {
 		vs.Spec.Http = append(vs.Spec.Http, ruleRoutes(wire, to, r, idempotent)...)
 	}

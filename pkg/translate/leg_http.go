@@ -41,9 +41,9 @@ const (
 	hostValue   = "%REQ(:AUTHORITY)%"
 )
 
-// idempotentMethods are those that may be repeated after they have been sent: what is safe by RFC 9110 (section 9.2.1), and
+// repeatable are the methods that may be repeated after they have been sent: what is safe by RFC 9110 (section 9.2.1), and
 // what the owners of the service add.
-func idempotentMethods(owners []string) []string {
+func repeatable(owners []string) []string {
 	return append([]string{"GET", "HEAD", "OPTIONS"}, owners...)
 }
 
@@ -196,7 +196,7 @@ func (l leg) httpRoutes(r route) []*networkingv1alpha3.HTTPRoute {
 		return []*networkingv1alpha3.HTTPRoute{out}
 	}
 	var out []*networkingv1alpha3.HTTPRoute
-	repeat := idempotentMethods(l.merged.Idempotent)
+	repeat := repeatable(l.merged.Idempotent)
 	if m := idempotentOnly(r.matches, repeat); len(m) > 0 {
 		out = append(out, l.httpRoute(r, m, retryIdempotent))
 	}
@@ -289,7 +289,8 @@ func destination(host string, port uint32) *networkingv1alpha3.Destination {
 	return &networkingv1alpha3.Destination{Host: host, Port: &networkingv1alpha3.PortSelector{Number: port}}
 }
 
-// idempotentOnly narrows matches to idempotent methods, which are a full match of a regular expression; empty when none of them can match such a request.
+// idempotentOnly narrows matches to idempotent methods (a VirtualService matches regular expressions in full); empty when
+// none of them can match such a request.
 func idempotentOnly(matches []*networkingv1alpha3.HTTPMatchRequest, idempotent []string) []*networkingv1alpha3.HTTPMatchRequest {
 	if len(matches) == 0 {
 		matches = []*networkingv1alpha3.HTTPMatchRequest{{}}

@@ -38,20 +38,28 @@ func tunnelCases() []Case {
 	business := func(name, title string, settings ...string) Case {
 		return Case{Name: name, Title: title, Break: wan(append([]string{tunnelFirst}, settings...)...), Heal: calm}
 	}
-	brownout := func(name, title string, settings ...string) Case {
+	brownout := func(after time.Duration, name, title string, settings ...string) Case {
 		c := business(name, title, settings...)
-		c.After = time.Minute
+		c.After, c.Prepare = after, forgotten
 		return c
 	}
+	const soon, afterLoss = 30 * time.Second, 50 * time.Second // losses are counted over 30 s
 	return []Case{
 		business("refused", "The tunnel refuses connections", "--state=refused"),
 		business("blackhole", "The tunnel swallows every packet", "--state=blackhole"),
-		brownout("loss-2", "The tunnel loses 2 % of packets each way", "--loss=2%"),
-		brownout("loss-5", "The tunnel loses 5 % of packets each way", "--loss=5%"),
-		brownout("loss-30", "The tunnel loses 30 % of packets each way", "--loss=30%"),
-		brownout("latency", "The tunnel's round trip is 400 ms", "--latency=200ms"),
-		brownout("jitter", "The tunnel's delay wanders between 20 and 320 ms each way", "--jitter=300ms"),
-		{Name: "flapping", Title: "The tunnel is black for 3 s of every 10 s", Break: flapping, Heal: calm},
+		brownout(afterLoss, "loss-2", "The tunnel loses 2 % of packets each way", "--loss=2%"),
+		brownout(afterLoss, "loss-5", "The tunnel loses 5 % of packets each way", "--loss=5%"),
+		brownout(afterLoss, "loss-30", "The tunnel loses 30 % of packets each way", "--loss=30%"),
+		brownout(soon, "latency", "The tunnel's round trip is 400 ms", "--latency=200ms"),
+		brownout(soon, "jitter", "The tunnel's delay wanders between 20 and 320 ms each way", "--jitter=300ms"),
+		{
+			Name: "oscillating", Title: "The tunnel's round trip is 40 and 160 ms in turn, 20 s each, around its bound of 100 ms", Broken: 5 * time.Minute,
+			Break: inTurns(turn{"--latency=80ms", 20 * time.Second}, turn{"--latency=20ms", 20 * time.Second}), Heal: calm, Prepare: forgotten,
+		},
+		{
+			Name: "flapping", Title: "The tunnel is black for 3 s of every 10 s",
+			Break: inTurns(turn{"--state=blackhole", 3 * time.Second}, turn{"--state=up", 7 * time.Second}), Heal: calm,
+		},
 		{
 			Name: "one-way", Title: "The tunnel swallows what comes back from the exporter",
 			Break: func(ctx context.Context, b *Bench) error {
@@ -59,7 +67,7 @@ func tunnelCases() []Case {
 			},
 			Heal: calm,
 		},
-		brownout("rate", "The tunnel carries 200 kbit/s, less than the load", "--rate=200kbit"),
+		brownout(afterLoss, "rate", "The tunnel carries 200 kbit/s, less than the load", "--rate=200kbit"),
 	}
 }
 
@@ -172,24 +180,41 @@ func inTurn(actions ...action) action {
 
 func calm(ctx context.Context, b *Bench) error { return b.calm(ctx) }
 
+// forgotten restarts the controllers once every hop is healthy: how soon a tunnel is back is damped by its earlier falls,
+// of which they know nothing then.
+func forgotten(ctx context.Context, b *Bench) error {
+	if err := b.ready(ctx); err != nil {
+		return err
+	}
+	return restart(ctx, b.Consumer, "mcw-controller")
+}
+
 func nothing(context.Context, *Bench) error { return nil }
 
 func wan(args ...string) action {
 	return func(ctx context.Context, b *Bench) error { return b.WAN.Set(ctx, args[0], args[1:]...) }
 }
 
-// flapping goes on until its context ends, which is when the case heals.
-func flapping(ctx context.Context, b *Bench) error {
-	go func() {
-		for ctx.Err() == nil {
-			// The first that fails is the end of the case's time.
-			if b.WAN.SetState(ctx, tunnelFirst, "blackhole") != nil || story.Pause(ctx, 3*time.Second) != nil ||
-				b.WAN.SetState(ctx, tunnelFirst, "up") != nil || story.Pause(ctx, 7*time.Second) != nil {
-				return
+// turn is how a tunnel is set for a time.
+type turn struct {
+	setting string
+	lasts   time.Duration
+}
+
+// inTurns sets the first tunnel one way after the other, until its context ends, which is when the case heals.
+func inTurns(turns ...turn) action {
+	return func(ctx context.Context, b *Bench) error {
+		go func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				now := turns[i%len(turns)]
+				// The first that fails is the end of the case's time.
+				if b.WAN.Set(ctx, tunnelFirst, now.setting) != nil || story.Pause(ctx, now.lasts) != nil {
+					return
+				}
 			}
-		}
-	}()
-	return nil
+		}()
+		return nil
+	}
 }
 
 // CaseNamed finds a case; one that does not exist is a mistake of the caller.

@@ -31,14 +31,33 @@ func target(p result.Protocol, host string) string {
 // requestTimeout is how long a client waits.
 const requestTimeout = 10 * time.Second
 
-// send runs the load generator in the client's pod and returns what became of each request since start.
-func (b *Bench) send(ctx context.Context, p result.Protocol, host string, rate int, length time.Duration, start time.Time) ([]result.Request, error) {
-	pods, err := b.Consumer.ReadyPods(ctx, Namespace, client.MatchingLabels{"app": clientName})
+// Traffic is what is sent while a case is played.
+type Traffic struct {
+	Timing
+	Protocols []result.Protocol
+	// PlainHost is the host by which the same is sent the plain way beside it; empty for not.
+	PlainHost string
+	// Idle waits until the machine has nothing else to do before it begins: where times count.
+	Idle bool
+	// Sidecar has the client with a sidecar send it.
+	Sidecar bool
+}
+
+func (l Traffic) client() string {
+	if l.Sidecar {
+		return sidecarName
+	}
+	return clientName
+}
+
+// send runs the load generator in a client's pod and returns what became of each request since start.
+func (b *Bench) send(ctx context.Context, from string, p result.Protocol, host string, rate int, length time.Duration, start time.Time) ([]result.Request, error) {
+	pods, err := b.Consumer.ReadyPods(ctx, Namespace, client.MatchingLabels{"app": from})
 	if err != nil {
 		return nil, err
 	}
 	if len(pods) == 0 {
-		return nil, errors.New("no client is ready")
+		return nil, fmt.Errorf("no %s is ready", from)
 	}
 	out, err := b.Consumer.Exec(ctx, &pods[0], "client", "load", "-protocol", string(p), "-rate", strconv.Itoa(rate),
 		"-duration", length.String(), "-timeout", requestTimeout.String(), target(p, host))
@@ -48,12 +67,15 @@ func (b *Bench) send(ctx context.Context, p result.Protocol, host string, rate i
 	return parse(out, start)
 }
 
-// errCut says that a part of the load generator's report has not come. It is in no case an answer to what was tested.
+// errCut says that a part of the load generator's report has not come, which says nothing about what was tested.
 var errCut = errors.New("the load generator's report is not whole")
 
 // parse reads what the load generator writes.
 func parse(text string, start time.Time) ([]result.Request, error) {
 	const columns = 5 // sent, took, cluster, port, error
+	if !strings.HasSuffix(text, "\n") {
+		return nil, fmt.Errorf("%w: its last line has no end", errCut)
+	}
 	first, rest, _ := strings.Cut(text, "\n")
 	count, err := strconv.Atoi(first)
 	if err != nil {

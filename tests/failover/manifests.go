@@ -66,13 +66,14 @@ spec:
           securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, runAsUser: 65532, capabilities: {drop: [ALL]}}
 `
 
+// caller is a client: its name, and whether it has a sidecar.
 const caller = `apiVersion: apps/v1
 kind: Deployment
-metadata: {name: client, namespace: failover}
+metadata: {name: %[1]s, namespace: failover}
 spec:
-  selector: {matchLabels: {app: client}}
+  selector: {matchLabels: {app: %[1]s}}
   template:
-    metadata: {labels: {app: client}}
+    metadata: {labels: {app: %[1]s, sidecar.istio.io/inject: %[2]q}}
     spec:
       terminationGracePeriodSeconds: 1
       containers:

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"slices"
 	"text/template"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,8 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
-	"github.com/l7mp/mc-wan/tests/failover/result"
-	"github.com/l7mp/mc-wan/tests/story"
 )
 
 const (
@@ -110,7 +107,7 @@ func (b *Bench) Plain(ctx context.Context) (string, error) {
 	if err := rolledOut(ctx, b.Consumer, "mc-wan", plainName); err != nil {
 		return "", err
 	}
-	return plainHost, b.plainAnswers(ctx)
+	return plainHost, b.answers(ctx, clientName, plainHost)
 }
 
 // plainAnew has the plain way know the hops of now and nothing of earlier cases.
@@ -121,7 +118,7 @@ func (b *Bench) plainAnew(ctx context.Context) error {
 	if err := restart(ctx, b.Consumer, plainName); err != nil {
 		return err
 	}
-	return b.plainAnswers(ctx)
+	return b.answers(ctx, clientName, plainHost)
 }
 
 // plainRoutes are the plain way's Istio objects.
@@ -168,24 +165,6 @@ func (b *Bench) plainGateway(ctx context.Context) error {
 	delete(d.Spec.Template.Labels, mcw.LabelGateway)
 	d.Spec.Template.Spec.Affinity = nil
 	return client.IgnoreAlreadyExists(b.Consumer.Create(ctx, d))
-}
-
-// plainAnswers waits until the plain way carries every protocol.
-func (b *Bench) plainAnswers(ctx context.Context) error {
-	return story.Eventually(ctx, readyWithin, "the plain way answers", func(ctx context.Context) error {
-		for _, p := range result.Protocols() {
-			requests, err := b.send(ctx, p, plainHost, 5, time.Second, time.Now())
-			if err != nil {
-				return err
-			}
-			for _, r := range requests {
-				if r.Err != "" {
-					return errors.New(r.Err)
-				}
-			}
-		}
-		return nil
-	})
 }
 
 // PlainDown removes the plain way.

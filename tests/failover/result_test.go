@@ -17,7 +17,7 @@ func TestCellSumsUp(t *testing.T) {
 	requests, err := parse(strings.Join([]string{"8",
 		"1000000,20000,cluster-2,31131,", "2000000,21000,cluster-2,31131,",
 		"3000000,900000,cluster-2,31132,", "4000000,30000,cluster-2,31132,", "5900000,10000000,,,\"Get \"\"http://x\"\": timeout\"",
-		"7000000,22000,cluster-3,31131,", "9000000,23000,cluster-3,31131,", "9500000,23000,cluster-3,31110,",
+		"7000000,22000,cluster-3,31131,", "9000000,23000,cluster-3,31131,", "9500000,23000,cluster-3,31110,", "",
 	}, "\n"), start)
 	if err != nil {
 		t.Fatal(err)
@@ -39,12 +39,12 @@ func TestCellSumsUp(t *testing.T) {
 }
 
 func TestReportsThatAreNone(t *testing.T) {
-	for _, text := range []string{"1\nx,1,,,", "1\n1,y,,,"} {
+	for _, text := range []string{"1\nx,1,,,\n", "1\n1,y,,,\n"} {
 		if _, err := parse(text, time.Now()); err == nil || errors.Is(err, errCut) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, text := range []string{"", "1,2,3,4,5", "2\n1,2,3,4,5\n", "1\n1,2,3", "2\n1,2,3,4,5\n1,2,3"} {
+	for _, text := range []string{"", "1,2,3,4,5", "2\n1,2,3,4,5\n", "1\n1,2,3\n", "2\n1,2,3,4,5\n1,2,3\n", "1\n1,2,c,31131,"} {
 		if _, err := parse(text, time.Now()); !errors.Is(err, errCut) {
 			t.Errorf("%q: %v, want it to be told as cut off", text, err)
 		}

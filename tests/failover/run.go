@@ -35,47 +35,55 @@ func (t Timing) rate(p result.Protocol) int {
 	return t.Rate
 }
 
-// Play plays a case: all protocols at once, and the same the plain way where plain says how to call it. When the report of
-// what happened gets lost on its way, and only then, it plays once more.
-func (b *Bench) Play(ctx context.Context, c Case, t Timing, protocols []result.Protocol, plain string) (*result.Played, error) {
-	played, err := b.play(ctx, c, t, protocols, plain)
-	if errors.Is(err, errCut) {
+// Play plays a case: all protocols at once, and the same the plain way where the traffic says how to call it. When nothing
+// went wrong but that a report of what happened was cut on its way, it plays once more.
+func (b *Bench) Play(ctx context.Context, c Case, l Traffic) (*result.Played, error) {
+	played, cut, err := b.play(ctx, c, l)
+	if cut && ctx.Err() == nil {
 		b.Say("%v; once more", err)
-		played, err = b.play(ctx, c, t, protocols, plain)
+		played, _, err = b.play(ctx, c, l)
 	}
 	return played, err
 }
 
-func (b *Bench) play(ctx context.Context, c Case, t Timing, protocols []result.Protocol, plain string) (played *result.Played, err error) {
+// play plays a case once. cut says that nothing went wrong but that a report was cut.
+func (b *Bench) play(ctx context.Context, c Case, l Traffic) (played *result.Played, cut bool, err error) {
 	if c.Prepare != nil {
 		if err := c.Prepare(ctx, b); err != nil {
-			return nil, fmt.Errorf("%s: preparing: %w", c.Name, err)
+			return nil, false, fmt.Errorf("%s: preparing: %w", c.Name, err)
 		}
 	}
 	if c.Restore != nil {
-		defer func() { err = errors.Join(err, c.Restore(context.WithoutCancel(ctx), b)) }()
+		defer func() {
+			if restoreErr := c.Restore(context.WithoutCancel(ctx), b); restoreErr != nil {
+				cut, err = false, errors.Join(err, fmt.Errorf("%s: restoring: %w", c.Name, restoreErr))
+			}
+		}()
 	}
 	if err := b.ready(ctx); err != nil {
-		return nil, fmt.Errorf("%s: before it broke: %w", c.Name, err)
+		return nil, false, fmt.Errorf("%s: before it broke: %w", c.Name, err)
 	}
-	if plain != "" {
+	if l.PlainHost != "" {
 		if err := b.plainAnew(ctx); err != nil {
-			return nil, fmt.Errorf("%s: the plain way: %w", c.Name, err)
+			return nil, false, fmt.Errorf("%s: the plain way: %w", c.Name, err)
 		}
 	}
-	if err := quiet(ctx); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	if l.Idle {
+		if err := quiet(ctx); err != nil {
+			return nil, false, fmt.Errorf("%s: %w", c.Name, err)
+		}
 	}
-	t.Broken, t.After = max(t.Broken, c.Broken), max(t.After, c.After)
-	played = &result.Played{Name: c.Name, Title: c.Title, End: t.length()}
+	l.Broken, l.After = max(l.Broken, c.Broken), max(l.After, c.After)
+	played = &result.Played{Name: c.Name, Title: c.Title, End: l.length()}
 	start := time.Now()
 	tcp := b.watchTCP(ctx, start)
-	loads := b.start(ctx, t, protocols, plain, start)
-	breakErr := b.breakAndHeal(ctx, c, t, played, start)
-	results, loadErr := loads()
+	loads := b.start(ctx, l, start)
+	breakErr := b.breakAndHeal(ctx, c, l.Timing, played, start)
+	results, loadErrs := loads()
 	tunnels := tcp()
-	if err := errors.Join(breakErr, loadErr); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	if err := errors.Join(append(loadErrs, breakErr)...); err != nil {
+		onlyCut := !slices.ContainsFunc(loadErrs, func(e error) bool { return e != nil && !errors.Is(e, errCut) })
+		return nil, breakErr == nil && onlyCut, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	for _, r := range results {
 		if r.protocol == result.TCP {
@@ -90,7 +98,7 @@ func (b *Bench) play(ctx context.Context, c Case, t Timing, protocols []result.P
 			played.Ours = append(played.Ours, cell)
 		}
 	}
-	return played, nil
+	return played, false, nil
 }
 
 // breakAndHeal follows the case's times. Whatever happens, it heals.
@@ -116,25 +124,25 @@ type sent struct {
 }
 
 // start starts the load; what it returns waits for its end.
-func (b *Bench) start(ctx context.Context, t Timing, protocols []result.Protocol, plain string, start time.Time) func() ([]sent, error) {
+func (b *Bench) start(ctx context.Context, l Traffic, start time.Time) func() ([]sent, []error) {
 	hosts := []string{serviceHost}
-	if plain != "" {
-		hosts = append(hosts, plain)
+	if l.PlainHost != "" {
+		hosts = append(hosts, l.PlainHost)
 	}
-	out, errs := make([]sent, len(hosts)*len(protocols)), make([]error, len(hosts)*len(protocols))
+	out, errs := make([]sent, len(hosts)*len(l.Protocols)), make([]error, len(hosts)*len(l.Protocols))
 	var wg sync.WaitGroup
 	for i, host := range hosts {
-		for j, p := range protocols {
-			k := i*len(protocols) + j
+		for j, p := range l.Protocols {
+			k := i*len(l.Protocols) + j
 			wg.Go(func() {
-				requests, err := b.send(ctx, p, host, t.rate(p), t.length(), start)
+				requests, err := b.send(ctx, l.client(), p, host, l.rate(p), l.length(), start)
 				out[k], errs[k] = sent{protocol: p, plain: i > 0, requests: requests}, err
 			})
 		}
 	}
-	return func() ([]sent, error) {
+	return func() ([]sent, []error) {
 		wg.Wait()
-		return out, errors.Join(errs...)
+		return out, errs
 	}
 }
 

@@ -12,11 +12,12 @@ import (
 // Run is how cases are played.
 type Run struct {
 	Name, Title string
-	Timing
-	// Protocols are those that it goes with.
-	Protocols []result.Protocol
-	// Plain sends the same load the plain way beside it.
-	Plain bool
+	// Traffic lacks the host of the plain way, which is made when it is played.
+	Traffic
+	// Beside sends the same load the plain way beside it.
+	Beside bool
+	// AsInstalled plays it without what Up has set (Setup).
+	AsInstalled bool
 	// Cases are the names of those that are played; nil for all.
 	Cases []string
 }
@@ -27,23 +28,31 @@ func (r Run) Plays(name string) bool { return r.Cases == nil || slices.Contains(
 // Runs are those of the report: what bounds are for, 200 requests a second that may be repeated, and every protocol at
 // once. Two cores carry no more beside three clusters.
 func Runs() []Run {
-	const long = "blackhole"
-	var bars []string
+	const long, longer = "blackhole", "oscillating"
+	var bars, all []string
 	for _, b := range result.Bars() {
 		if b.Bounds() && b.Case != long {
 			bars = append(bars, b.Case)
 		}
 	}
-	loaded := Timing{Calm: 10 * time.Second, Broken: 75 * time.Second, After: 20 * time.Second, GETRate: 160, Rate: 40}
-	repeatable := []result.Protocol{result.GET, result.H2}
-	lasting := loaded
-	lasting.Broken = 3 * time.Minute
+	for _, c := range Cases() {
+		if c.Name != longer {
+			all = append(all, c.Name)
+		}
+	}
+	timing := func(calm, broken, after time.Duration, getRate, rate int) Timing {
+		return Timing{Calm: calm * time.Second, Broken: broken * time.Second, After: after * time.Second, GETRate: getRate, Rate: rate}
+	}
+	loaded := Traffic{Timing: timing(10, 60, 20, 140, 30), Protocols: result.Repeatable(), Idle: true}
+	lasting := Traffic{Timing: timing(10, 180, 20, 170, 10), Protocols: result.Protocols(), Idle: true}
+	short := Traffic{Timing: timing(4, 16, 8, 50, 10), Protocols: result.Protocols(), Idle: true}
+	sidecar := short
+	sidecar.Sidecar = true
 	return []Run{
-		{Name: "bars", Title: "Under load", Cases: bars, Timing: loaded, Protocols: repeatable},
-		{Name: "long", Title: "For three minutes", Cases: []string{long}, Timing: lasting, Protocols: repeatable},
-		{
-			Name: "plain", Title: "Beside the plain way", Plain: true, Protocols: result.Protocols(),
-			Timing: Timing{Calm: 4 * time.Second, Broken: 16 * time.Second, After: 8 * time.Second, GETRate: 50, Rate: 10},
-		},
+		{Name: "bars", Title: "Under load", Cases: bars, Traffic: loaded},
+		{Name: "long", Title: "For minutes", Cases: []string{long, longer}, Traffic: lasting},
+		{Name: "untuned", Title: "As installed", Cases: []string{"refused", long, "cluster-gone"}, Traffic: loaded, AsInstalled: true},
+		{Name: "plain", Title: "Beside the plain way", Cases: all, Traffic: short, Beside: true},
+		{Name: "sidecar", Title: "From a client with a sidecar", Cases: []string{"refused", long, "cluster-gone"}, Traffic: sidecar},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -30,6 +32,7 @@ const (
 	serviceName = "target"
 	serviceHost = serviceName + "." + Namespace + ".svc.clusterset.local"
 	clientName  = "client"
+	sidecarName = "client-sidecar"
 
 	policyFirst, policySecond = "failover-first", "failover-second"
 	// policyThird is the chart's, over a third tunnel.
@@ -47,8 +50,11 @@ const (
 	portHTTP, portGRPC, portTCP = 8080, 9090, 5432
 )
 
-// Setup is what Up sets that is not the default.
-const Setup = "The policies have [warm standby](kinds/wanpolicy.md#warm-standby), and the calling cluster's egress gateways send no [tail loss probes](failover.md#black-holes-found-sooner)."
+// Setup is what Up sets that is not the default, and Untuned what AsInstalled leaves.
+const (
+	Setup   = "The policies have [warm standby](kinds/wanpolicy.md#warm-standby), and the calling cluster's egress gateways send no [tail loss probes](failover.md#black-holes-found-sooner)."
+	Untuned = "Without warm standby, and with tail loss probes, as an installation is."
+)
 
 // Up makes what the cases need, in exporters of the bench: two policies, a service with three ports, its exports, a client.
 func (b *Bench) Up(ctx context.Context) error {
@@ -71,7 +77,7 @@ func (b *Bench) Up(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := apply(ctx, b.Consumer, caller); err != nil {
+	if err := apply(ctx, b.Consumer, fmt.Sprintf(caller, clientName, "false")); err != nil {
 		return err
 	}
 	for _, c := range b.Exporters {
@@ -86,6 +92,60 @@ func (b *Bench) Up(ctx context.Context) error {
 		return err
 	}
 	return b.ready(ctx)
+}
+
+// Sidecar makes the client with a sidecar.
+func (b *Bench) Sidecar(ctx context.Context) error {
+	if err := apply(ctx, b.Consumer, fmt.Sprintf(caller, sidecarName, "true")); err != nil {
+		return err
+	}
+	if err := rolledOut(ctx, b.Consumer, Namespace, sidecarName); err != nil {
+		return err
+	}
+	return b.answers(ctx, sidecarName, serviceHost)
+}
+
+// SidecarDown removes it.
+func (b *Bench) SidecarDown(ctx context.Context) error {
+	return gone(b.Consumer.Delete(ctx, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: sidecarName}}))
+}
+
+// answers waits until every protocol is answered at a host.
+func (b *Bench) answers(ctx context.Context, from, host string) error {
+	return story.Eventually(ctx, readyWithin, host+" answers "+from, func(ctx context.Context) error {
+		for _, p := range result.Protocols() {
+			requests, err := b.send(ctx, from, p, host, 5, time.Second, time.Now())
+			if err != nil {
+				return err
+			}
+			for _, r := range requests {
+				if r.Err != "" {
+					return errors.New(r.Err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// AsInstalled has what Up sets as an installation has it that nobody has tuned, or as Up sets it.
+func (b *Bench) AsInstalled(ctx context.Context, yes bool) error {
+	standby := mcw.StandbyWarm
+	if yes {
+		standby = mcw.StandbyCold
+	}
+	for _, c := range b.clusters() {
+		policy := &mcw.WANPolicy{}
+		if err := c.Get(ctx, client.ObjectKey{Name: policyFirst}, policy); err != nil {
+			return err
+		}
+		before := policy.DeepCopy()
+		policy.Spec.Standby = standby
+		if err := c.Patch(ctx, policy, client.MergeFrom(before)); err != nil {
+			return err
+		}
+	}
+	return b.tailLossProbes(ctx, yes)
 }
 
 // dummyServices switches them on or off in all clusters: a hundred imports with them are thousands of objects that no case

@@ -61,20 +61,27 @@ func TestLeg(t *testing.T) {
 	}
 }
 
-// PUT is repeated after a reset where both exporters say so, DELETE, which one of them names, is not; at the ingress
-// gateway the owner's own word counts.
+// At the egress gateway what both exporters name is repeated after a reset, PUT; at the ingress gateway what its own
+// cluster's export names, DELETE as well.
 func TestIdempotentMethods(t *testing.T) {
 	m := start(t, "idempotent")
 	egress, ingress := m.egress(), m.ingress()
-	const legPort, policyPort = 10000, 31111
-	for method, repeated := range map[string]bool{"GET": true, "PUT": true, "DELETE": false, "POST": false} {
-		for gateway, found := range map[string]*route.Route{
-			"egress":  egress.first(egress.routesFor(plain(legPort, simulation.HTTP, payment)), request{method: method, path: "/"}),
-			"ingress": ingress.first(ingress.routesFor(mtls(policyPort, simulation.HTTP2, "p8080.payment.secure.svc.clusterset.local", wan)), request{method: method, path: "/"}),
+	leg := egress.routesFor(plain(10000, simulation.HTTP, payment))
+	wire := ingress.routesFor(mtls(31111, simulation.HTTP2, "p8080.payment.secure.svc.clusterset.local", wan))
+	for method, repeated := range map[string]struct{ egress, ingress bool }{
+		"GET": {true, true}, "PUT": {true, true}, "DELETE": {false, true}, "POST": {false, false},
+	} {
+		r := request{method: method, path: "/"}
+		for _, at := range []struct {
+			gateway  string
+			found    *route.Route
+			repeated bool
+		}{
+			{"egress", egress.first(leg, r), repeated.egress}, {"ingress", ingress.first(wire, r), repeated.ingress},
 		} {
-			on := strings.Split(found.GetRoute().GetRetryPolicy().GetRetryOn(), ",")
-			if slices.Contains(on, "reset") != repeated || !slices.Contains(on, "connect-failure") {
-				t.Errorf("%s at the %s gateway is repeated upon %v", method, gateway, on)
+			on := strings.Split(at.found.GetRoute().GetRetryPolicy().GetRetryOn(), ",")
+			if slices.Contains(on, "reset") != at.repeated || !slices.Contains(on, "connect-failure") {
+				t.Errorf("%s at the %s gateway is repeated upon %v", method, at.gateway, on)
 			}
 		}
 	}

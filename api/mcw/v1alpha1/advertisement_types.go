@@ -115,11 +115,12 @@ type ServiceAdvertisementSpec struct {
 	// +optional
 	Failover *Failover `json:"failover,omitempty"`
 	// IdempotentMethods are the HTTP methods besides GET, HEAD and OPTIONS that may be repeated after they have been sent. A
-	// reader that does not know them repeats none.
+	// reader repeats those of them that it knows: PUT, DELETE.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=2
-	// +kubebuilder:validation:items:Enum=PUT;DELETE
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=16
+	// +kubebuilder:validation:items:Pattern=`^[A-Z]+$`
 	IdempotentMethods []string `json:"idempotentMethods,omitempty"`
 	// Rules are what the owner of the service says of requests to it; none for nothing. A reader that does not know them
 	// sends all requests over WANPolicy, and the exporter's ingress gateway denies what they deny.

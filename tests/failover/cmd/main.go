@@ -127,23 +127,22 @@ func play(ctx context.Context, bench *failover.Bench, imports int, runs []failov
 // playRun returns what was played also with an error.
 func playRun(ctx context.Context, bench *failover.Bench, r failover.Run) (out result.Run, err error) {
 	out = result.Run{Name: r.Name, Title: r.Title, When: time.Now().UTC().Truncate(time.Second), Setup: failover.Setup, GETRate: r.GETRate, Rate: r.Rate}
+	if r.AsInstalled {
+		out.Setup = failover.Untuned
+	}
+	l, undo, err := prepare(ctx, bench, r)
+	defer func() { err = errors.Join(err, undo(context.WithoutCancel(ctx))) }()
+	if err != nil {
+		return out, fmt.Errorf("run %s: %w", r.Name, err)
+	}
 	out.Load[0] = load()
 	defer func() { out.Load[1] = load() }()
-	plain := ""
-	if r.Plain {
-		host, err := bench.Plain(ctx)
-		if err != nil {
-			return out, fmt.Errorf("the plain way: %w", err)
-		}
-		plain = host
-		defer func() { _ = bench.PlainDown(context.WithoutCancel(ctx)) }() // a test's leftovers; the report is what counts
-	}
 	var errs []error
 	for _, c := range failover.Cases() {
 		if !r.Plays(c.Name) || c.Clusters > len(bench.Exporters) || ctx.Err() != nil {
 			continue
 		}
-		played, err := bench.Play(ctx, c, r.Timing, r.Protocols, plain)
+		played, err := bench.Play(ctx, c, l)
 		if err != nil {
 			errs = append(errs, err)
 			bench.Say("%s: %v", c.Name, err)
@@ -153,6 +152,23 @@ func playRun(ctx context.Context, bench *failover.Bench, r failover.Run) (out re
 		bench.Say("%s", result.Line(played))
 	}
 	return out, errors.Join(errs...)
+}
+
+// prepare makes what the run needs besides what all need; undo removes it.
+func prepare(ctx context.Context, bench *failover.Bench, r failover.Run) (l failover.Traffic, undo func(context.Context) error, err error) {
+	l, undo = r.Traffic, func(context.Context) error { return nil }
+	switch {
+	case r.Beside:
+		undo = bench.PlainDown
+		l.PlainHost, err = bench.Plain(ctx)
+	case r.Sidecar:
+		undo = bench.SidecarDown
+		err = bench.Sidecar(ctx)
+	case r.AsInstalled:
+		undo = func(ctx context.Context) error { return bench.AsInstalled(ctx, false) }
+		err = bench.AsInstalled(ctx, true)
+	}
+	return l, undo, err
 }
 
 func connect(ctx context.Context, sandbox []string) (*failover.Bench, error) {

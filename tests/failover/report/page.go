@@ -106,8 +106,8 @@ func rates(run result.Run, protocols []result.Protocol) string {
 
 // bars are what requests that may be repeated are held to, and what they came to.
 func bars(out *bytes.Buffer, run result.Run) {
-	protocols := slices.DeleteFunc(played(run), func(p result.Protocol) bool { return !slices.Contains(result.Repeatable(), p) })
-	out.WriteString("\nWhat requests that may be repeated are held to:\n\n| case | bar |")
+	protocols := played(run)
+	out.WriteString("\nWhat requests that may be repeated are held to, and all others where nothing breaks on the way:\n\n| case | bar |")
 	for _, p := range protocols {
 		fmt.Fprintf(out, " %s |", p)
 	}
@@ -119,9 +119,9 @@ func bars(out *bytes.Buffer, run result.Run) {
 			}
 			fmt.Fprintf(out, "| %s | %s |", link(run, p), b)
 			for _, protocol := range protocols {
-				verdict := "not played"
-				if c := p.Cell(protocol); c != nil {
-					verdict = cmp.Or(strings.Join(b.Breaches(c), "; "), "held")
+				verdict := ""
+				if c := p.Cell(protocol); c != nil && b.Holds(protocol) {
+					verdict = cmp.Or(strings.Join(b.Breaches(&p, c), "; "), "held")
 				}
 				fmt.Fprintf(out, " %s |", verdict)
 			}

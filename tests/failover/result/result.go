@@ -56,6 +56,8 @@ type Cell struct {
 	// again; 0 where traffic did not move or did not return.
 	Moved time.Duration `json:"moved,omitempty"`
 	Back  time.Duration `json:"back,omitempty"`
+	// Returns is how often traffic came back to the tunnel of before, while it was broken.
+	Returns int `json:"returns,omitempty"`
 	// Errors counts what clients saw.
 	Errors map[string]int `json:"errors,omitempty"`
 	// Before, During and After are where most requests went: before it broke, in the last third of the time that it was
@@ -138,6 +140,7 @@ func CellOf(p Protocol, requests []Request, played *Played) Cell {
 	c.During = third(played.Broke, played.Healed)
 	c.After = third(played.Healed, played.End)
 	c.Settled = c.SlowestBetween(played.Broke+settleTime, played.Healed)
+	c.Returns = c.returns(played)
 	if c.During.Tunnel != c.Before.Tunnel || c.lost(c.Before.Cluster, played) {
 		c.Moved, c.Back = c.moves(played)
 	}
@@ -169,6 +172,44 @@ func (c *Cell) moves(played *Played) (moved, back time.Duration) {
 		}
 	}
 	return moved, back
+}
+
+// returns counts how often traffic came back to the tunnel of before while it was broken: by the tunnel of most requests of
+// each second, to the cluster whose traffic did so most often, because each has its own hops.
+func (c *Cell) returns(played *Played) int {
+	most := 0
+	for _, cluster := range c.clusters() {
+		was, count := c.Before.Tunnel, 0
+		for at := played.Broke; at < played.Healed; at += time.Second {
+			counts := map[string]int{}
+			for _, r := range c.Requests {
+				if r.Err == "" && r.Cluster == cluster && r.Sent >= at && r.Sent < at+time.Second {
+					counts[r.Tunnel]++
+				}
+			}
+			if len(counts) == 0 {
+				continue
+			}
+			is := Commonest(counts)
+			if is == c.Before.Tunnel && was != is {
+				count++
+			}
+			was = is
+		}
+		most = max(most, count)
+	}
+	return most
+}
+
+// clusters are those that answered.
+func (c *Cell) clusters() []string {
+	seen := map[string]bool{}
+	for _, r := range c.Requests {
+		if r.Err == "" {
+			seen[r.Cluster] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 // lost tells whether a cluster answers no request any more in the last third of the time that it is broken. Which of two
