@@ -111,7 +111,10 @@ func hopTargets(l *lister) []probe.Target {
 		}
 		known := believedHops(peers, card.ClusterID)
 		for _, hop := range hopsOf(card) {
-			target := probe.Target{HopKey: hopKey(card.ClusterID, hop), Bounds: probe.BoundsOf(slaOf(hop.Policy, policies))}
+			spec := specOf(hop.Policy, policies)
+			target := probe.Target{
+				HopKey: hopKey(card.ClusterID, hop), Bounds: probe.BoundsOf(spec.SLA), Warm: spec.Standby == v1alpha1.StandbyWarm,
+			}
 			if found, ok := known[target.HopKey]; ok {
 				target.State, target.Reason = found.State, found.Reason
 				if found.Since != nil {
@@ -128,12 +131,12 @@ func hopKey(cluster string, h v1alpha1.HopStatus) translate.HopKey {
 	return translate.HopKey{Cluster: cluster, Policy: h.Policy, Address: h.Address, Port: h.Port}
 }
 
-func slaOf(policy string, policies []v1alpha1.WANPolicy) *v1alpha1.SLA {
-	i := slices.IndexFunc(policies, func(p v1alpha1.WANPolicy) bool { return p.Name == policy })
-	if i < 0 {
-		return nil
+// specOf is what this cluster says of a policy; nothing if it has none of that name.
+func specOf(policy string, policies []v1alpha1.WANPolicy) (out v1alpha1.WANPolicySpec) {
+	if i := slices.IndexFunc(policies, func(p v1alpha1.WANPolicy) bool { return p.Name == policy }); i >= 0 {
+		out = policies[i].Spec
 	}
-	return policies[i].Spec.SLA
+	return out
 }
 
 // foundHops is what the status of a Peer says of its hops.

@@ -40,10 +40,18 @@ func Judge(reports []Report, feed func(cluster string) Testimony) Judgement {
 	out.doubt(reports, feed)
 	for _, r := range reports {
 		if r.State != v1alpha1.HopUnknown && out.Doubts[r.Cluster] == "" && !out.Undecided[r.Cluster] {
-			out.Verdicts[r.HopKey] = r.State
+			out.Verdicts[r.HopKey] = r.verdict()
 		}
 	}
 	return out
+}
+
+// verdict is the state by which the hop is ordered.
+func (r Report) verdict() v1alpha1.HopState {
+	if r.Returning {
+		return translate.HopReturning
+	}
+	return r.State
 }
 
 // Silent are the clusters of which every hop is said to be dead or cannot be tried.

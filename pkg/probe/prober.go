@@ -21,6 +21,8 @@ const stall = 250 * time.Millisecond
 type Target struct {
 	translate.HopKey
 	Bounds Bounds
+	// Warm says that the hop's policy keeps connections open over the tunnel that comes next (WANPolicy.spec.standby).
+	Warm bool
 	// State, Reason and Since are what was known of the hop before; only a hop that is not followed yet takes them.
 	State  v1alpha1.HopState
 	Reason string
@@ -74,10 +76,12 @@ func (p *Prober) Set(targets []Target) {
 		if f := p.targets[t.HopKey]; f != nil {
 			f.mu.Lock()
 			f.track.SetBounds(t.Bounds)
+			f.track.warm = t.Warm
 			f.mu.Unlock()
 			continue
 		}
 		f := &followed{track: NewTrack(t.Bounds, t.State, t.Reason, t.Since, now)}
+		f.track.warm = t.Warm
 		p.targets[t.HopKey] = f
 		p.run(t.HopKey, f)
 	}

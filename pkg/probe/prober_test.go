@@ -144,6 +144,14 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
+func TestReturningIsAVerdict(t *testing.T) {
+	hop := translate.HopKey{Cluster: "a", Policy: "1"}
+	got := Judge([]Report{{HopKey: hop, State: healthy, Returning: true}}, func(string) Testimony { return FeedAnswers })
+	if got.Verdicts[hop] != translate.HopReturning {
+		t.Errorf("verdicts %v", got.Verdicts)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	report := func(cluster, policy string, state v1alpha1.HopState, broken ...bool) Report {
 		return Report{HopKey: translate.HopKey{Cluster: cluster, Policy: policy}, State: state, Broken: len(broken) > 0}

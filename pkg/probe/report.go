@@ -23,6 +23,8 @@ type Report struct {
 	Measured bool
 	// Broken tells that the last handshakes could not even be tried.
 	Broken bool
+	// Returning: it was dead and has not been healthy for long, and its policy keeps connections open over what comes next.
+	Returning bool
 	// Hold is how long it takes at least until the hop returns; 0 unless it is dead or degraded.
 	Hold time.Duration
 }
@@ -38,6 +40,8 @@ func (t *Track) Report(key translate.HopKey, now time.Time) Report {
 		Measured: len(t.est.last) > 0, Broken: t.broken >= brokenAfter,
 	}
 	switch t.state {
+	case v1alpha1.HopHealthy:
+		r.Returning = t.warm && !t.dead.returned.IsZero() && now.Sub(t.dead.returned) < returningFor
 	case v1alpha1.HopDead:
 		r.Hold = t.dead.left(now)
 	case v1alpha1.HopDegraded:

@@ -39,6 +39,10 @@ const (
 
 	// breachFor is how long latency or jitter must be beyond the SLA until the hop is degraded.
 	breachFor = 3 * time.Second
+	// returningFor is how long a hop that was dead comes second where connections are kept open: a call a second makes
+	// them, each from one worker of one egress gateway pod to one gateway of the peer. With two pods of two workers and two
+	// gateways, 20 calls leave one of the eight without a connection every other time.
+	returningFor = 20 * time.Second
 	// minAnswers are needed until a hop that nobody knows is judged.
 	minAnswers = 3
 )
@@ -69,6 +73,7 @@ type Result struct {
 // clock; times must not go backwards. It is not safe for concurrent use.
 type Track struct {
 	bounds Bounds
+	warm   bool // see Target.Warm
 	est    estimator
 
 	state  v1alpha1.HopState

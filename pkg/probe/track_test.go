@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 const ms = time.Millisecond
@@ -144,6 +145,32 @@ func TestDeadHopReturnsAfterAStableTimeThatGrows(t *testing.T) {
 func near(a, b time.Duration) bool { return (a - b).Abs() <= 1500*ms }
 
 // What a hop did under other bounds does not keep it away: one without an SLA is not degraded.
+// Where connections are kept open over what comes next, a hop that was dead comes next for a while.
+func TestHopReturnsSecondWhereConnectionsAreKept(t *testing.T) {
+	for _, warm := range []bool{true, false} {
+		s := newSim(high, 1, then(then(steady(40*ms, ms), 10*time.Second, refusing), 20*time.Second, steady(40*ms, ms)))
+		s.t.warm = warm
+		var verdicts []v1alpha1.HopState
+		var at []time.Duration
+		s.until(time.Minute, func(s *sim) bool {
+			if v := s.t.Report(testHop, s.now).verdict(); len(verdicts) == 0 || verdicts[len(verdicts)-1] != v {
+				verdicts, at = append(verdicts, v), append(at, s.now.Sub(s.start))
+			}
+			return false
+		})
+		want := []v1alpha1.HopState{v1alpha1.HopUnknown, healthy, dead, healthy}
+		if warm {
+			want = []v1alpha1.HopState{v1alpha1.HopUnknown, healthy, dead, translate.HopReturning, healthy}
+		}
+		if !slices.Equal(verdicts, want) {
+			t.Fatalf("warm %v: verdicts %v at %v", warm, verdicts, at)
+		}
+		if warm {
+			within(t, "first again", at[4], at[3], returningFor+Interval*6/5)
+		}
+	}
+}
+
 func TestOtherBoundsBeginAnew(t *testing.T) {
 	good, bad := steady(60*ms, 3*ms), steady(130*ms, 3*ms)
 	s := newSim(high, 1, alternate(bad, 30*time.Second, good, 30*time.Second))

@@ -27,7 +27,8 @@ func (in PathInput) inUse(ranks []slot, shares Shares) []Hop {
 // service level before those that do not. So a tunnel that degrades or dies moves its traffic to the next tunnel of the
 // same cluster, shares between clusters stay as they were, and only a cluster without any living hop loses its traffic to
 // another one. How many ranks a path has does not change, so nothing but endpoints does. Among tunnels of the same health
-// the nominal order holds.
+// the nominal order holds. One that is returning comes second where another one is healthy: warm standby (standby.go) makes
+// connections over the two that come first.
 func (in PathInput) inOrder(nominal []Hop) []Hop {
 	living, health := in.usable(nominal), in.Health
 	if len(living) == 0 {
@@ -53,12 +54,16 @@ func (in PathInput) inOrder(nominal []Hop) []Hop {
 
 // healthGroup is what moves together: the hops of a cluster over one tunnel that are equally healthy.
 type healthGroup struct {
-	degraded bool
-	nominal  int
+	degraded, returning bool
+	nominal             int
 }
 
+// steady: it may come first.
+func (g healthGroup) steady() bool { return !g.degraded && !g.returning }
+
 func groupOf(h Hop, health map[HopKey]v1alpha1.HopState) healthGroup {
-	return healthGroup{degraded: health[h.HopKey] == v1alpha1.HopDegraded, nominal: h.Rank}
+	state := health[h.HopKey]
+	return healthGroup{degraded: state == v1alpha1.HopDegraded, returning: state == HopReturning, nominal: h.Rank}
 }
 
 // groupsOf are the groups of a cluster's living hops, best first.
@@ -78,6 +83,10 @@ func groupsOf(living []Hop, cluster string, health map[HopKey]v1alpha1.HopState)
 		}
 		return cmp.Compare(a.nominal, b.nominal)
 	})
+	if i := slices.IndexFunc(out, healthGroup.steady); i > 0 {
+		first := out[i]
+		out = slices.Insert(slices.Delete(out, i, i+1), 0, first)
+	}
 	return out
 }
 

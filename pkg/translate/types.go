@@ -124,6 +124,10 @@ type Hop struct {
 	Rank int
 }
 
+// HopReturning is in PathInput.Health, and nowhere else, what a hop is that is Healthy again and is to come second for a
+// while, so that connections stand over it before requests come.
+const HopReturning v1alpha1.HopState = "Returning"
+
 // PathInput is what a path is made of.
 type PathInput struct {
 	Self Cluster

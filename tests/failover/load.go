@@ -76,10 +76,9 @@ func parse(text string, start time.Time) ([]result.Request, error) {
 	if !strings.HasSuffix(text, "\n") {
 		return nil, fmt.Errorf("%w: its last line has no end", errCut)
 	}
-	first, rest, _ := strings.Cut(text, "\n")
-	count, err := strconv.Atoi(first)
+	count, rest, err := announced(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: it begins with %.80q, want the number of requests", errCut, first)
+		return nil, err
 	}
 	table := csv.NewReader(strings.NewReader(rest))
 	table.FieldsPerRecord = columns
@@ -103,6 +102,15 @@ func parse(text string, start time.Time) ([]result.Request, error) {
 		})
 	}
 	return out, nil
+}
+
+// announced is how many requests the load generator's report says it is of, and the rest of it.
+func announced(text string) (count int, rest string, err error) {
+	first, rest, _ := strings.Cut(text, "\n")
+	if count, err = strconv.Atoi(first); err != nil {
+		return 0, "", fmt.Errorf("%w: it begins with %.80q, want the number of requests", errCut, first)
+	}
+	return count, rest, nil
 }
 
 // tunnelOf is the tunnel of a policy's port.

@@ -51,16 +51,18 @@ type Badness struct {
 	// Breaches says that the tunnel is beyond its service level meanwhile, for everyone: traffic leaves it as it leaves any
 	// tunnel in a brownout.
 	Breaches bool
-	// command is run in the client's pod and ends by itself; what it reports is its own business.
+	// rate is how many requests a second the load generator is to send; 0 where the command is another one.
+	rate int
+	// command is run in the client's pod and ends by itself; what becomes of its requests is its own business.
 	command func(host string, length time.Duration) []string
 }
 
 // Badnesses are the ways that are played.
 func Badnesses() []Badness {
-	load := func(path string, rate int, timeout time.Duration) func(string, time.Duration) []string {
-		return func(host string, length time.Duration) []string {
+	load := func(name, path string, rate int, timeout time.Duration) Badness {
+		return Badness{Name: name, rate: rate, command: func(host string, length time.Duration) []string {
 			return []string{"load", "-rate", fmt.Sprint(rate), "-duration", length.String(), "-timeout", timeout.String(), "http://" + host + ":8080" + path}
-		}
+		}}
 	}
 	upload := func(host string, length time.Duration) []string {
 		return []string{"sh", "-c", fmt.Sprintf(
@@ -68,11 +70,11 @@ func Badnesses() []Badness {
 			int(length.Seconds()), host)}
 	}
 	return []Badness{
-		{Name: "slow under a timeout", command: load("/delay/5s", 20, 300*time.Millisecond)},
-		{Name: "resets", command: load("/reset", 20, requestTimeout)},
+		load("slow under a timeout", "/delay/5s", 20, 300*time.Millisecond),
+		load("resets", "/reset", 20, requestTimeout),
 		// The queue and the round trip of 40 ms are within the policy's 100 ms together, or are not.
 		{Name: "uploads at the tunnel's rate", Tunnel: []string{"--rate=20mbit", "--queue=40ms"}, command: upload},
-		{Name: "1000 requests a second", command: load("/", 1000, requestTimeout)},
+		load("1000 requests a second", "/", 1000, requestTimeout),
 		{Name: "uploads into a deep queue", Tunnel: []string{"--rate=20mbit", "--queue=200ms"}, Breaches: true, command: upload},
 	}
 }
@@ -127,7 +129,10 @@ func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length tim
 	var wg sync.WaitGroup
 	var badErr error
 	wg.Go(func() {
-		_, badErr = b.Consumer.Exec(ctx, &pods[0], "client", bad.command(hostOf(badName), length)...)
+		var out string
+		if out, badErr = b.Consumer.Exec(ctx, &pods[0], "client", bad.command(hostOf(badName), length)...); badErr == nil {
+			badErr = bad.wasBad(out, length)
+		}
 	})
 	start := time.Now()
 	args := []string{"load", "-rate", fmt.Sprint(rate), "-duration", length.String()}
@@ -140,6 +145,21 @@ func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length tim
 		return nil, err
 	}
 	return parse(out, start)
+}
+
+// wasBad tells whether the load generator sent four fifths at least of what it was to send.
+func (bad Badness) wasBad(report string, length time.Duration) error {
+	if bad.rate == 0 {
+		return nil
+	}
+	count, _, err := announced(report)
+	if err != nil {
+		return err
+	}
+	if want := bad.rate * int(length.Seconds()) * 4 / 5; count < want {
+		return fmt.Errorf("%s: %d requests were sent, want %d", bad.Name, count, want)
+	}
+	return nil
 }
 
 // filled tells whether more than the tunnel carries was sent since.

@@ -43,8 +43,8 @@ func Runs() []Run {
 	timing := func(calm, broken, after time.Duration, getRate, rate int) Timing {
 		return Timing{Calm: calm * time.Second, Broken: broken * time.Second, After: after * time.Second, GETRate: getRate, Rate: rate}
 	}
-	loaded := Traffic{Timing: timing(10, 60, 20, 140, 30), Protocols: result.Repeatable(), Idle: true}
-	lasting := Traffic{Timing: timing(10, 180, 20, 170, 10), Protocols: result.Protocols(), Idle: true}
+	loaded := Traffic{Timing: timing(10, 60, 35, 140, 30), Protocols: result.Repeatable(), Idle: true}
+	lasting := Traffic{Timing: timing(10, 180, 35, 170, 10), Protocols: result.Protocols(), Idle: true}
 	short := Traffic{Timing: timing(4, 16, 8, 50, 10), Protocols: result.Protocols(), Idle: true}
 	sidecar := short
 	sidecar.Sidecar = true

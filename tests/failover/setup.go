@@ -227,7 +227,7 @@ func (b *Bench) unexport(ctx context.Context, c *story.Cluster) error {
 // A tunnel that earlier cases broke is let back after minutes; a controller that has just started knows of no earlier falls.
 func (b *Bench) ready(ctx context.Context) error {
 	for _, c := range b.Exporters {
-		if b.hopsHealthy(ctx, c.Name) == nil {
+		if err := b.hopsHealthy(ctx, c.Name); err == nil || errors.Is(err, errReturning) {
 			continue
 		}
 		if err := restart(ctx, b.Consumer, "mcw-controller"); err != nil {
@@ -257,6 +257,12 @@ func (b *Bench) imported(ctx context.Context) (*mcs.ServiceImport, error) {
 	return imp, b.Consumer.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: serviceName}, imp)
 }
 
+// errReturning: the tunnel is healthy and not yet first again.
+var errReturning = errors.New("has come back only now")
+
+// comesFirstAfter is more than how long a tunnel that was dead comes second (docs/kinds/wanpolicy.md, warm standby).
+const comesFirstAfter = 22 * time.Second
+
 func (b *Bench) hopsHealthy(ctx context.Context, cluster string) error {
 	peer := &mcw.Peer{}
 	if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: "mc-wan", Name: cluster}, peer); err != nil {
@@ -269,6 +275,9 @@ func (b *Bench) hopsHealthy(ctx context.Context, cluster string) error {
 		}
 		if found++; h.State != mcw.HopHealthy {
 			return fmt.Errorf("%s at %s is %s: %s", h.Policy, cluster, h.State, h.Reason)
+		}
+		if h.Since != nil && time.Since(h.Since.Time) < comesFirstAfter {
+			return fmt.Errorf("%w: %s at %s", errReturning, h.Policy, cluster)
 		}
 	}
 	if found < 2 {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -132,19 +134,34 @@ func (m *member) countImports(want int) error {
 	return nil
 }
 
-// metric compares a metric without labels.
-func (m *member) metric(name string, want float64) error {
+// metric compares the metric that has all of the labels, by name and value in turn.
+func (m *member) metric(name string, want float64, labels ...string) error {
 	families, err := m.running.metrics.Gather()
 	if err != nil {
 		return err
 	}
 	for _, family := range families {
-		if family.GetName() == name {
-			if got := family.GetMetric()[0].GetGauge().GetValue(); got != want {
-				return fmt.Errorf("%s is %v, want %v", name, got, want)
+		if family.GetName() != name {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			if !hasLabels(metric, labels) {
+				continue
+			}
+			if got := metric.GetGauge().GetValue() + metric.GetCounter().GetValue(); got != want {
+				return fmt.Errorf("%s %v is %v, want %v", name, labels, got, want)
 			}
 			return nil
 		}
 	}
-	return fmt.Errorf("no metric %s", name)
+	return fmt.Errorf("no metric %s %v", name, labels)
+}
+
+func hasLabels(metric *dto.Metric, labels []string) bool {
+	for i := 0; i < len(labels); i += 2 {
+		if !slices.ContainsFunc(metric.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == labels[i] && l.GetValue() == labels[i+1] }) {
+			return false
+		}
+	}
+	return true
 }

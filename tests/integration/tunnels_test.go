@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -132,7 +133,14 @@ func TestTunnels(t *testing.T) {
 	f.tunnels.set("high", two.id, probe.Refused, 0)
 	one.ordered(two.id, other)
 	one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionFalse, v1alpha1.ReasonHopsDead)
-	one.eventsOn(two.id, "HopDegraded", "HopDead")
+	one.eventsOn(two.id, corev1.EventTypeWarning, "HopDegraded", "HopDead")
+	hop := []string{"peer", two.id, "policy", "high"}
+	one.eventually(10*time.Second, "the verdicts in metrics", func() error {
+		return errors.Join(
+			one.metric("mcwan_hop_state", 3, hop...),
+			one.metric("mcwan_hop_transitions_total", 1, append(hop, "state", "Degraded", "reason", v1alpha1.HopReasonLatency)...),
+			one.metric("mcwan_hop_transitions_total", 1, append(hop, "state", "Dead", "reason", v1alpha1.HopReasonRefused)...))
+	})
 	one.settled()
 
 	// A new life of the controller finds the order as it was, and measures nothing that would say otherwise.
@@ -150,6 +158,7 @@ func TestTunnels(t *testing.T) {
 	f.tunnels.set("high", two.id, probe.Answered, 0)
 	one.ordered(two.id, high, other)
 	one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionTrue, v1alpha1.ReasonAllHealthy)
+	one.eventsOn(two.id, corev1.EventTypeNormal, "HopHealthy")
 	if after := one.pathRule(two.id); after != rule {
 		t.Errorf("the DestinationRule was written: %s, before %s", after, rule)
 	}
@@ -199,11 +208,11 @@ func (m *member) pathRule(exporter string) string {
 }
 
 // eventsOn waits for warning Events on a Peer.
-func (m *member) eventsOn(peer string, reasons ...string) {
+func (m *member) eventsOn(peer, kind string, reasons ...string) {
 	m.fleet.t.Helper()
 	for _, reason := range reasons {
 		m.told(reason+" of "+peer, func(e eventsv1.Event) bool {
-			return e.Reason == reason && e.Regarding.Kind == "Peer" && e.Regarding.Name == peer && e.Type == corev1.EventTypeWarning
+			return e.Reason == reason && e.Regarding.Kind == "Peer" && e.Regarding.Name == peer && e.Type == kind
 		})
 	}
 }

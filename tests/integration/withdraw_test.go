@@ -10,6 +10,7 @@ import (
 	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,7 +56,7 @@ func TestPeerOutOfReachIsWithdrawn(t *testing.T) {
 		f.tunnels.set(policy, two.id, probe.Refused, 0)
 	}
 	one.peerIs(two.id, v1alpha1.ConditionReachable, metav1.ConditionFalse, v1alpha1.ReasonWithdrawn)
-	one.eventsOn(two.id, v1alpha1.ReasonWithdrawn)
+	one.eventsOn(two.id, corev1.EventTypeWarning, v1alpha1.ReasonWithdrawn)
 	for _, p := range []string{"high", "default"} {
 		one.told("the end of the hop of policy "+p, func(e eventsv1.Event) bool {
 			return e.Reason == "HopDead" && e.Regarding.Name == two.id && strings.HasPrefix(e.Note, "policy "+p+" to ")

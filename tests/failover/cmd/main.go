@@ -50,7 +50,7 @@ func parse() options {
 	var o options
 	flag.StringVar(&o.sandbox, "sandbox", "bin/mcwan-sandbox", "the sandbox's command with its flags; it needs two clusters, three for cases in which one is lost")
 	flag.StringVar(&o.runs, "runs", "", "runs to play, separated by commas (default: all)")
-	flag.StringVar(&o.cases, "cases", "", "cases to play of each run, separated by commas (default: all that belong to it)")
+	flag.StringVar(&o.cases, "cases", "", "cases to play of each run, or of one, as RUN/CASE, separated by commas (default: all that belong to it)")
 	flag.StringVar(&o.out, "out", "build/failover/results.json", "where to write the results")
 	flag.IntVar(&o.imports, "imports", 100, "how many other services the clusters import meanwhile")
 	flag.DurationVar(&o.broken, "broken", 0, "time that a case is broken (default: the run's)")
@@ -87,16 +87,20 @@ func (o options) selected() ([]failover.Run, error) {
 		}
 	}
 	for _, name := range cases {
+		of, name := cutRun(name)
 		if !slices.ContainsFunc(failover.Cases(), func(c failover.Case) bool { return c.Name == name }) {
 			return nil, fmt.Errorf("-cases: there is no case %q", name)
+		}
+		if of != "" && !slices.ContainsFunc(known, func(r failover.Run) bool { return r.Name == of && r.Plays(name) }) {
+			return nil, fmt.Errorf("-cases: there is no run %q that plays %q", of, name)
 		}
 	}
 	for _, r := range known {
 		if len(names) > 0 && !slices.Contains(names, r.Name) {
 			continue
 		}
-		if len(cases) > 0 {
-			r.Cases = slices.DeleteFunc(slices.Clone(cases), func(name string) bool { return !r.Plays(name) })
+		if wanted := casesOf(r, cases); len(wanted) > 0 {
+			r.Cases = wanted
 		}
 		if o.broken > 0 {
 			r.Broken = o.broken
@@ -104,6 +108,25 @@ func (o options) selected() ([]failover.Run, error) {
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// cutRun splits RUN/CASE; without a run it is a case of any.
+func cutRun(text string) (run, name string) {
+	if run, name, ofOne := strings.Cut(text, "/"); ofOne {
+		return run, name
+	}
+	return "", text
+}
+
+// casesOf are those of the cases that a run is to play; none if nothing is said of it, or all that is said is of others.
+func casesOf(r failover.Run, cases []string) []string {
+	var out []string
+	for _, c := range cases {
+		if of, name := cutRun(c); (of == "" || of == r.Name) && r.Plays(name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 func play(ctx context.Context, bench *failover.Bench, imports int, runs []failover.Run, report *result.Report) error {
