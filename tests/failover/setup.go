@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -52,8 +53,8 @@ const (
 
 // Setup is what Up sets that is not the default, and Untuned what AsInstalled leaves.
 const (
-	Setup   = "The policies have [warm standby](kinds/wanpolicy.md#warm-standby), and the calling cluster's egress gateways send no [tail loss probes](failover.md#black-holes-found-sooner)."
-	Untuned = "Without warm standby, and with tail loss probes, as an installation is."
+	Setup   = "The policies have [warm standby](kinds/wanpolicy.md#warm-standby), and the calling cluster's egress gateways send no [tail loss probes](failover.md#black-holes-found-sooner). Gateways request 0.3 CPU, as the client does."
+	Untuned = "Without warm standby, and with tail loss probes, as an installation is. Gateways request 0.3 CPU, as the client does."
 )
 
 // Up makes what the cases need, in exporters of the bench: two policies, a service with three ports, its exports, a client.
@@ -61,7 +62,7 @@ func (b *Bench) Up(ctx context.Context) error {
 	if err := b.calm(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(b.dummyServices(ctx, false), b.tailLossProbes(ctx, false)); err != nil {
+	if err := errors.Join(b.dummyServices(ctx, false), b.gatewaysRequest(ctx, benchCPU), b.tailLossProbes(ctx, false)); err != nil {
 		return err
 	}
 	for _, c := range b.clusters() {
@@ -172,6 +173,34 @@ func (b *Bench) dummyServices(ctx context.Context, on bool) error {
 	return nil
 }
 
+// What gateways request of a processor: the chart's default, and as much as the bench's own pods do, which share two cores
+// with them, with three control planes and with the SD-WAN. What is measured is not to wait for what measures.
+const (
+	chartCPU = "100m"
+	benchCPU = "300m"
+)
+
+// gatewaysRequest sets what the gateways of all clusters request of a processor.
+func (b *Bench) gatewaysRequest(ctx context.Context, cpu string) error {
+	for _, c := range b.clusters() {
+		for _, name := range []string{mcw.EgressName, mcw.IngressName} {
+			d, err := deployment(ctx, c, "mc-wan", name)
+			if err != nil {
+				return err
+			}
+			before := d.DeepCopy()
+			d.Spec.Template.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse(cpu)
+			if err := c.Patch(ctx, d, client.MergeFrom(before)); err != nil {
+				return err
+			}
+			if err := rolledOut(ctx, c, "mc-wan", name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // goneBefore waits until the namespace of an earlier bench has gone, if it is on its way.
 func goneBefore(ctx context.Context, c *story.Cluster) error {
 	return story.Eventually(ctx, readyWithin, "end of namespace "+Namespace+" in "+c.Name, func(ctx context.Context) error {
@@ -186,7 +215,7 @@ func goneBefore(ctx context.Context, c *story.Cluster) error {
 
 // Down removes it, and leaves the tunnels as they were at start.
 func (b *Bench) Down(ctx context.Context) error {
-	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.tailLossProbes(ctx, true)}
+	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.gatewaysRequest(ctx, chartCPU), b.tailLossProbes(ctx, true)}
 	for _, c := range b.clusters() {
 		errs = append(errs, gone(c.Delete(ctx, export())))
 		errs = append(errs, gone(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})))

@@ -72,8 +72,8 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	// What was played is written down also when a later case fails.
-	err = errors.Join(play(ctx, bench, o.imports, runs, &report), bench.Down(context.WithoutCancel(ctx)))
-	return errors.Join(err, write(o.out, report))
+	err = play(ctx, bench, o.imports, runs, &report)
+	return errors.Join(err, write(o.out, report), bench.Down(context.WithoutCancel(ctx)))
 }
 
 // selected are the runs that are asked for, with their cases; a name that is none is an error.
