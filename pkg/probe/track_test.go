@@ -144,7 +144,6 @@ func TestDeadHopReturnsAfterAStableTimeThatGrows(t *testing.T) {
 
 func near(a, b time.Duration) bool { return (a - b).Abs() <= 1500*ms }
 
-// What a hop did under other bounds does not keep it away: one without an SLA is not degraded.
 // Where connections are kept open over what comes next, a hop that was dead comes next for a while.
 func TestHopReturnsSecondWhereConnectionsAreKept(t *testing.T) {
 	for _, warm := range []bool{true, false} {
@@ -171,6 +170,7 @@ func TestHopReturnsSecondWhereConnectionsAreKept(t *testing.T) {
 	}
 }
 
+// What a hop did under other bounds does not keep it away: one without an SLA is not degraded.
 func TestOtherBoundsBeginAnew(t *testing.T) {
 	good, bad := steady(60*ms, 3*ms), steady(130*ms, 3*ms)
 	s := newSim(high, 1, alternate(bad, 30*time.Second, good, 30*time.Second))

@@ -38,6 +38,43 @@ func TestCellSumsUp(t *testing.T) {
 	}
 }
 
+// A tunnel that traffic leaves, comes back to, and leaves again: what its bar bounds.
+func TestBars(t *testing.T) {
+	played := &result.Played{Broke: 2 * time.Second, Healed: 12 * time.Second, End: 20 * time.Second}
+	var requests []result.Request
+	for at := range 20 {
+		tunnel := "business"
+		if (at >= 4 && at < 6) || (at >= 7 && at < 15) {
+			tunnel = "default"
+		}
+		requests = append(requests, result.Request{Sent: time.Duration(at) * time.Second, Took: 10 * time.Millisecond, Cluster: "cluster-2", Tunnel: tunnel})
+	}
+	c := result.CellOf(result.GET, requests, played)
+	if c.Returns != 1 || c.Moved != 4*time.Second || c.Back != 3*time.Second {
+		t.Fatalf("returns %d, moved %s, back %s", c.Returns, c.Moved, c.Back)
+	}
+	for _, tc := range []struct {
+		bar  result.Bar
+		want int
+	}{
+		{result.Bar{Moved: 5 * time.Second, Back: 3 * time.Second, Returns: 1}, 0},
+		{result.Bar{Moved: 3 * time.Second}, 1},
+		{result.Bar{Back: 2 * time.Second}, 1},
+		{result.Bar{Moved: 3 * time.Second, Back: 2 * time.Second}.Untimed(), 0},
+	} {
+		if got := tc.bar.Breaches(played, &c); len(got) != tc.want {
+			t.Errorf("%+v: %v", tc.bar, got)
+		}
+	}
+	c.Returns, c.Back = 2, 0
+	if got := (result.Bar{Returns: 1, Back: time.Second}).Breaches(played, &c); len(got) != 2 {
+		t.Errorf("two returns, and none after it healed: %v", got)
+	}
+	if !(result.Bar{}).Holds(result.PUT) || (result.Bar{}).Holds(result.POST) || !(result.Bar{All: true}).Holds(result.POST) {
+		t.Error("who is held")
+	}
+}
+
 func TestReportsThatAreNone(t *testing.T) {
 	for _, text := range []string{"1\nx,1,,,\n", "1\n1,y,,,\n"} {
 		if _, err := parse(text, time.Now()); err == nil || errors.Is(err, errCut) {

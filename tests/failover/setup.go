@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,7 +19,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
-	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -93,112 +89,6 @@ func (b *Bench) Up(ctx context.Context) error {
 		return err
 	}
 	return b.ready(ctx)
-}
-
-// Sidecar makes the client with a sidecar.
-func (b *Bench) Sidecar(ctx context.Context) error {
-	if err := apply(ctx, b.Consumer, fmt.Sprintf(caller, sidecarName, "true")); err != nil {
-		return err
-	}
-	if err := rolledOut(ctx, b.Consumer, Namespace, sidecarName); err != nil {
-		return err
-	}
-	return b.answers(ctx, sidecarName, serviceHost)
-}
-
-// SidecarDown removes it.
-func (b *Bench) SidecarDown(ctx context.Context) error {
-	return gone(b.Consumer.Delete(ctx, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: sidecarName}}))
-}
-
-// answers waits until every protocol is answered at a host.
-func (b *Bench) answers(ctx context.Context, from, host string) error {
-	return story.Eventually(ctx, readyWithin, host+" answers "+from, func(ctx context.Context) error {
-		for _, p := range result.Protocols() {
-			requests, err := b.send(ctx, from, p, host, 5, time.Second, time.Now())
-			if err != nil {
-				return err
-			}
-			for _, r := range requests {
-				if r.Err != "" {
-					return errors.New(r.Err)
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// AsInstalled has what Up sets as an installation has it that nobody has tuned, or as Up sets it.
-func (b *Bench) AsInstalled(ctx context.Context, yes bool) error {
-	standby := mcw.StandbyWarm
-	if yes {
-		standby = mcw.StandbyCold
-	}
-	for _, c := range b.clusters() {
-		policy := &mcw.WANPolicy{}
-		if err := c.Get(ctx, client.ObjectKey{Name: policyFirst}, policy); err != nil {
-			return err
-		}
-		before := policy.DeepCopy()
-		policy.Spec.Standby = standby
-		if err := c.Patch(ctx, policy, client.MergeFrom(before)); err != nil {
-			return err
-		}
-	}
-	return b.tailLossProbes(ctx, yes)
-}
-
-// dummyServices switches them on or off in all clusters: a hundred imports with them are thousands of objects that no case
-// is about.
-func (b *Bench) dummyServices(ctx context.Context, on bool) error {
-	const off = "--dummy-services=false"
-	for _, c := range b.clusters() {
-		d, err := deployment(ctx, c, "mc-wan", "mcw-controller")
-		if err != nil {
-			return err
-		}
-		before, container := d.DeepCopy(), &d.Spec.Template.Spec.Containers[0]
-		container.Args = slices.DeleteFunc(container.Args, func(arg string) bool { return arg == off })
-		if !on {
-			container.Args = append(container.Args, off)
-		}
-		if err := c.Patch(ctx, d, client.MergeFrom(before)); err != nil {
-			return err
-		}
-		if err := rolledOut(ctx, c, "mc-wan", "mcw-controller"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// What gateways request of a processor: the chart's default, and as much as the bench's own pods do, which share two cores
-// with them, with three control planes and with the SD-WAN. What is measured is not to wait for what measures.
-const (
-	chartCPU = "100m"
-	benchCPU = "300m"
-)
-
-// gatewaysRequest sets what the gateways of all clusters request of a processor.
-func (b *Bench) gatewaysRequest(ctx context.Context, cpu string) error {
-	for _, c := range b.clusters() {
-		for _, name := range []string{mcw.EgressName, mcw.IngressName} {
-			d, err := deployment(ctx, c, "mc-wan", name)
-			if err != nil {
-				return err
-			}
-			before := d.DeepCopy()
-			d.Spec.Template.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse(cpu)
-			if err := c.Patch(ctx, d, client.MergeFrom(before)); err != nil {
-				return err
-			}
-			if err := rolledOut(ctx, c, "mc-wan", name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // goneBefore waits until the namespace of an earlier bench has gone, if it is on its way.

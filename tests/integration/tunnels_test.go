@@ -207,7 +207,7 @@ func (m *member) pathRule(exporter string) string {
 	return rule.ResourceVersion
 }
 
-// eventsOn waits for warning Events on a Peer.
+// eventsOn waits for Events of a type on a Peer.
 func (m *member) eventsOn(peer, kind string, reasons ...string) {
 	m.fleet.t.Helper()
 	for _, reason := range reasons {
