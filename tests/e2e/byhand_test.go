@@ -120,10 +120,9 @@ func (w *traffic) byIPv6(here, there *story.Cluster, addresses []string) {
 func (w *traffic) part(a, b *story.Cluster) {
 	w.t.Helper()
 	for _, side := range [][2]*story.Cluster{{a, b}, {b, a}} {
-		peer := &mcw.Peer{}
-		w.ok(side[0].Get(w.ctx, client.ObjectKey{Namespace: "mc-wan", Name: side[1].Name}, peer))
-		card := story.CardOf(peer, peer.Name)
-		w.ok(side[0].Delete(w.ctx, peer))
+		card, err := side[0].CardOf(w.ctx, side[1])
+		w.ok(err)
+		w.ok(side[0].Delete(w.ctx, card.DeepCopy()))
 		w.t.Cleanup(func() {
 			if err := side[0].Create(context.WithoutCancel(w.ctx), card); err != nil {
 				w.t.Error(err)

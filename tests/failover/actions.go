@@ -115,12 +115,12 @@ func restart(ctx context.Context, c *story.Cluster, name string) error {
 
 // leave has the consumer forget the victim, as `mcwanctl leave` does.
 func leave(ctx context.Context, b *Bench) error {
-	peer := &mcw.Peer{}
-	if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: "mc-wan", Name: b.victim().Name}, peer); err != nil {
+	card, err := b.Consumer.CardOf(ctx, b.victim())
+	if err != nil {
 		return err
 	}
-	b.left = story.CardOf(peer, peer.Name)
-	return b.Consumer.Delete(ctx, peer)
+	b.left = card
+	return b.Consumer.Delete(ctx, card.DeepCopy())
 }
 
 // joinAgain gives the consumer the card back, with the addresses that the victim's gateways have by now.

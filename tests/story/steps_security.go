@@ -242,12 +242,12 @@ func (e *Env) refusedAtAdmission(ctx context.Context, o *unstructured.Unstructur
 
 // otherIdentity joins a cluster at the exporter's address whose card pins what does not answer there.
 func otherIdentity(ctx context.Context, e *Env) (err error) {
-	peer := &mcw.Peer{}
-	if err := e.Consumer.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: e.Exporter.Name}, peer); err != nil {
+	const id = "impostor"
+	other, err := e.Consumer.CardOf(ctx, e.Exporter)
+	if err != nil {
 		return err
 	}
-	const id = "impostor"
-	other := CardOf(peer, id)
+	other.Name = id
 	other.Spec.ClusterID, other.Spec.ClusterUID = id, ""
 	other.Spec.Identities = mcw.Identities{
 		Egress:  "spiffe://" + id + "/ns/mc-wan/sa/mcw-egress",
@@ -272,26 +272,35 @@ func otherIdentity(ctx context.Context, e *Env) (err error) {
 	return nil
 }
 
-// CardOf is what a person applies to have a Peer like that one.
-func CardOf(peer *mcw.Peer, name string) *mcw.Peer {
-	return &mcw.Peer{
-		TypeMeta:   metav1.TypeMeta{APIVersion: mcw.GroupVersion().String(), Kind: "Peer"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: peer.Namespace, Name: name}, Spec: *peer.Spec.DeepCopy(),
+// CardOf is what a person applies to have a cluster as a peer as it is now: a Peer may have been bootstrapped with the
+// addresses of gateways that have been rolled since.
+func (c *Cluster) CardOf(ctx context.Context, other *Cluster) (*mcw.Peer, error) {
+	peer := &mcw.Peer{}
+	if err := c.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: other.Name}, peer); err != nil {
+		return nil, err
 	}
+	addresses, err := other.GatewayAddresses(ctx, mcw.GatewayIngress)
+	if err != nil {
+		return nil, err
+	}
+	card := &mcw.Peer{
+		TypeMeta:   metav1.TypeMeta{APIVersion: mcw.GroupVersion().String(), Kind: "Peer"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: peer.Namespace, Name: peer.Name}, Spec: *peer.Spec.DeepCopy(),
+	}
+	card.Spec.Bootstrap.Addresses = addresses
+	return card, nil
 }
 
 // leaveAndRejoin takes the consumer's Peer away from the exporter, sees it turned away, and applies its card again.
 func leaveAndRejoin(ctx context.Context, e *Env) error {
-	peer := &mcw.Peer{}
-	key := client.ObjectKey{Namespace: mcw.Namespace, Name: e.Consumer.Name}
-	if err := e.Exporter.Get(ctx, key, peer); err != nil {
+	card, err := e.Exporter.CardOf(ctx, e.Consumer)
+	if err != nil {
 		return err
 	}
-	card := CardOf(peer, peer.Name)
-	if err := e.Exporter.Delete(ctx, peer); err != nil {
+	if err := e.Exporter.Delete(ctx, card.DeepCopy()); err != nil {
 		return err
 	}
-	err := e.turnedAway(ctx)
+	err = e.turnedAway(ctx)
 	if createErr := e.Exporter.Create(ctx, card); createErr != nil {
 		return errors.Join(err, createErr)
 	}
