@@ -49,7 +49,7 @@ func main() {
 func parse() options {
 	var o options
 	flag.StringVar(&o.sandbox, "sandbox", "bin/mcwan-sandbox", "the sandbox's command with its flags; it needs two clusters, three for cases in which one is lost")
-	flag.StringVar(&o.runs, "runs", "", "runs to play, separated by commas (default: all)")
+	flag.StringVar(&o.runs, "runs", "", "runs to play, separated by commas (default: all, or those that play the cases)")
 	flag.StringVar(&o.cases, "cases", "", "cases to play of each run, or of one, as RUN/CASE, separated by commas (default: all that belong to it)")
 	flag.StringVar(&o.out, "out", "build/failover/results.json", "where to write the results")
 	flag.IntVar(&o.imports, "imports", 100, "how many other services the clusters import meanwhile")
@@ -99,8 +99,11 @@ func (o options) selected() ([]failover.Run, error) {
 		if len(names) > 0 && !slices.Contains(names, r.Name) {
 			continue
 		}
-		if wanted := casesOf(r, cases); len(wanted) > 0 {
+		switch wanted := casesOf(r, cases); {
+		case len(wanted) > 0:
 			r.Cases = wanted
+		case len(cases) > 0 && len(names) == 0:
+			continue
 		}
 		if o.broken > 0 {
 			r.Broken = o.broken

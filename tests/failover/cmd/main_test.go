@@ -24,6 +24,9 @@ func TestCasesOfOneRun(t *testing.T) {
 	if !slices.Equal(got["bars"], []string{"refused"}) || !slices.Equal(got["sidecar"], []string{"blackhole"}) || !slices.Equal(got["long"], long.Cases) {
 		t.Errorf("cases %v", got)
 	}
+	if runs, err := (options{cases: "bars/refused"}).selected(); err != nil || len(runs) != 1 || runs[0].Name != "bars" {
+		t.Errorf("-cases bars/refused plays %v, %v", runs, err)
+	}
 	for _, cases := range []string{"nothing", "bars/nothing", "nowhere/refused", "long/refused"} {
 		if _, err := (options{cases: cases}).selected(); err == nil {
 			t.Errorf("-cases %s was taken", cases)
