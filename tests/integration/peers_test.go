@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,9 @@ import (
 	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -50,6 +54,7 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 			f.gateways.set(one.id, two.id, fault)
 			one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionFalse, said[0], said[1])
 			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionFalse, said[0], said[1])
+			one.listsPeer(two.id, "False", said[0])
 			before := one.versions()
 			two.remove(export)
 			one.always(time.Second, "nothing is deleted because a peer cannot be read", func() error {
@@ -62,9 +67,53 @@ func TestPeerThatCannotBeReadLosesNothing(t *testing.T) {
 
 			f.gateways.set(one.id, two.id, works)
 			one.peerIs(two.id, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+			one.listsPeer(two.id, "True", v1alpha1.ReasonSynced)
 			one.nothingLeft(2*soon, "payment") // what it says counts again
 		})
 	}
+}
+
+// listsPeer compares what `kubectl get peers` says of a peer: whether it is ready, what its feed is, and since when.
+func (m *member) listsPeer(id, ready, feed string) {
+	m.fleet.t.Helper()
+	row, err := m.columns("peers", id)
+	if err != nil {
+		m.fleet.t.Fatal(err)
+	}
+	if row["Ready"] != ready || row["Feed"] != feed {
+		m.fleet.t.Errorf("kubectl get peers says %v, want Ready %s and Feed %s", row, ready, feed)
+	}
+	if age, err := time.ParseDuration(row["Feed Since"]); err != nil || age > time.Minute {
+		m.fleet.t.Errorf("kubectl get peers says %v, want Feed Since as an age of seconds: %v", row, err)
+	}
+}
+
+// columns are what kubectl prints of an object, by the heads of the columns.
+func (m *member) columns(resource, name string) (map[string]string, error) {
+	config := rest.CopyConfig(m.asController)
+	config.APIPath, config.GroupVersion = "/apis", new(v1alpha1.GroupVersion())
+	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme())
+	c, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	text, err := c.Get().Namespace(v1alpha1.Namespace).Resource(resource).Name(name).
+		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(m.fleet.t.Context()).Raw()
+	if err != nil {
+		return nil, err
+	}
+	var table metav1.Table
+	if err := json.Unmarshal(text, &table); err != nil {
+		return nil, err
+	}
+	if len(table.Rows) != 1 {
+		return nil, fmt.Errorf("%s %s: %d rows", resource, name, len(table.Rows))
+	}
+	out := map[string]string{}
+	for i, column := range table.ColumnDefinitions {
+		out[column.Name] = fmt.Sprint(table.Rows[0].Cells[i])
+	}
+	return out, nil
 }
 
 // A peer that is well cannot be read when this cluster's controller starts, in each of the ways there are, one of which is
