@@ -4,6 +4,7 @@ package mcs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -76,7 +77,18 @@ func exportReady(s ExportState, valid metav1.Condition) metav1.Condition {
 		return no(mcsv1beta1.ServiceExportReasonFailed, "Not exported: "+err.Error())
 	}
 	return condition(string(mcsv1beta1.ServiceExportConditionReady), metav1.ConditionTrue,
-		string(mcsv1beta1.ServiceExportReasonReady), "The export is ready to be read by other clusters.", s.Generation)
+		string(mcsv1beta1.ServiceExportReasonReady), "The export is ready to be read by other clusters."+unrepeated(s), s.Generation)
+}
+
+// unrepeated says which of the methods that the export calls idempotent are not repeated all the same.
+func unrepeated(s ExportState) string {
+	var out strings.Builder
+	for _, u := range s.Merged.Unrepeated {
+		if slices.Contains(s.Advertisement.IdempotentMethods, u.Method) {
+			fmt.Fprintf(&out, " %s is not repeated, because not all exports call it idempotent; missing: %s.", u.Method, strings.Join(u.Clusters, ", "))
+		}
+	}
+	return out.String()
 }
 
 // heldBack is why a valid export is not advertised: the only thing that holds one back is its WAN policy.

@@ -38,6 +38,8 @@ func TestExportConditions(t *testing.T) {
 	own, other := exportOf("a", 2), exportOf("b", 1)
 	udpOnly := exportOf("a", 2, ports(v1alpha1.AdvertisedPort{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53}))
 	portless := exportOf("a", 2, ports(), func(e *export) { e.Type = "Headless" })
+	twice := exportOf("a", 2, func(e *export) { e.IdempotentMethods = []string{"PUT", "DELETE"} })
+	putOnly := exportOf("c", 3, func(e *export) { e.IdempotentMethods = []string{"PUT"} })
 	bad := exportOf("a", 2, func(e *export) { e.SessionAffinity = "Sometimes" })
 	replace := func(c metav1.Condition) []metav1.Condition {
 		out := validLocal()
@@ -53,6 +55,17 @@ func TestExportConditions(t *testing.T) {
 	}{
 		"published and alone": {
 			ExportState{Local: validLocal(), Advertisement: &own, Published: true, Merged: Merge([]export{own})},
+			[]string{"Valid=True/Valid", "Ready=True/Ready", "Conflict=False/NoConflicts", "mcw.l7mp.io/PortsCarried=True/Carried", "mcw.l7mp.io/WANPolicyResolved=True/Resolved"},
+			"The export is ready to be read by other clusters.",
+		},
+		"others do not call its methods idempotent": {
+			ExportState{Local: validLocal(), Advertisement: &twice, Published: true, Merged: Merge([]export{twice, other, putOnly})},
+			[]string{"Valid=True/Valid", "Ready=True/Ready", "Conflict=False/NoConflicts", "mcw.l7mp.io/PortsCarried=True/Carried", "mcw.l7mp.io/WANPolicyResolved=True/Resolved"},
+			"The export is ready to be read by other clusters. DELETE is not repeated, because not all exports call it idempotent; missing: b, c." +
+				" PUT is not repeated, because not all exports call it idempotent; missing: b.",
+		},
+		"others call more methods idempotent": {
+			ExportState{Local: validLocal(), Advertisement: &own, Published: true, Merged: Merge([]export{own, putOnly})},
 			[]string{"Valid=True/Valid", "Ready=True/Ready", "Conflict=False/NoConflicts", "mcw.l7mp.io/PortsCarried=True/Carried", "mcw.l7mp.io/WANPolicyResolved=True/Resolved"},
 			"The export is ready to be read by other clusters.",
 		},

@@ -57,7 +57,20 @@ func CheckIdempotent(methods []string) error {
 
 // mergeIdempotent takes the methods that all exports name. It cannot conflict.
 func mergeIdempotent(exports []v1alpha1.ServiceAdvertisementSpec, m *Merged) {
-	m.Idempotent = slices.DeleteFunc(IdempotentMethods(), func(method string) bool {
-		return slices.ContainsFunc(exports, func(e export) bool { return !slices.Contains(e.IdempotentMethods, method) })
-	})
+	for _, method := range IdempotentMethods() {
+		var without []string
+		for _, e := range exports {
+			if !slices.Contains(e.IdempotentMethods, method) {
+				without = append(without, e.ClusterID)
+			}
+		}
+		switch len(without) {
+		case 0:
+			m.Idempotent = append(m.Idempotent, method)
+		case len(exports):
+		default:
+			slices.Sort(without)
+			m.Unrepeated = append(m.Unrepeated, Unrepeated{Method: method, Clusters: without})
+		}
+	}
 }

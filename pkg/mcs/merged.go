@@ -40,6 +40,8 @@ type Merged struct {
 	// all exports name, because a request that is repeated may go to another cluster. That of a headless service's endpoint
 	// does not, but one rule for a service is easier to tell. Sorted.
 	Idempotent []string
+	// Unrepeated are those that only some exports name, sorted by method.
+	Unrepeated []Unrepeated
 	// Conflicts are KEP-1645's, in a fixed order of reasons; the same for all constituent exports.
 	Conflicts []Conflict
 	// PolicyConflict is set when exporters name different WAN policies, or different failovers.
@@ -50,6 +52,12 @@ type Merged struct {
 	RulesConflict *Conflict
 	// Ignored are the exports that were treated as absent, and why, sorted by cluster id.
 	Ignored []Ignored
+}
+
+// Unrepeated is a method that is not repeated because these clusters' exports do not name it.
+type Unrepeated struct {
+	Method   string
+	Clusters []string
 }
 
 // MergedPort is a port of the merged service.
