@@ -92,7 +92,7 @@ FAILOVER_FLAGS ?=
 
 .PHONY: failover-report
 failover-report: sandbox-build ## Play the failure matrix on a sandbox of its own and write docs/failover-report.md
-	$(FAILOVER_SANDBOX) up --clusters 3 --replicas 2
+	$(FAILOVER_SANDBOX) up --clusters 3 --replicas 2 --gogc 400
 	@failed=0; \
 	go run ./tests/failover/cmd -sandbox '$(FAILOVER_SANDBOX)' -out $(BUILD)/failover/results.json $(FAILOVER_FLAGS) || failed=1; \
 	(cd tests/failover/report && go run . -in $(BUILD)/failover/results.json -docs $(CURDIR)/docs) && $(FAILOVER_SANDBOX) down && exit $$failed

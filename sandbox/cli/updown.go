@@ -10,10 +10,11 @@ import (
 
 	"github.com/l7mp/mc-wan/sandbox/artifacts"
 	"github.com/l7mp/mc-wan/sandbox/lifecycle"
+	"github.com/l7mp/mc-wan/sandbox/state"
 )
 
 func newUp(o *options) *cobra.Command {
-	var clusters, replicas int
+	var clusters, replicas, gogc int
 	var noAddon, noIstio, conformance bool
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -42,6 +43,7 @@ images and charts that were built anew. Options that are not given stay as they 
 			var want lifecycle.Want
 			given(cmd, "clusters", &want.Clusters, clusters)
 			given(cmd, "replicas", &want.Replicas, replicas)
+			given(cmd, "gogc", &want.GOGC, gogc)
 			given(cmd, "no-istio", &want.Istio, !noIstio)
 			given(cmd, "no-addon", &want.Addon, !noAddon)
 			if noIstio { // without a mesh there is nothing to add to
@@ -59,6 +61,7 @@ images and charts that were built anew. Options that are not given stay as they 
 	flags := cmd.Flags()
 	flags.IntVar(&clusters, "clusters", 2, "how many `N` clusters, cluster-1 to cluster-N")
 	flags.IntVar(&replicas, "replicas", 1, "how many `PODS` each gateway has")
+	flags.IntVar(&gogc, "gogc", state.DefaultGOGC, "by how many `PERCENT` the heap of a new cluster's control plane grows between two garbage collections, which take much of a processor for a second")
 	flags.BoolVar(&noAddon, "no-addon", false, "install Istio and not mc-wan")
 	flags.BoolVar(&noIstio, "no-istio", false, "install neither Istio nor mc-wan")
 	flags.BoolVar(&conformance, "conformance", false, "bring the images that the conformance suite of mcs-api runs")

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"fmt"
 	"path"
 	"path/filepath"
 
@@ -25,6 +26,8 @@ type Cluster struct {
 	Dir     string
 	// Artifacts are the binaries and images it is started from.
 	Artifacts artifacts.Set
+	// GOGC is that of the control plane, in percent.
+	GOGC int
 	// Groups are the machine's control groups.
 	Groups *cgroup.Tree
 }
@@ -89,8 +92,7 @@ func (c *Cluster) programs() []initd.Program {
 			Argv: []string{c.program("containerd"), "--config", filepath.Join(c.configDir(), "containerd.toml"), "--log-level", "info"},
 		},
 		{
-			// a smaller heap for a little more work: three quarters of an idle cluster is this process
-			Name: KubernetesLog, Log: c.Log(KubernetesLog), Env: append(env, "GOGC=50"),
+			Name: KubernetesLog, Log: c.Log(KubernetesLog), Env: append(env, fmt.Sprintf("GOGC=%d", c.GOGC)),
 			Argv: []string{c.program("kubeall"), "all", filepath.Join(c.configDir(), "args")},
 		},
 	}

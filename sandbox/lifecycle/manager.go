@@ -72,7 +72,7 @@ func (m *Manager) assemble(r *state.Record, set artifacts.Set, groups *cgroup.Tr
 	dir := m.Store.Dir(r.Name)
 	s := &Sandbox{Record: *r, Dir: dir, Plan: network.Plan{Name: r.Name, Slot: r.Slot}}
 	for _, c := range s.Plan.Clusters(r.Clusters) {
-		s.Clusters = append(s.Clusters, &cluster.Cluster{Cluster: c, Sandbox: r.Name, Dir: filepath.Join(dir, c.Name), Artifacts: set, Groups: groups})
+		s.Clusters = append(s.Clusters, &cluster.Cluster{Cluster: c, Sandbox: r.Name, Dir: filepath.Join(dir, c.Name), Artifacts: set, GOGC: r.GOGC, Groups: groups})
 	}
 	s.WAN = sdwan.New(dir, groupOf(r.Name), groups)
 	return s

@@ -37,11 +37,12 @@ type Want struct {
 	Istio    *bool
 	Addon    *bool
 	Replicas *int
+	GOGC     *int
 }
 
 // Defaults are what a new sandbox is like.
 func Defaults(name string, now time.Time) state.Record {
-	return state.Record{Name: name, Clusters: 2, Istio: true, Addon: true, Replicas: 1, Created: now}
+	return state.Record{Name: name, Clusters: 2, Istio: true, Addon: true, Replicas: 1, GOGC: state.DefaultGOGC, Created: now}
 }
 
 // Merge changes a record to what is wanted.
@@ -53,6 +54,7 @@ func (w Want) Merge(r state.Record) (state.Record, error) {
 	assign(&r.Istio, w.Istio)
 	assign(&r.Addon, w.Addon)
 	assign(&r.Replicas, w.Replicas)
+	assign(&r.GOGC, w.GOGC)
 	return r, r.Validate()
 }
 

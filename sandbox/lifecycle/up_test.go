@@ -15,7 +15,7 @@ import (
 )
 
 func TestWhatIsNotAskedForStaysAsItWas(t *testing.T) {
-	was := state.Record{Name: "a", Slot: 3, Clusters: 3, Istio: true, Addon: false, Replicas: 2}
+	was := state.Record{Name: "a", Slot: 3, Clusters: 3, Istio: true, Addon: false, Replicas: 2, GOGC: 50}
 	got, err := Want{Addon: new(true)}.Merge(was)
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +36,7 @@ func TestWhatCannotBe(t *testing.T) {
 		"fewer clusters":      {Want{Clusters: new(1)}, "mcwan-sandbox down --name a"},
 		"too many clusters":   {Want{Clusters: new(99)}, "clusters 99"},
 		"no replicas":         {Want{Replicas: new(0)}, "replicas 0"},
+		"no collections":      {Want{GOGC: new(5)}, "gogc 5"},
 		"add-on without mesh": {Want{Istio: new(false)}, "--no-addon"},
 	} {
 		if _, err := c.want.Merge(was); err == nil || !strings.Contains(err.Error(), c.says) {

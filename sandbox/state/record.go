@@ -27,9 +27,14 @@ type Record struct {
 	Addon bool `json:"addon"`
 	// Replicas is the number of pods of each east-west gateway.
 	Replicas int `json:"replicas"`
+	// GOGC is that of the control planes of clusters that are started.
+	GOGC int `json:"gogc"`
 	// Created is when the sandbox was first asked for.
 	Created time.Time `json:"created"`
 }
+
+// DefaultGOGC makes control planes smaller for a little more work: three quarters of an idle cluster is that process.
+const DefaultGOGC = 50
 
 // MaxClusters is the number of clusters one sandbox has addresses for.
 const MaxClusters = 15
@@ -56,6 +61,9 @@ func (r *Record) Validate() error {
 	if r.Replicas < 1 || r.Replicas > 5 {
 		return fmt.Errorf("replicas %d: want 1 to 5 pods of each gateway", r.Replicas)
 	}
+	if r.GOGC < 10 || r.GOGC > 1000 {
+		return fmt.Errorf("gogc %d: want 10 to 1000 percent", r.GOGC)
+	}
 	if r.Addon && !r.Istio {
 		return errors.New("the add-on needs istio: drop --no-istio, or add --no-addon")
 	}
@@ -67,7 +75,7 @@ func readRecord(dir string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Record{}
+	r := &Record{GOGC: DefaultGOGC} // records of earlier versions have none
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, recordFile), err)
 	}

@@ -23,7 +23,7 @@ func claim(t *testing.T, s Store, name string, usable func(int) bool) *Record {
 		t.Fatal(err)
 	}
 	defer l.Release()
-	r, err := s.Claim(t.Context(), Record{Name: name, Clusters: 2, Replicas: 1}, 4, usable)
+	r, err := s.Claim(t.Context(), Record{Name: name, Clusters: 2, Replicas: 1, GOGC: DefaultGOGC}, 4, usable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestSandboxesGetDifferentSlotsAndKeepThem(t *testing.T) {
 
 func TestClaimSaysWhenNoSlotIsLeft(t *testing.T) {
 	s := Store{Root: t.TempDir()}
-	if _, err := s.Claim(t.Context(), Record{Name: "a", Clusters: 1, Replicas: 1}, 4, func(int) bool { return false }); err == nil {
+	if _, err := s.Claim(t.Context(), Record{Name: "a", Clusters: 1, Replicas: 1, GOGC: DefaultGOGC}, 4, func(int) bool { return false }); err == nil {
 		t.Fatal("want an error when every slot is unusable")
 	}
 }
@@ -91,7 +91,7 @@ func TestLockWaitsForItsHolder(t *testing.T) {
 }
 
 func TestRecordValidation(t *testing.T) {
-	good := Record{Name: "mcw", Clusters: 2, Istio: true, Addon: true, Replicas: 1}
+	good := Record{Name: "mcw", Clusters: 2, Istio: true, Addon: true, Replicas: 1, GOGC: DefaultGOGC}
 	for name, change := range map[string]func(*Record){
 		"name with a dot":   func(r *Record) { r.Name = "a.b" },
 		"empty name":        func(r *Record) { r.Name = "" },
@@ -99,6 +99,7 @@ func TestRecordValidation(t *testing.T) {
 		"no cluster":        func(r *Record) { r.Clusters = 0 },
 		"too many clusters": func(r *Record) { r.Clusters = MaxClusters + 1 },
 		"no replica":        func(r *Record) { r.Replicas = 0 },
+		"no collection":     func(r *Record) { r.GOGC = 1001 },
 		"addon, no istio":   func(r *Record) { r.Istio = false },
 	} {
 		r := good
