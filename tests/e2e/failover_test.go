@@ -7,6 +7,7 @@ package e2e
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ func moves() []move {
 		{name: "cluster-gone", elsewhere: true},
 		{name: "drained", elsewhere: true},
 		{name: "unexport", elsewhere: true},
+		{name: "probe-broken", during: "default"},
 	}
 }
 
@@ -56,7 +58,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestFailures plays two cases of it on any machine: what fails and where traffic goes is asserted, no times are.
+// TestFailures plays a few cases of it on any machine: what fails and where traffic goes is asserted, no times are.
 func TestFailures(t *testing.T) {
 	bench := failoverBench(t)
 	var untimed []result.Bar
@@ -64,7 +66,7 @@ func TestFailures(t *testing.T) {
 		untimed = append(untimed, b.Untimed())
 	}
 	for _, m := range moves() {
-		if m.name == "refused" || m.name == "unexport" {
+		if slices.Contains([]string{"refused", "unexport", "probe-broken"}, m.name) {
 			m.play(t, bench, everyProtocol(), untimed)
 		}
 	}

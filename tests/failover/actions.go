@@ -6,12 +6,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -238,32 +234,4 @@ func drained(policies ...string) action {
 		}
 		return b.Consumer.Patch(ctx, peer, client.RawPatch("application/merge-patch+json", patch))
 	}
-}
-
-// signalAPI sends a signal to a cluster's control plane: stopped in the middle of what it does, connections stay and
-// nothing answers.
-func signalAPI(of func(*Bench) *story.Cluster, s syscall.Signal) action {
-	return func(_ context.Context, b *Bench) error { return b.signalAPI(of(b), s) }
-}
-
-// signalAPI finds the process that is API server, etcd and controller manager of a cluster by its arguments, which lie
-// in the sandbox's own folder.
-func (b *Bench) signalAPI(c *story.Cluster, s syscall.Signal) error {
-	arguments := filepath.Join(b.StateDir, c.Name, "config", "args")
-	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		return err
-	}
-	for _, p := range processes {
-		words, err := os.ReadFile(p)
-		if err != nil || !bytes.Contains(words, append([]byte{0}, append([]byte(arguments), 0)...)) {
-			continue // one that has ended, or another
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p)))
-		if err != nil {
-			return err
-		}
-		return syscall.Kill(pid, s)
-	}
-	return errors.New("no process of " + arguments)
 }

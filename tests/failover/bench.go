@@ -31,7 +31,7 @@ type Bench struct {
 	Exporters []*story.Cluster
 	// WAN is the sandbox's SD-WAN.
 	WAN *story.WAN
-	// StateDir is the sandbox's folder, by which its API servers are found; empty leaves out cases that need them.
+	// StateDir is the sandbox's folder, by which its API servers are found.
 	StateDir string
 	Out      io.Writer
 

@@ -20,8 +20,6 @@ type Case struct {
 	Break, Heal action
 	// Prepare is done before the load starts, and Restore after it has ended; nil for nothing.
 	Prepare, Restore action
-	// NeedsHost says that it reaches into the sandbox's processes.
-	NeedsHost bool
 	// Clusters is how many exporters it needs; 0 is one.
 	Clusters int
 	// Broken is how long it is broken at least, for what happens now and then only. After is how long it is looked at at least
@@ -94,7 +92,7 @@ func clusterCases() []Case {
 			},
 			Heal: calm,
 		},
-		{Name: "api-gone", Title: "An exporting cluster's control plane hangs", NeedsHost: true, Break: signalAPI((*Bench).victim, syscall.SIGSTOP), Heal: signalAPI((*Bench).victim, syscall.SIGCONT)},
+		{Name: "api-gone", Title: "An exporting cluster's control plane hangs", Break: signalAPI((*Bench).victim, syscall.SIGSTOP), Heal: signalAPI((*Bench).victim, syscall.SIGCONT)},
 		{
 			Name: "gateway-gone", Title: "An exporting cluster loses all ingress gateways at once", Clusters: 2,
 			Break: killed("mc-wan", "mcw-ingress"), Heal: scaledBack("mc-wan", "mcw-ingress"),
@@ -124,9 +122,14 @@ func ownCases() []Case {
 			},
 		},
 		{
-			Name: "partitioned", Title: "The consumer's control plane hangs, and 5 s later the tunnel refuses", NeedsHost: true,
+			Name: "partitioned", Title: "The consumer's control plane hangs, and 5 s later the tunnel refuses",
 			Break: inTurn(signalAPI((*Bench).consumer, syscall.SIGSTOP), wan(tunnelFirst, "--state=refused")),
 			Heal:  inTurn(signalAPI((*Bench).consumer, syscall.SIGCONT), calm),
+		},
+		{
+			Name: "probe-broken", Title: "Nothing answers the consumer's prober, and 5 s after its verdicts are in doubt the tunnel refuses", Broken: 45 * time.Second,
+			Break: inTurn(deafenProber, wan(tunnelFirst, "--state=refused")),
+			Heal:  inTurn(hearingProber, calm),
 		},
 		{
 			Name: "upgrade", Title: "The consumer's controller is replaced as by an upgrade, and 5 s later the tunnel refuses",

@@ -58,7 +58,7 @@ spec:
         - name: target
           image: l7mp/mcwan-echo:dev
           imagePullPolicy: IfNotPresent
-          resources: {requests: {cpu: 200m, memory: 32Mi}} # without, whatever else happens in the cluster comes first
+          resources: {requests: {cpu: 100m, memory: 32Mi}} # without, whatever else happens in the cluster comes first
           env:
             - {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
             - {name: CLUSTER, valueFrom: {configMapKeyRef: {name: cluster, key: id}}}
@@ -80,6 +80,6 @@ spec:
         - name: client
           image: l7mp/mcwan-client:dev
           imagePullPolicy: IfNotPresent
-          resources: {requests: {cpu: 300m, memory: 128Mi}}
+          resources: {requests: {cpu: 100m, memory: 128Mi}} # as much as a gateway: what is measured is not to wait for what measures
           securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, runAsUser: 65532, capabilities: {drop: [ALL]}}
 `

@@ -43,6 +43,22 @@ metadata:
   annotations: {mcw.l7mp.io/mc-wan-policy: failover-first}
 `
 
+// impatience is the consumer's rule that bounds some of the bad service's requests.
+const impatience = `apiVersion: mc-wan.l7mp.io/v1alpha1
+kind: ServiceImport
+metadata: {name: bad, namespace: failover}
+spec:
+  http:
+    rules:
+      - matches: [{path: {type: Exact, value: ` + slowPath + `}}]
+        timeouts: {request: 300ms}
+        backendRefs: [{name: bad-failover-failover-first}]
+      - backendRefs: [{name: bad-failover-failover-first}]
+`
+
+// slowPath is answered later than that rule allows.
+const slowPath = "/delay/4s"
+
 // Badness is one way to be a bad neighbour: what the client of the bad service does for a time.
 type Badness struct {
 	Name string
@@ -53,6 +69,8 @@ type Badness struct {
 	Breaches bool
 	// rate is how many requests a second the load generator is to send; 0 where the command is another one.
 	rate int
+	// fails is what all of its requests come to, as far as that is to be seen; empty for anything.
+	fails string
 	// command is run in the client's pod and ends by itself; what becomes of its requests is its own business.
 	command func(host string, length time.Duration) []string
 }
@@ -64,13 +82,16 @@ func Badnesses() []Badness {
 			return []string{"load", "-rate", fmt.Sprint(rate), "-duration", length.String(), "-timeout", timeout.String(), "http://" + host + ":8080" + path}
 		}}
 	}
+	ruled := load("slow under a rule's timeout", slowPath, 20, requestTimeout)
+	ruled.fails = "status 504"
 	upload := func(host string, length time.Duration) []string {
 		return []string{"sh", "-c", fmt.Sprintf(
 			"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c 8000000 /dev/zero | curl -sS --max-time 20 -o /dev/null -T - -X PUT http://%s:8080/; done; true",
 			int(length.Seconds()), host)}
 	}
 	return []Badness{
-		load("slow under a timeout", "/delay/5s", 20, 300*time.Millisecond),
+		load("slow under its client's timeout", "/delay/5s", 20, 300*time.Millisecond),
+		ruled,
 		load("resets", "/reset", 20, requestTimeout),
 		// The queue and the round trip of 40 ms are within the policy's 100 ms together, or are not.
 		{Name: "uploads at the tunnel's rate", Tunnel: []string{"--rate=20mbit", "--queue=40ms"}, command: upload},
@@ -89,6 +110,9 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 		if err := apply(ctx, b.victim(), fmt.Sprintf(neighbour, name)); err != nil {
 			return err
 		}
+	}
+	if err := apply(ctx, b.Consumer, impatience); err != nil {
+		return err
 	}
 	return story.Eventually(ctx, importedWithin, "all neighbours imported", func(ctx context.Context) error {
 		var list mcs.ServiceImportList
@@ -147,17 +171,23 @@ func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length tim
 	return parse(out, start)
 }
 
-// wasBad tells whether the load generator sent four fifths at least of what it was to send.
+// wasBad tells whether the load generator sent four fifths at least of what it was to send, and whether it came to what it
+// was to come to.
 func (bad Badness) wasBad(report string, length time.Duration) error {
 	if bad.rate == 0 {
 		return nil
 	}
-	count, _, err := announced(report)
+	requests, err := parse(report, time.Time{})
 	if err != nil {
 		return err
 	}
-	if want := bad.rate * int(length.Seconds()) * 4 / 5; count < want {
-		return fmt.Errorf("%s: %d requests were sent, want %d", bad.Name, count, want)
+	if want := bad.rate * int(length.Seconds()) * 4 / 5; len(requests) < want {
+		return fmt.Errorf("%s: %d requests were sent, want %d", bad.Name, len(requests), want)
+	}
+	for _, r := range requests {
+		if !strings.HasPrefix(r.Err, bad.fails) {
+			return fmt.Errorf("%s: a request came to %q, want %q", bad.Name, r.Err, bad.fails)
+		}
 	}
 	return nil
 }

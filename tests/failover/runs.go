@@ -51,8 +51,8 @@ func Runs() []Run {
 	return []Run{
 		{Name: "bars", Title: "Under load", Cases: bars, Traffic: loaded},
 		{Name: "long", Title: "For minutes", Cases: []string{long, longer}, Traffic: lasting},
-		{Name: "untuned", Title: "As installed", Cases: []string{"refused", long, "cluster-gone"}, Traffic: loaded, AsInstalled: true},
 		{Name: "plain", Title: "Beside the plain way", Cases: all, Traffic: short, Beside: true},
 		{Name: "sidecar", Title: "From a client with a sidecar", Cases: []string{"refused", long, "cluster-gone"}, Traffic: sidecar},
+		{Name: "untuned", Title: "As installed", Cases: []string{"refused", long, "cluster-gone"}, Traffic: loaded, AsInstalled: true},
 	}
 }

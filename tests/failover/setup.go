@@ -49,8 +49,8 @@ const (
 
 // Setup is what Up sets that is not the default, and Untuned what AsInstalled leaves.
 const (
-	Setup   = "The policies have [warm standby](kinds/wanpolicy.md#warm-standby), and the calling cluster's egress gateways send no [tail loss probes](failover.md#black-holes-found-sooner). Gateways request 0.3 CPU, as the client does."
-	Untuned = "Without warm standby, and with tail loss probes, as an installation is. Gateways request 0.3 CPU, as the client does."
+	Setup   = "The policies have [warm standby](kinds/wanpolicy.md#warm-standby), and the calling cluster's egress gateways send no [tail loss probes](failover.md#black-holes-found-sooner)."
+	Untuned = "Without warm standby, and with tail loss probes, as an installation is."
 )
 
 // Up makes what the cases need, in exporters of the bench: two policies, a service with three ports, its exports, a client.
@@ -58,7 +58,7 @@ func (b *Bench) Up(ctx context.Context) error {
 	if err := b.calm(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(b.dummyServices(ctx, false), b.gatewaysRequest(ctx, benchCPU), b.tailLossProbes(ctx, false)); err != nil {
+	if err := errors.Join(b.dummyServices(ctx, false), b.tailLossProbes(ctx, false)); err != nil {
 		return err
 	}
 	for _, c := range b.clusters() {
@@ -105,7 +105,7 @@ func goneBefore(ctx context.Context, c *story.Cluster) error {
 
 // Down removes it, and leaves the tunnels as they were at start.
 func (b *Bench) Down(ctx context.Context) error {
-	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.gatewaysRequest(ctx, chartCPU), b.tailLossProbes(ctx, true)}
+	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.tailLossProbes(ctx, true)}
 	for _, c := range b.clusters() {
 		errs = append(errs, gone(c.Delete(ctx, export())))
 		errs = append(errs, gone(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})))

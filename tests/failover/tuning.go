@@ -4,11 +4,9 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -44,24 +42,6 @@ func (b *Bench) dummyServices(ctx context.Context, on bool) error {
 			c.Args = append(c.Args, off)
 		}
 	})
-}
-
-// What gateways request of a processor: the chart's default, and as much as the bench's own pods do, which share two cores
-// with them, with three control planes and with the SD-WAN. What is measured is not to wait for what measures.
-const (
-	chartCPU = "100m"
-	benchCPU = "300m"
-)
-
-// gatewaysRequest sets what the gateways of all clusters request of a processor.
-func (b *Bench) gatewaysRequest(ctx context.Context, cpu string) error {
-	var errs []error
-	for _, name := range []string{mcw.EgressName, mcw.IngressName} {
-		errs = append(errs, b.everywhere(ctx, name, func(c *corev1.Container) {
-			c.Resources.Requests[corev1.ResourceCPU] = resource.MustParse(cpu)
-		}))
-	}
-	return errors.Join(errs...)
 }
 
 // everywhere changes the first container of a Deployment of ours in all clusters, and waits for its new pods.

@@ -19,14 +19,17 @@ const head = `# Failover report
 What became of every request while something broke: played and written by ` + "`make failover-report`" + `, on the sandbox. What
 the words mean and what is done about each failure is in [failover](failover.md).
 
-Each case goes with all protocols of its table at once. *plain* is the same load at the same time over an egress gateway without
-mc-wan: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with maxEjectionPercent
-100, because the default tenth of a few endpoints is none) and default retries, no prober; it is made anew before each case,
-with the hops of that moment. *h2* is GETs on one HTTP/2 connection; *put* may be repeated, because the ServiceExport says so. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and *after* are the
-tunnel and the cluster of most requests before it broke, in the last third of the time that it was broken, and in the last
-third of the time after it healed. *moved* is how long after it broke the last request still went the way of before, *back* how
-long after it healed the first did so again; *later* is the slowest request from 10 s after it broke until it healed. Requests
-wait for an answer for 10 s. GET, h2, PUT, POST and gRPC share the paths' HTTP/2 connections.
+Each case goes with all protocols of its table at once. *plain* is the same load at the same time over an egress gateway
+without mc-wan: both tunnels as endpoints with the first preferred, Istio's default outlier detection (with
+maxEjectionPercent 100, because the default tenth of a few endpoints is none) and default retries, no prober; it is made
+anew before each case, with the hops of that moment. *h2* is GETs on one HTTP/2 connection; *put* may be repeated,
+because the ServiceExport says so. *tcp* is a connection a request: banner, a line to and fro. *before*, *during* and
+*after* are the tunnel and the cluster of most requests before it broke, in the last third of the time that it was
+broken, and in the last third of the time after it healed. *calm* is the slowest request of the seconds before it broke:
+what this machine does to requests when nothing is wrong. *moved* is how long after it broke the last request still went
+the way of before, *back* how long after it healed the first did so again; *later* is the slowest request from 10 s
+after it broke until it healed. Requests wait for an answer for 10 s. GET, h2, PUT, POST and gRPC share the paths'
+HTTP/2 connections.
 
 `
 
@@ -66,7 +69,7 @@ func overview(out *bytes.Buffer, run result.Run) {
 	if slices.ContainsFunc(run.Cases, func(p result.Played) bool { return len(p.Plain) > 0 }) {
 		out.WriteString(", and as many the plain way")
 	}
-	fmt.Fprintf(out, "; load averages of the machine (1, 5, 15 min) %s before and %s after. Failed of sent, and the slowest that did not fail.\n\n", run.Load[0], run.Load[1])
+	fmt.Fprintf(out, "; load averages of the machine (1, 5, 15 min) %s before and %s after. Failed of sent, the slowest that did not fail, and in brackets the slowest of those sent before it broke.\n\n", run.Load[0], run.Load[1])
 	out.WriteString("| case |")
 	for _, p := range protocols {
 		fmt.Fprintf(out, " %s |", p)
@@ -76,7 +79,7 @@ func overview(out *bytes.Buffer, run result.Run) {
 		fmt.Fprintf(out, "| %s |", link(run, p))
 		for _, protocol := range protocols {
 			if c := p.Cell(protocol); c != nil {
-				fmt.Fprintf(out, " %d of %d, %s", c.Failed, c.Sent, ms(c.Slowest))
+				fmt.Fprintf(out, " %d of %d, %s (%s)", c.Failed, c.Sent, ms(c.Slowest), ms(c.Calm(&p)))
 			}
 			out.WriteString(" |")
 		}
@@ -132,13 +135,13 @@ func bars(out *bytes.Buffer, run result.Run) {
 
 func section(out *bytes.Buffer, run result.Run, p result.Played) {
 	fmt.Fprintf(out, "\n### %s\n\n%s, from %s to %s.\n\n", name(run, p), p.Title, p.Broke.Round(time.Second), p.Healed.Round(time.Second))
-	out.WriteString("| protocol | sent | failed | slowest | later | moved | back | before | during | after | plain: failed | plain: slowest |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	out.WriteString("| protocol | sent | failed | calm | slowest | later | moved | back | before | during | after | plain: failed | plain: slowest |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for i, c := range p.Ours {
 		plain := []string{"", ""}
 		if i < len(p.Plain) {
 			plain = []string{fmt.Sprintf("%d of %d", p.Plain[i].Failed, p.Plain[i].Sent), ms(p.Plain[i].Slowest)}
 		}
-		fmt.Fprintf(out, "| %s | %d | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Protocol, c.Sent, c.Failed, ms(c.Slowest),
+		fmt.Fprintf(out, "| %s | %d | %d | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Protocol, c.Sent, c.Failed, ms(c.Calm(&p)), ms(c.Slowest),
 			ms(c.Settled), seconds(c.Moved, c.Left()), seconds(c.Back, c.Back > 0), c.Before, c.During, c.After, strings.Join(plain, " | "))
 	}
 	for _, c := range p.Ours {

@@ -64,9 +64,9 @@ func TestReport(t *testing.T) {
 	for _, want := range []string{
 		"\nEverything is set.\n",
 		"2026-03-04 05:06 UTC, each second: 50 get, 10 h2, 10 put, 10 post, 10 grpc, 10 tcp, and as many the plain way;",
-		"| [blackhole](#plain-blackhole) | 0 of 1500, 65 ms |",
+		"| [blackhole](#plain-blackhole) | 0 of 1500, 65 ms (45 ms) |",
 		"### plain-blackhole",
-		"| get | 1500 | 0 | 65 ms | 65 ms | 0.8 s | 0.2 s | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
+		"| get | 1500 | 0 | 45 ms | 65 ms | 65 ms | 0.8 s | 0.2 s | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
 		"| [blackhole](#plain-blackhole) | none fails, slowest 1s, later 250ms | held | held | held |",
 		"(images/failover/plain-blackhole.png)",
 	} {

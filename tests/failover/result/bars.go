@@ -57,6 +57,7 @@ func Bars() []Bar {
 		{Case: "backends-gone"},
 		{Case: "controller-gone"},
 		{Case: "partitioned"},
+		{Case: "probe-broken"},
 		{Case: "upgrade"},
 		{Case: "rotation", All: true},
 		{Case: "roll", All: true},

@@ -150,6 +150,10 @@ func CellOf(p Protocol, requests []Request, played *Played) Cell {
 // Left tells whether traffic left the way of before.
 func (c *Cell) Left() bool { return c.During.Tunnel != c.Before.Tunnel || c.Moved > 0 || c.Back > 0 }
 
+// Calm is the slowest request of those sent a second before it broke at the latest: what clients wait for when nothing is
+// wrong.
+func (c *Cell) Calm(played *Played) time.Duration { return c.SlowestBetween(0, played.Broke-time.Second) }
+
 // settleTime is how long after it broke nothing should be slow any more.
 const settleTime = 10 * time.Second
 
