@@ -16,10 +16,10 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
-	"github.com/l7mp/mc-wan/pkg/snapshot"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -91,8 +91,8 @@ func deafenProber(ctx context.Context, b *Bench) error {
 			if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: exporter.Name}, peer); err != nil {
 				return err
 			}
-			if !snapshot.ProbeBroken(peer.Status) {
-				return fmt.Errorf("those of %s are not: %+v", exporter.Name, peer.Status.Conditions)
+			if c := meta.FindStatusCondition(peer.Status.Conditions, mcw.ConditionHopsHealthy); c == nil || c.Reason != mcw.ReasonProbeBroken {
+				return fmt.Errorf("those of %s are not: %+v", exporter.Name, c)
 			}
 		}
 		return nil

@@ -5,6 +5,7 @@ package xds
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"istio.io/istio/pilot/pkg/simulation"
 	"istio.io/istio/pilot/test/xdstest"
@@ -49,6 +50,16 @@ func TestIngress(t *testing.T) {
 	}
 	if got := p.sim.Run(mtls(31113, simulation.HTTP2, webWire, wan)); got.Error != simulation.ErrNoListener { //nolint:errorlint // the simulation returns them as they are
 		t.Errorf("a port of no policy: %v", got.Error)
+	}
+}
+
+// A backend that is gone without a word is given up before clients give up.
+func TestIngressWaitsASecondForBackends(t *testing.T) {
+	p := start(t, "export").ingress()
+	for _, c := range p.sim.Clusters {
+		if got := c.GetConnectTimeout().AsDuration(); got != time.Second {
+			t.Errorf("cluster %s: %v for a connection", c.Name, got)
+		}
 	}
 }
 

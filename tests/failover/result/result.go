@@ -152,7 +152,9 @@ func (c *Cell) Left() bool { return c.During.Tunnel != c.Before.Tunnel || c.Move
 
 // Calm is the slowest request of those sent a second before it broke at the latest: what clients wait for when nothing is
 // wrong.
-func (c *Cell) Calm(played *Played) time.Duration { return c.SlowestBetween(0, played.Broke-time.Second) }
+func (c *Cell) Calm(played *Played) time.Duration {
+	return c.SlowestBetween(0, played.Broke-time.Second)
+}
 
 // settleTime is how long after it broke nothing should be slow any more.
 const settleTime = 10 * time.Second
