@@ -58,17 +58,29 @@ func processWhose(file, contains string) (int, error) {
 // deafenProber drops what the consumer's controller itself sends to other clusters, as a NetworkPolicy for its pod would,
 // and returns when its verdicts are in doubt. It reads the peers' feeds by way of the egress gateway all the while.
 func deafenProber(ctx context.Context, b *Bench) error {
+	rules, err := b.dropToExporters(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.filterProber(ctx, rules); err != nil {
+		return err
+	}
+	return story.Eventually(ctx, doubted, "verdicts of all peers are in doubt", b.inDoubt)
+}
+
+// dropToExporters are nftables rules that drop what is sent to the exporters' gateways.
+func (b *Bench) dropToExporters(ctx context.Context) (string, error) {
 	var v4, v6 []string
 	for _, exporter := range b.Exporters {
 		addresses, err := exporter.GatewayAddresses(ctx, mcw.GatewayIngress)
 		if err != nil {
-			return err
+			return "", err
 		}
 		for _, a := range addresses {
 			ip, err := netip.ParseAddr(a)
 			switch {
 			case err != nil:
-				return err
+				return "", err
 			case ip.Is4():
 				v4 = append(v4, a)
 			default:
@@ -82,21 +94,21 @@ func deafenProber(ctx context.Context, b *Bench) error {
 			rules += fmt.Sprintf("add rule %s out %s daddr { %s } drop\n", proberTable, family, strings.Join(addresses, ", "))
 		}
 	}
-	if err := b.filterProber(ctx, rules); err != nil {
-		return err
-	}
-	return story.Eventually(ctx, doubted, "verdicts of all peers are in doubt", func(ctx context.Context) error {
-		for _, exporter := range b.Exporters {
-			peer := &mcw.Peer{}
-			if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: exporter.Name}, peer); err != nil {
-				return err
-			}
-			if c := meta.FindStatusCondition(peer.Status.Conditions, mcw.ConditionHopsHealthy); c == nil || c.Reason != mcw.ReasonProbeBroken {
-				return fmt.Errorf("those of %s are not: %+v", exporter.Name, c)
-			}
+	return rules, nil
+}
+
+// inDoubt is an error while the consumer acts on its verdicts of an exporter.
+func (b *Bench) inDoubt(ctx context.Context) error {
+	for _, exporter := range b.Exporters {
+		peer := &mcw.Peer{}
+		if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: mcw.Namespace, Name: exporter.Name}, peer); err != nil {
+			return err
 		}
-		return nil
-	})
+		if c := meta.FindStatusCondition(peer.Status.Conditions, mcw.ConditionHopsHealthy); c == nil || c.Reason != mcw.ReasonProbeBroken {
+			return fmt.Errorf("those of %s are not: %+v", exporter.Name, c)
+		}
+	}
+	return nil
 }
 
 func hearingProber(ctx context.Context, b *Bench) error { return b.filterProber(ctx, "") }

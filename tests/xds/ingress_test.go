@@ -56,7 +56,8 @@ func TestIngress(t *testing.T) {
 // A backend that is gone without a word is given up before clients give up.
 func TestIngressWaitsASecondForBackends(t *testing.T) {
 	p := start(t, "export").ingress()
-	for _, c := range p.sim.Clusters {
+	for _, port := range []int{8080, 5432} {
+		c := p.cluster(short(clusterName(port, "payment.secure.svc.cluster.local")))
 		if got := c.GetConnectTimeout().AsDuration(); got != time.Second {
 			t.Errorf("cluster %s: %v for a connection", c.Name, got)
 		}
