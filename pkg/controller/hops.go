@@ -23,6 +23,10 @@ import (
 // lookEvery is how often hops that came or went, and figures that moved, are noticed. Changes of state are at once.
 const lookEvery = time.Second
 
+// lookAgainAfter is how soon it is looked whether a hop answers that others of its cluster have died beside: about a round
+// trip, for an answer is no change of state.
+const lookAgainAfter = 50 * time.Millisecond
+
 // verdictsTogether is how long paths wait for what else a dying tunnel takes along: its hops to other clusters and other
 // gateways fall within the same moments, and a path would be written for each.
 const verdictsTogether = 150 * time.Millisecond
@@ -57,26 +61,27 @@ func (c *core) lookAtHops() {
 func (w *hopWatch) Start(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- w.prober.Start(ctx) }()
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
 	for {
-		w.look(ctx)
+		timer.Reset(w.look(ctx))
 		select {
 		case <-ctx.Done():
 			return <-done
-		case <-tick.C:
+		case <-timer.C:
 		case <-w.hopsChanged:
 		}
 	}
 }
 
-// look compares what is measured with what is to be measured, and what was decided with what is to be decided.
-func (w *hopWatch) look(ctx context.Context) {
+// look compares what is measured with what is to be measured, and what was decided with what is to be decided. It tells
+// when to look again if no state changes.
+func (w *hopWatch) look(ctx context.Context) time.Duration {
 	l := w.lister(ctx)
 	targets, peers := hopTargets(l), l.Peers()
 	if err := l.Err(); err != nil {
 		w.opts.Log.Error(err, "Cannot read which hops to measure") // the next look tries again
-		return
+		return lookEvery
 	}
 	for i := range peers {
 		w.hops.adopt(w.now(), peers[i].Spec.ClusterID, foundHops(peers, peers[i].Spec.ClusterID))
@@ -98,6 +103,10 @@ func (w *hopWatch) look(ctx context.Context) {
 			w.peers.ask(types.NamespacedName{Namespace: v1alpha1.Namespace, Name: peers[i].Name})
 		}
 	}
+	if len(probe.Dying(reports)) > 0 {
+		return lookAgainAfter
+	}
+	return lookEvery
 }
 
 // hopTargets are the hops of all accepted peers, with the service levels that this cluster has for their policies, and

@@ -26,7 +26,8 @@ type Judgement struct {
 	Verdicts map[translate.HopKey]v1alpha1.HopState
 	// Doubts say of a cluster why its hops are not reordered; clusters without doubt are missing.
 	Doubts map[string]string
-	// Undecided are the clusters of which the last verdicts hold until the feed has answered or failed to.
+	// Undecided are the clusters of which the last verdicts hold: until the feed has answered or failed to, or while a hop
+	// has just died and no other one has answered yet.
 	Undecided map[string]bool
 }
 
@@ -36,7 +37,7 @@ type Judgement struct {
 // wrong about one cluster in this way, and says the same of all others, is believed about none. Where no feed answers
 // either, there is nothing that speaks against it: this cluster may be the one that is cut off.
 func Judge(reports []Report, feed func(cluster string) Testimony) Judgement {
-	out := Judgement{Verdicts: map[translate.HopKey]v1alpha1.HopState{}, Doubts: map[string]string{}, Undecided: map[string]bool{}}
+	out := Judgement{Verdicts: map[translate.HopKey]v1alpha1.HopState{}, Doubts: map[string]string{}}
 	out.doubt(reports, feed)
 	for _, r := range reports {
 		if r.State != v1alpha1.HopUnknown && out.Doubts[r.Cluster] == "" && !out.Undecided[r.Cluster] {
@@ -69,12 +70,34 @@ func Silent(reports []Report) map[string]bool {
 	return out
 }
 
+// Dying are the clusters of which a hop has just died and every other one that is not dead owes an answer: the next moment
+// tells whether all of them die, which is for the feed to say something about, or one.
+func Dying(reports []Report) map[string]bool {
+	out, answers := map[string]bool{}, map[string]bool{}
+	for _, r := range reports {
+		if r.JustDied {
+			out[r.Cluster] = true
+		}
+		answers[r.Cluster] = answers[r.Cluster] || !r.Broken && !r.Waiting && r.State != v1alpha1.HopDead
+	}
+	for cluster, silent := range Silent(reports) {
+		answers[cluster] = answers[cluster] || silent
+	}
+	for cluster := range out {
+		if answers[cluster] {
+			delete(out, cluster)
+		}
+	}
+	return out
+}
+
 func (j *Judgement) doubt(reports []Report, feed func(string) Testimony) {
 	clusters, tried := map[string]bool{}, map[string]bool{}
 	for _, r := range reports {
 		clusters[r.Cluster] = true
 		tried[r.Cluster] = tried[r.Cluster] || !r.Broken
 	}
+	j.Undecided = Dying(reports)
 	silent, disproved := Silent(reports), false
 	for cluster := range silent {
 		switch testimony := feed(cluster); {

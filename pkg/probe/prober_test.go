@@ -156,6 +156,11 @@ func TestJudge(t *testing.T) {
 	report := func(cluster, policy string, state v1alpha1.HopState, broken ...bool) Report {
 		return Report{HopKey: translate.HopKey{Cluster: cluster, Policy: policy}, State: state, Broken: len(broken) > 0}
 	}
+	as := func(r Report, change func(*Report)) Report {
+		change(&r)
+		return r
+	}
+	justDied, waiting := func(r *Report) { r.JustDied = true }, func(r *Report) { r.Waiting = true }
 	for _, tc := range []struct {
 		name    string
 		reports []Report
@@ -173,6 +178,11 @@ func TestJudge(t *testing.T) {
 		{name: "the prober is wrong about one, and says the same of all", reports: []Report{report("a", "1", dead), report("b", "1", dead)}, answers: "b", asked: "a", doubts: 2},
 		{name: "nothing can be tried", reports: []Report{report("a", "1", healthy, true), report("a", "2", dead, true)}, doubts: 1},
 		{name: "one address cannot be tried", reports: []Report{report("a", "1", healthy, true), report("a", "2", healthy)}, verdicts: 2},
+		{name: "one has just died, the other owes an answer", reports: []Report{as(report("a", "1", dead), justDied), as(report("a", "2", healthy), waiting), report("b", "1", healthy)}, answers: "ab", verdicts: 1, undecided: 1},
+		{name: "one has just died, the other answers", reports: []Report{as(report("a", "1", dead), justDied), report("a", "2", healthy)}, answers: "a", verdicts: 2},
+		{name: "one has just died, one owes an answer, one answers", reports: []Report{as(report("a", "1", dead), justDied), as(report("a", "2", healthy), waiting), report("a", "3", degraded)}, answers: "a", verdicts: 3},
+		{name: "one is dead for long, the other owes an answer", reports: []Report{report("a", "1", dead), as(report("a", "2", healthy), waiting)}, answers: "a", verdicts: 2},
+		{name: "the last one has just died, and no feed is read", reports: []Report{report("a", "1", dead), as(report("a", "2", dead), justDied)}, verdicts: 2},
 		{name: "the only peer is lost", reports: []Report{report("a", "1", dead)}, verdicts: 1},
 		{name: "the only peer is lost, but its feed answers", reports: []Report{report("a", "1", dead)}, answers: "a", doubts: 1},
 	} {
