@@ -16,6 +16,8 @@ type Run struct {
 	Traffic
 	// Beside sends the same load the plain way beside it.
 	Beside bool
+	// Untimed holds it to the bars without their times, which are for 200 requests a second and nothing beside them.
+	Untimed bool
 	// AsInstalled plays it without what Up has set (Setup).
 	AsInstalled bool
 	// Cases are the names of those that are played; nil for all.
@@ -51,8 +53,8 @@ func Runs() []Run {
 	return []Run{
 		{Name: "bars", Title: "Under load", Cases: bars, Traffic: loaded},
 		{Name: "long", Title: "For minutes", Cases: []string{long, longer}, Traffic: lasting},
-		{Name: "plain", Title: "Beside the plain way", Cases: all, Traffic: short, Beside: true},
-		{Name: "sidecar", Title: "From a client with a sidecar", Cases: []string{"refused", long, "cluster-gone"}, Traffic: sidecar},
+		{Name: "plain", Title: "Beside the plain way", Cases: all, Traffic: short, Beside: true, Untimed: true},
+		{Name: "sidecar", Title: "From a client with a sidecar", Cases: []string{"refused", long, "cluster-gone"}, Traffic: sidecar, Untimed: true},
 		{Name: "untuned", Title: "As installed", Cases: []string{"refused", long, "cluster-gone"}, Traffic: loaded, AsInstalled: true},
 	}
 }

@@ -152,7 +152,10 @@ func play(ctx context.Context, bench *failover.Bench, imports int, runs []failov
 
 // playRun returns what was played also with an error.
 func playRun(ctx context.Context, bench *failover.Bench, r failover.Run) (out result.Run, err error) {
-	out = result.Run{Name: r.Name, Title: r.Title, When: time.Now().UTC().Truncate(time.Second), Setup: failover.Setup, GETRate: r.GETRate, Rate: r.Rate}
+	out = result.Run{
+		Name: r.Name, Title: r.Title, When: time.Now().UTC().Truncate(time.Second),
+		Setup: failover.Setup, Untimed: r.Untimed, GETRate: r.GETRate, Rate: r.Rate,
+	}
 	if r.AsInstalled {
 		out.Setup = failover.Untuned
 	}

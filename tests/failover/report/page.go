@@ -110,12 +110,19 @@ func rates(run result.Run, protocols []result.Protocol) string {
 // bars are what requests that may be repeated are held to, and what they came to.
 func bars(out *bytes.Buffer, run result.Run) {
 	protocols := played(run)
-	out.WriteString("\nWhat requests that may be repeated are held to, and all others where nothing breaks on the way:\n\n| case | bar |")
+	out.WriteString("\nWhat requests that may be repeated are held to, and all others where nothing breaks on the way")
+	if run.Untimed {
+		out.WriteString("; times are for the run *Under load*")
+	}
+	out.WriteString(":\n\n| case | bar |")
 	for _, p := range protocols {
 		fmt.Fprintf(out, " %s |", p)
 	}
 	out.WriteString("\n|---|---|" + strings.Repeat("---|", len(protocols)) + "\n")
 	for _, b := range result.Bars() {
+		if run.Untimed {
+			b = b.Untimed()
+		}
 		for _, p := range run.Cases {
 			if p.Name != b.Case {
 				continue

@@ -38,10 +38,13 @@ func blackhole() result.Report {
 		ours.Sent, plain.Sent, ours.Slowest, plain.Slowest = len(ours.Requests), len(plain.Requests), 65*time.Millisecond, 65*time.Millisecond
 		p.Ours, p.Plain = append(p.Ours, ours), append(p.Plain, plain)
 	}
-	return result.Report{Clusters: 3, Gateways: 2, CPUs: 2, Runs: []result.Run{{
-		Name: "plain", Title: "Beside the plain way", When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), GETRate: 50, Rate: 10,
+	plain := result.Run{
+		Name: "plain", Title: "Beside the plain way", When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), GETRate: 50, Rate: 10, Untimed: true,
 		Setup: "Everything is set.", Load: [2]string{"0.1", "1.2"}, Cases: []result.Played{p},
-	}}}
+	}
+	timed := plain
+	timed.Name, timed.Title, timed.Untimed = "long", "For minutes", false
+	return result.Report{Clusters: 3, Gateways: 2, CPUs: 2, Runs: []result.Run{timed, plain}}
 }
 
 func TestReport(t *testing.T) {
@@ -67,7 +70,8 @@ func TestReport(t *testing.T) {
 		"| [blackhole](#plain-blackhole) | 0 of 1500, 65 ms (45 ms) |",
 		"### plain-blackhole",
 		"| get | 1500 | 0 | 45 ms | 65 ms | 65 ms | 0.8 s | 0.2 s | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
-		"| [blackhole](#plain-blackhole) | none fails, slowest 1s, later 250ms | held | held | held |",
+		"| [blackhole](#long-blackhole) | none fails, slowest 1s, later 250ms | held | held | held |",
+		"| [blackhole](#plain-blackhole) | none fails | held | held | held |",
 		"(images/failover/plain-blackhole.png)",
 	} {
 		if !strings.Contains(string(page), want) {

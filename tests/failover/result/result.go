@@ -98,6 +98,8 @@ type Run struct {
 	When  time.Time `json:"when"`
 	// Setup is what is set for it that is not the default, in Markdown.
 	Setup string `json:"setup,omitempty"`
+	// Untimed: the load is not the one that the bars' times are for.
+	Untimed bool `json:"untimed,omitempty"`
 	// GETRate is GETs a second, Rate requests a second of each other protocol.
 	GETRate int `json:"getRate"`
 	Rate    int `json:"rate"`
