@@ -99,15 +99,15 @@ func (e export) wire(port int32, w way) WireKey {
 	return WireKey{Namespace: e.in.Advertisement.Namespace, Name: e.in.Advertisement.Name, Port: port, Endpoint: w.endpoint}
 }
 
-// virtualService is the VirtualService of one port on the given Gateways.
-func (e export) virtualService(wire WireKey, gateways ...string) *networkingv1.VirtualService {
+// virtualService is the VirtualService of one port, under its host, on the given Gateways.
+func (e export) virtualService(wire WireKey, host string, gateways ...string) *networkingv1.VirtualService {
 	meta := oursFor(ExportName(wire), v1alpha1.PartExport, wire.Namespace, wire.Name)
 	labelEndpoint(meta.Labels, wire.Endpoint)
 	return &networkingv1.VirtualService{
 		TypeMeta:   typeNetworking("VirtualService"),
 		ObjectMeta: meta,
 		Spec: networkingv1alpha3.VirtualService{
-			Hosts:    []string{WireName(wire)},
+			Hosts:    []string{host},
 			Gateways: gateways,
 			ExportTo: onlyHere(),
 		},
@@ -129,7 +129,7 @@ func (e export) destination(port int32, w way) *networkingv1alpha3.Destination {
 // httpRoute is the way of one HTTP port. Where the owner has rules for it, what none of them matches is denied: a consumer
 // may choose tunnels for itself, but not what may be asked.
 func (e export) httpRoute(wire WireKey, port mcsv1beta1.ServicePort, to *networkingv1alpha3.Destination) Object {
-	vs := e.virtualService(wire, policyGateways(e.policies)...)
+	vs := e.virtualService(wire, WireName(wire), policyGateways(e.policies)...)
 	rules := ownerRules(e.in).forPort(port)
 	if len(rules) == 0 {
 		vs.Spec.Http = []*networkingv1alpha3.HTTPRoute{toBackend(wire, to)}
@@ -166,8 +166,8 @@ func withoutMark() *networkingv1alpha3.Headers {
 	}
 }
 
-// tcpGateway has a TLS server for each TCP port on each policy's port. The exact name keeps it apart from the policy's
-// own server on the same port, which takes every other name.
+// tcpGateway has a TLS server for each TCP port on each policy's port. The name keeps it apart from the policy's own
+// server on the same port (WireSNI).
 func (e export) tcpGateway(wires []WireKey) Object {
 	a := e.in.Advertisement
 	gw := &networkingv1.Gateway{
@@ -186,7 +186,7 @@ func (e export) tcpGateway(wires []WireKey) Object {
 					Number: uint32(port), Name: name, Protocol: protocolTLS,
 				},
 				Tls:   &networkingv1alpha3.ServerTLSSettings{Mode: networkingv1alpha3.ServerTLSSettings_ISTIO_MUTUAL},
-				Hosts: []string{inNamespace(WireName(wire))},
+				Hosts: []string{inNamespace(WireSNI(wire))},
 			})
 		}
 	}
@@ -194,7 +194,7 @@ func (e export) tcpGateway(wires []WireKey) Object {
 }
 
 func (e export) tcpRoute(wire WireKey, to *networkingv1alpha3.Destination) Object {
-	vs := e.virtualService(wire, inNamespace(ExportGatewayName(e.in.Advertisement.Namespace, e.in.Advertisement.Name)))
+	vs := e.virtualService(wire, WireSNI(wire), inNamespace(ExportGatewayName(e.in.Advertisement.Namespace, e.in.Advertisement.Name)))
 	vs.Spec.Tcp = []*networkingv1alpha3.TCPRoute{{
 		Route: []*networkingv1alpha3.RouteDestination{{Destination: to}},
 	}}

@@ -143,14 +143,22 @@ func PathName(key PathKey) string {
 // PathHost is the host of a path's ServiceEntry.
 func PathHost(key PathKey) string { return PathName(key) + "." + PathDomain }
 
-// WireName is the name of one service port between the two gateways: authority of HTTP requests, SNI of TCP. That of an
+// WireName is the name of one HTTP port of a service between the two gateways, the authority of requests. That of an
 // endpoint of a headless service does not name the cluster: which one a request goes to is the path's matter.
-func WireName(w WireKey) string {
-	name := ClusterSetHost(w.Name, w.Namespace)
+func WireName(w WireKey) string { return wireHost(w, "svc") }
+
+// WireSNI is the same for a TCP port, the server name (SNI). It is outside of the domain that a policy's HTTPS server
+// takes: while the ingress gateway has no TLS server for it (yet), as on a port that a policy has just got, it must refuse
+// the connection, which goes on to the next hop then. The HTTPS server would wait for a request, and the client for the
+// backend's first word.
+func WireSNI(w WireKey) string { return wireHost(w, "tcp") }
+
+func wireHost(w WireKey, kind string) string {
+	name := "p" + strconv.Itoa(int(w.Port)) + "."
 	if !w.Endpoint.IsZero() {
-		name = w.Endpoint.Hostname + "." + name
+		name += w.Endpoint.Hostname + "."
 	}
-	return "p" + strconv.Itoa(int(w.Port)) + "." + name
+	return name + w.Name + "." + w.Namespace + "." + kind + "." + v1alpha1.ClusterSetDomain
 }
 
 // EndpointHost is the name by which clients call one endpoint of a headless service (KEP-1645, specification.md).

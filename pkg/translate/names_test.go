@@ -45,6 +45,7 @@ func TestNamesFit(t *testing.T) {
 		}
 		for what, host := range map[string]string{
 			"wire name": WireName(w),
+			"wire sni":  WireSNI(of),
 			"endpoint":  WireName(of),
 			"path host": PathHost(PathKey{Policy: part, TCP: w}),
 			"host":      ClusterSetHost(part, part),
@@ -97,6 +98,7 @@ func TestNamesStay(t *testing.T) {
 		{FeedPrefix("cluster-2"), "/peers/cluster-2/"},
 		{WireName(WireKey{Namespace: "secure", Name: "payment", Port: 8080}), "p8080.payment.secure.svc.clusterset.local"},
 		{WireName(WireKey{Namespace: "secure", Name: "db", Port: 5432, Endpoint: EndpointKey{"c2", "db-0"}}), "p5432.db-0.db.secure.svc.clusterset.local"},
+		{WireSNI(WireKey{Namespace: "secure", Name: "db", Port: 5432}), "p5432.db.secure.tcp.clusterset.local"},
 		{EndpointHost("db", "secure", EndpointKey{"c2", "db-0"}), "db-0.c2.db.secure.svc.clusterset.local"},
 		{EndpointServiceName("secure", "db", EndpointKey{"c2", "db-0"}), "derived-HASH"},
 		{EndpointLegName("secure", "db", 5432, EndpointKey{"c2", "db-0"}), "egress-db-secure-5432-db-0-c2-HASH"},

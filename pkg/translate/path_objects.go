@@ -212,7 +212,7 @@ func failoverPriority(n int) []string {
 func pathDestinationRule(in PathInput, ranks []slot) *networkingv1.DestinationRule {
 	failures, sni := uint32(sharedLocalOriginFailures), SharedSNI
 	if !in.Key.TCP.IsZero() {
-		failures, sni = tcpLocalOriginFailures, WireName(in.Key.TCP)
+		failures, sni = tcpLocalOriginFailures, WireSNI(in.Key.TCP)
 	}
 	return &networkingv1.DestinationRule{
 		TypeMeta:   typeNetworking("DestinationRule"),

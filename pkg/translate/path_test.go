@@ -332,7 +332,7 @@ func TestTCPSharesAreEndpointWeights(t *testing.T) {
 	if se.Annotations[AnnotationShares] != "c2=75,c3=25" {
 		t.Errorf("the shares in use are written down, got %q", se.Annotations)
 	}
-	if got := dr.Spec.TrafficPolicy.Tls.Sni; got != "p5432.db.secure.svc.clusterset.local" {
+	if got := dr.Spec.TrafficPolicy.Tls.Sni; got != "p5432.db.secure.tcp.clusterset.local" {
 		t.Errorf("the server name is the wire name, got %q", got)
 	}
 }

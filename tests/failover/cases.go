@@ -69,6 +69,9 @@ func tunnelCases() []Case {
 	}
 }
 
+// podsReturn is how long it is looked at what has pods start again: healing waits for them, which takes a part of that.
+const podsReturn = 45 * time.Second
+
 func clusterCases() []Case {
 	return []Case{
 		{
@@ -95,11 +98,11 @@ func clusterCases() []Case {
 		{Name: "api-gone", Title: "An exporting cluster's control plane hangs", Break: signalAPI((*Bench).victim, syscall.SIGSTOP), Heal: signalAPI((*Bench).victim, syscall.SIGCONT)},
 		{
 			Name: "gateway-gone", Title: "An exporting cluster loses all ingress gateways at once", Clusters: 2,
-			Break: killed("mc-wan", "mcw-ingress"), Heal: scaledBack("mc-wan", "mcw-ingress"),
+			Break: killed("mc-wan", "mcw-ingress"), Heal: scaledBack("mc-wan", "mcw-ingress"), After: podsReturn,
 		},
 		{
 			Name: "backends-gone", Title: "An exporting cluster loses all backends at once", Clusters: 2,
-			Break: killed(Namespace, serviceName), Heal: scaledBack(Namespace, serviceName),
+			Break: killed(Namespace, serviceName), Heal: scaledBack(Namespace, serviceName), After: podsReturn,
 		},
 		{
 			Name: "drained", Title: "The operator drains an exporting cluster", Clusters: 2,
@@ -120,6 +123,7 @@ func ownCases() []Case {
 				}
 				return scaleBack(ctx, b.Consumer, "mc-wan", "mcw-controller")
 			},
+			After: podsReturn,
 		},
 		{
 			Name: "partitioned", Title: "The consumer's control plane hangs, and 5 s later the tunnel refuses",
@@ -133,8 +137,9 @@ func ownCases() []Case {
 		},
 		{
 			Name: "upgrade", Title: "The consumer's controller is replaced as by an upgrade, and 5 s later the tunnel refuses",
-			Break: inTurn(func(ctx context.Context, b *Bench) error { return restart(ctx, b.Consumer, "mcw-controller") }, wan(tunnelFirst, "--state=refused")),
-			Heal:  calm,
+			Break:  inTurn(func(ctx context.Context, b *Bench) error { return restart(ctx, b.Consumer, "mcw-controller") }, wan(tunnelFirst, "--state=refused")),
+			Heal:   calm,
+			Broken: 90 * time.Second, // its successor has to be ready first
 		},
 		{
 			Name: "rotation", Title: "The gateways' certificates are renewed every half minute",

@@ -130,7 +130,7 @@ func (b *Bench) plainRoutes(ctx context.Context) error {
 	}
 	in.Ports = []plainPort{
 		{Name: "plain", Number: 443, Protocol: "HTTP2", SNI: "wan.svc.clusterset.local"},
-		{Name: "plain-tcp", Number: 444, Protocol: "TLS", SNI: "p5432." + serviceHost},
+		{Name: "plain-tcp", Number: 444, Protocol: "TLS", SNI: "p5432." + serviceName + "." + Namespace + ".tcp.clusterset.local"},
 	}
 	for _, c := range b.Exporters {
 		peer := &mcw.Peer{}

@@ -126,7 +126,7 @@ func TestTCPLeg(t *testing.T) {
 	if got := p.hops(path); !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
-	if context := upstreamTLS(t, p.cluster(path)); context.Sni != "p5432.payment.secure.svc.clusterset.local" {
+	if context := upstreamTLS(t, p.cluster(path)); context.Sni != "p5432.payment.secure.tcp.clusterset.local" {
 		t.Errorf("the server name is %s", context.Sni)
 	}
 	for _, port := range []string{"0.0.0.0_10000", "0.0.0.0_10001"} {
@@ -257,7 +257,7 @@ func TestForeignVirtualServicesDoNotAttach(t *testing.T) {
 		if d.Kind != "Gateway" {
 			continue
 		}
-		for _, hosts := range []string{`"*"`, webWire + ", " + dbWire + ", feed.mc-wan.svc.clusterset.local"} {
+		for _, hosts := range []string{`"*"`, webWire + ", " + dbSNI + ", feed.mc-wan.svc.clusterset.local"} {
 			evil += fmt.Sprintf(`
 ---
 apiVersion: networking.istio.io/v1

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	db       = "db.secure.svc.clusterset.local"
-	dbZero   = "db-0.cluster-2." + db
-	dbOne    = "db-1.cluster-2." + db
-	dbFar    = "db-0.cluster-3." + db
-	zeroVIP  = "10.96.20.0"
-	oneVIP   = "10.96.20.1"
-	farVIP   = "10.96.30.0"
-	zeroWire = "p5432.db-0.db.secure.svc.clusterset.local"
+	db      = "db.secure.svc.clusterset.local"
+	dbZero  = "db-0.cluster-2." + db
+	dbOne   = "db-1.cluster-2." + db
+	dbFar   = "db-0.cluster-3." + db
+	zeroVIP = "10.96.20.0"
+	oneVIP  = "10.96.20.1"
+	farVIP  = "10.96.30.0"
+	zeroSNI = "p5432.db-0.db.secure.tcp.clusterset.local"
 )
 
 func to(vip string, port int, protocol simulation.Protocol, host string) simulation.Call {
@@ -114,7 +114,7 @@ func TestHeadlessLegs(t *testing.T) {
 				t.Errorf("port %d leads to %s", port, h)
 			}
 		}
-		if sni := upstreamTLS(t, p.clusterNamed(got.ClusterMatched)).Sni; sni != zeroWire {
+		if sni := upstreamTLS(t, p.clusterNamed(got.ClusterMatched)).Sni; sni != zeroSNI {
 			t.Errorf("port %d: the server name is %s", port, sni)
 		}
 	}
@@ -130,7 +130,7 @@ func TestHeadlessIngress(t *testing.T) {
 		mtls bool
 	}{
 		{mtls(31111, simulation.HTTP2, "p80.db-0.db.secure.svc.clusterset.local", wan), []string{"10.1.0.20:8080", "fd00:1::20:8080"}, true},
-		{mtls(31112, simulation.TCP, "", zeroWire), []string{"10.1.0.20:5432", "fd00:1::20:5432"}, true},
+		{mtls(31112, simulation.TCP, "", zeroSNI), []string{"10.1.0.20:5432", "fd00:1::20:5432"}, true},
 		{mtls(31111, simulation.HTTP2, "p80.10-1-0-22.db.secure.svc.clusterset.local", wan), []string{"10.1.0.22:8080", "fd00:1::22:8080"}, false},
 	} {
 		tc.call.CallMode = simulation.CallModeGateway

@@ -14,7 +14,7 @@ import (
 const (
 	wan     = "wan.svc.clusterset.local"
 	webWire = "p8080.payment.secure.svc.clusterset.local"
-	dbWire  = "p5432.payment.secure.svc.clusterset.local"
+	dbSNI   = "p5432.payment.secure.tcp.clusterset.local"
 )
 
 // Which backend a peer's request or connection reaches, by policy port, server name and authority.
@@ -29,13 +29,14 @@ func TestIngress(t *testing.T) {
 			err     error
 		}{
 			{"HTTP by wire name", mtls(port, simulation.HTTP2, webWire, wan), web, nil},
-			{"TCP by server name", mtls(port, simulation.TCP, "", dbWire), db, nil},
+			{"TCP by server name", mtls(port, simulation.TCP, "", dbSNI), db, nil},
 			{"another service's wire name", mtls(port, simulation.HTTP2, "p8080.other.secure.svc.clusterset.local", wan), "", simulation.ErrNoVirtualHost},
 			{"a port that is not exported", mtls(port, simulation.HTTP2, "p53.payment.secure.svc.clusterset.local", wan), "", simulation.ErrNoVirtualHost},
-			{"a TCP port by HTTP", mtls(port, simulation.HTTP2, dbWire, wan), "", simulation.ErrNoVirtualHost},
+			{"a TCP port by HTTP", mtls(port, simulation.HTTP2, "p5432.payment.secure.svc.clusterset.local", wan), "", simulation.ErrNoVirtualHost},
 			{"a local name", mtls(port, simulation.HTTP2, "payment.secure.svc.cluster.local", wan), "", simulation.ErrNoVirtualHost},
 			{"the clusterset name", mtls(port, simulation.HTTP2, payment, wan), "", simulation.ErrNoVirtualHost},
-			{"TCP by another name", mtls(port, simulation.TCP, "", "p5433.payment.secure.svc.clusterset.local"), "", simulation.ErrProtocolError},
+			// Not the HTTP server: it would wait for a request, and the client for the backend's banner.
+			{"TCP by a name that is not there", mtls(port, simulation.TCP, "", "p5433.payment.secure.tcp.clusterset.local"), "", simulation.ErrNoFilterChain},
 			{"a server name of another zone", mtls(port, simulation.HTTP2, webWire, "example.org"), "", simulation.ErrNoFilterChain},
 			{"plain text", plain(port, simulation.HTTP, webWire), "", simulation.ErrNoFilterChain},
 			{"TLS without a client certificate", simulation.Call{Port: port, Protocol: simulation.HTTP2, TLS: simulation.TLS, Sni: wan, HostHeader: webWire}, "", simulation.ErrMTLSError},
