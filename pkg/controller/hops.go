@@ -23,8 +23,8 @@ import (
 // lookEvery is how often hops that came or went, and figures that moved, are noticed. Changes of state are at once.
 const lookEvery = time.Second
 
-// lookAgainAfter is how soon it is looked whether a hop answers that others of its cluster have died beside: about a round
-// trip, for an answer is no change of state.
+// lookAgainAfter is how soon it is looked again while it is not decided which verdicts hold: about a round trip, for that a
+// hop answers is no change of state.
 const lookAgainAfter = 50 * time.Millisecond
 
 // verdictsTogether is how long paths wait for what else a dying tunnel takes along: its hops to other clusters and other
@@ -103,7 +103,7 @@ func (w *hopWatch) look(ctx context.Context) time.Duration {
 			w.peers.ask(types.NamespacedName{Namespace: v1alpha1.Namespace, Name: peers[i].Name})
 		}
 	}
-	if len(probe.Dying(reports)) > 0 {
+	if len(judgement.Undecided) > 0 {
 		return lookAgainAfter
 	}
 	return lookEvery

@@ -3,6 +3,8 @@
 package probe
 
 import (
+	"maps"
+
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
@@ -70,24 +72,21 @@ func Silent(reports []Report) map[string]bool {
 	return out
 }
 
-// Dying are the clusters of which a hop has just died and every other one that is not dead owes an answer: the next moment
+// dying are the clusters of which a hop has just died and every other one that is not dead owes an answer: the next moment
 // tells whether all of them die, which is for the feed to say something about, or one.
-func Dying(reports []Report) map[string]bool {
-	out, answers := map[string]bool{}, map[string]bool{}
+func dying(reports []Report) map[string]bool {
+	justDied, answers, out := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, r := range reports {
-		if r.JustDied {
+		justDied[r.Cluster] = justDied[r.Cluster] || r.JustDied
+		switch {
+		case r.Broken || r.State == v1alpha1.HopDead:
+		case r.Waiting:
 			out[r.Cluster] = true
-		}
-		answers[r.Cluster] = answers[r.Cluster] || !r.Broken && !r.Waiting && r.State != v1alpha1.HopDead
-	}
-	for cluster, silent := range Silent(reports) {
-		answers[cluster] = answers[cluster] || silent
-	}
-	for cluster := range out {
-		if answers[cluster] {
-			delete(out, cluster)
+		default:
+			answers[r.Cluster] = true
 		}
 	}
+	maps.DeleteFunc(out, func(cluster string, _ bool) bool { return answers[cluster] || !justDied[cluster] })
 	return out
 }
 
@@ -97,7 +96,7 @@ func (j *Judgement) doubt(reports []Report, feed func(string) Testimony) {
 		clusters[r.Cluster] = true
 		tried[r.Cluster] = tried[r.Cluster] || !r.Broken
 	}
-	j.Undecided = Dying(reports)
+	j.Undecided = dying(reports)
 	silent, disproved := Silent(reports), false
 	for cluster := range silent {
 		switch testimony := feed(cluster); {

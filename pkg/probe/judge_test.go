@@ -10,7 +10,7 @@ import (
 )
 
 // together judges two hops of one cluster every ten milliseconds until end, and tells how often they were decided upon while
-// the first one alone was dead, and when that was first.
+// one of them alone was dead, and when that was first.
 func together(seed int64, end time.Duration, first, second link) (decided int, at time.Duration) {
 	a, b := newSim(high, seed, first), newSim(high, -seed, second)
 	for now := time.Duration(0); now < end; now += 10 * ms {

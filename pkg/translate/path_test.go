@@ -333,7 +333,7 @@ func TestTCPSharesAreEndpointWeights(t *testing.T) {
 		t.Errorf("the shares in use are written down, got %q", se.Annotations)
 	}
 	if got := dr.Spec.TrafficPolicy.Tls.Sni; got != "p5432.db.secure.tcp.clusterset.local" {
-		t.Errorf("the server name is the wire name, got %q", got)
+		t.Errorf("the server name is that of the TCP port, got %q", got)
 	}
 }
 
