@@ -23,7 +23,12 @@ const (
 	// percentage points.
 	movedShare   = 0.2
 	movedMs      = 2
-	movedPercent = 1
+	movedPercent = 0.2
+
+	// doubtFor is how long a doubt that is found in the status holds: as long as it takes to find a tunnel of 400 ms dead
+	// (docs/tunnels.md), since hops that die one after the other are in doubt only with the last one.
+	doubtFor   = 2500 * time.Millisecond
+	foundDoubt = "the prober was in doubt before this controller began to lead"
 )
 
 // hopBook holds the verdicts that order paths, and what Peers' status is to say of their hops.
@@ -31,15 +36,18 @@ type hopBook struct {
 	mu       sync.Mutex
 	verdicts map[translate.HopKey]v1alpha1.HopState // never changed, only replaced; nil before the first look
 	doubts   map[string]string
-	last     map[translate.HopKey]v1alpha1.HopState // as measured
+	last     map[translate.HopKey]probe.Report // as acted on
 	told     map[string]map[translate.HopKey]v1alpha1.HopStatus
 	toldAt   map[string]time.Time
+	// inDoubt says until when doubts hold that were found in the status.
+	inDoubt map[string]time.Time
 }
 
 func newHopBook() *hopBook {
 	return &hopBook{
-		doubts: map[string]string{}, last: map[translate.HopKey]v1alpha1.HopState{},
+		doubts: map[string]string{}, last: map[translate.HopKey]probe.Report{},
 		told: map[string]map[translate.HopKey]v1alpha1.HopStatus{}, toldAt: map[string]time.Time{},
+		inDoubt: map[string]time.Time{},
 	}
 }
 
@@ -70,13 +78,68 @@ func (b *hopBook) of(cluster string) (hops map[translate.HopKey]v1alpha1.HopStat
 	return b.told[cluster], b.doubts[cluster]
 }
 
-// adopt takes over what stands in the status of a peer that has not been told anything in this life of the process.
-func (b *hopBook) adopt(now time.Time, cluster string, found map[translate.HopKey]v1alpha1.HopStatus) {
+// adopt takes over what stands in the status of a peer that has not been told anything in this life of the process, and
+// whether the prober is in doubt about it.
+func (b *hopBook) adopt(now time.Time, cluster string, found map[translate.HopKey]v1alpha1.HopStatus, doubted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, told := b.told[cluster]; !told && len(found) > 0 {
-		b.told[cluster], b.toldAt[cluster] = found, now
+	if _, told := b.told[cluster]; told || len(found) == 0 {
+		return
 	}
+	b.told[cluster], b.toldAt[cluster] = found, now
+	if doubted {
+		b.inDoubt[cluster] = now.Add(doubtFor)
+	}
+	for key, h := range found {
+		r := probe.Report{HopKey: key, State: h.State, Reason: h.Reason}
+		if h.Since != nil {
+			r.Since = h.Since.Time
+		}
+		b.last[key] = r
+	}
+}
+
+// states are the hops as they were acted on last, with the figures of now.
+func (b *hopBook) states(reports []probe.Report) []probe.Report {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := slices.Clone(reports)
+	for i := range out {
+		out[i].State = b.last[out[i].HopKey].State
+	}
+	return out
+}
+
+// withFoundDoubts adds those that were found in the status, until it is known whether they hold.
+func (b *hopBook) withFoundDoubts(now time.Time, j probe.Judgement) probe.Judgement {
+	doubts := maps.Clone(j.Doubts)
+	for cluster, until := range b.inDoubt {
+		switch {
+		case !now.Before(until):
+			delete(b.inDoubt, cluster)
+		case doubts[cluster] == "":
+			doubts[cluster] = foundDoubt
+		}
+	}
+	j.Doubts = doubts
+	return j
+}
+
+// acted replaces the states of hops on which nothing is acted on by those that were acted on last.
+func (b *hopBook) acted(reports []probe.Report, j probe.Judgement) []probe.Report {
+	out := slices.Clone(reports)
+	for i := range out {
+		r := &out[i]
+		if j.Acts(r.Cluster) {
+			continue
+		}
+		before, known := b.last[r.HopKey]
+		if !known {
+			before = probe.Report{State: v1alpha1.HopUnknown, Reason: v1alpha1.ReasonNotMeasured, Since: r.Since}
+		}
+		r.State, r.Reason, r.Since, r.Returning, r.Hold = before.State, before.Reason, before.Since, before.Returning, before.Hold
+	}
+	return out
 }
 
 // update takes what is measured and what it is worth.
@@ -84,10 +147,12 @@ func (b *hopBook) update(now time.Time, reports []probe.Report, j probe.Judgemen
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var news hopNews
-	verdicts := maps.Clone(j.Verdicts)
-	for key, state := range b.verdicts {
-		if j.Undecided[key.Cluster] {
-			verdicts[key] = state
+	j = b.withFoundDoubts(now, j)
+	reports = b.acted(reports, j)
+	verdicts := map[translate.HopKey]v1alpha1.HopState{}
+	for _, r := range reports {
+		if state := translate.Held(r.Verdict(), j.Doubts[r.Cluster] != ""); state != v1alpha1.HopUnknown {
+			verdicts[r.HopKey] = state
 		}
 	}
 	news.reorder = clustersThatDiffer(b.verdicts, verdicts)
@@ -117,12 +182,12 @@ func (b *hopBook) update(now time.Time, reports []probe.Report, j probe.Judgemen
 // moves are the hops whose state is another than at the last look. That a new hop answers is no news.
 func (b *hopBook) moves(reports []probe.Report) []hopMove {
 	var out []hopMove
-	seen := map[translate.HopKey]v1alpha1.HopState{}
+	seen := map[translate.HopKey]probe.Report{}
 	for _, r := range reports {
 		before, known := b.last[r.HopKey]
-		seen[r.HopKey] = r.State
-		if known && before != r.State && (before != v1alpha1.HopUnknown || r.State != v1alpha1.HopHealthy) {
-			out = append(out, hopMove{before, r})
+		seen[r.HopKey] = r
+		if known && before.State != r.State && (before.State != v1alpha1.HopUnknown || r.State != v1alpha1.HopHealthy) {
+			out = append(out, hopMove{before.State, r})
 		}
 	}
 	b.last = seen

@@ -84,7 +84,7 @@ func (w *hopWatch) look(ctx context.Context) time.Duration {
 		return lookEvery
 	}
 	for i := range peers {
-		w.hops.adopt(w.now(), peers[i].Spec.ClusterID, foundHops(peers, peers[i].Spec.ClusterID))
+		w.hops.adopt(w.now(), peers[i].Spec.ClusterID, foundHops(peers, peers[i].Spec.ClusterID), snapshot.ProbeBroken(peers[i].Status))
 	}
 	w.prober.Set(targets)
 	reports := w.prober.Reports()
@@ -118,7 +118,7 @@ func hopTargets(l *lister) []probe.Target {
 		if card.ClusterID == l.Self().ID {
 			continue
 		}
-		known := believedHops(peers, card.ClusterID)
+		known := foundHops(peers, card.ClusterID)
 		for _, hop := range hopsOf(card) {
 			spec := specOf(hop.Policy, policies)
 			target := probe.Target{
@@ -162,12 +162,6 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 	return out
 }
 
-// believedHops are those of foundHops whose states were acted on.
-func believedHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alpha1.HopStatus {
-	broken := func(p v1alpha1.Peer) bool { return snapshot.ProbeBroken(p.Status) }
-	return foundHops(slices.DeleteFunc(slices.Clone(peers), broken), cluster)
-}
-
 // tellMove tells of one hop on its Peer, in the log, and to who counts.
 func (w *hopWatch) tellMove(peers []v1alpha1.Peer, m hopMove) {
 	w.metrics.moves.WithLabelValues(m.to.Cluster, m.to.Policy, string(m.to.State), m.to.Reason).Inc()
@@ -184,10 +178,14 @@ func (w *hopWatch) tellMove(peers []v1alpha1.Peer, m hopMove) {
 	w.notes.hop(&peers[i], kind, m)
 }
 
-// hopAction tells the Events of one hop from those of others: Events that differ in nothing but their note are counted,
-// and show the first one's.
-func hopAction(key translate.HopKey) string {
-	return "Measure " + key.Policy + " to " + net.JoinHostPort(key.Address, strconv.Itoa(int(key.Port)))
+// hopAction tells the Events of one hop from those of others, and those of a fall after which it stays away longer from the
+// one before: Events that differ in nothing but their note are counted, and show the first one's.
+func hopAction(m hopMove) string {
+	text := "Measure " + m.to.Policy + " to " + net.JoinHostPort(m.to.Address, strconv.Itoa(int(m.to.Port)))
+	if m.to.Hold > 0 {
+		text += " again for " + m.to.Hold.Round(time.Second).String()
+	}
+	return text
 }
 
 func describeMove(m hopMove) string {

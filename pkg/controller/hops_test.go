@@ -74,7 +74,7 @@ func TestHopBookTellsWhatIsNews(t *testing.T) {
 func TestNewLeaderHasNoNewsOfWhatItFinds(t *testing.T) {
 	b := newHopBook()
 	high := measured("high", v1alpha1.HopDead, 0)
-	b.adopt(noon, "c2", statusOf([]probe.Report{high}))
+	b.adopt(noon, "c2", statusOf([]probe.Report{high}), false)
 	high.Measured = false
 	if news := b.update(noon.Add(time.Hour), []probe.Report{high}, probe.Judge([]probe.Report{high}, readNothing)); len(news.tell)+len(news.moves) != 0 {
 		t.Errorf("news %+v", news)

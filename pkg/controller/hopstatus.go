@@ -68,7 +68,7 @@ func hopsCondition(hops []v1alpha1.HopStatus, s peerState) metav1.Condition {
 		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonNotMeasured, "no hop to the peer has been measured yet"
 	case s.doubt != "":
 		c.Status, c.Reason = metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken
-		c.Message = s.doubt + "; hops stay in their order, and Envoy's own detection rules"
+		c.Message = s.doubt + "; hops stay in their order, dead ones last, and Envoy's own detection rules"
 	case dead == len(hops):
 		c.Reason, c.Message = v1alpha1.ReasonAllHopsDead, "no hop to the peer answers"
 	case dead > 0:

@@ -35,7 +35,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err := newMetrics().register(registered, &core{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := registerHops(registered, probe.New(nil, nil)); err != nil {
+	if err := registerHops(registered, probe.New(nil, nil).Reports); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile("../../docs/metrics.md")

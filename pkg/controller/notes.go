@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/apply"
 	"github.com/l7mp/mc-wan/pkg/mesh"
 	"github.com/l7mp/mc-wan/pkg/ports"
@@ -35,8 +36,12 @@ func (n *notes) transitions(obj client.Object, changed []metav1.Condition) {
 	}
 }
 
-// bad conditions are those that are not True, except Conflict, which is bad when it is.
+// bad conditions are those that are not True, except Conflict, which is bad when it is; and that the prober is broken, by
+// which nothing is known of hops.
 func bad(c metav1.Condition) bool {
+	if c.Reason == v1alpha1.ReasonProbeBroken {
+		return true
+	}
 	if c.Type == string(mcsv1beta1.ServiceExportConditionConflict) {
 		return c.Status == metav1.ConditionTrue
 	}
@@ -67,7 +72,7 @@ func (n *notes) event(obj client.Object, kind, reason, note string) {
 
 // hop tells on a Peer that one of its hops changed its state.
 func (n *notes) hop(peer client.Object, kind string, m hopMove) {
-	n.recorder.Eventf(peer, nil, kind, "Hop"+string(m.to.State), short(hopAction(m.to.HopKey)), "%s", describeMove(m))
+	n.recorder.Eventf(peer, nil, kind, "Hop"+string(m.to.State), short(hopAction(m)), "%s", describeMove(m))
 }
 
 // short cuts joined reasons, and actions that name things, to what an Event can carry (events.k8s.io/v1, Event.reason and

@@ -24,6 +24,7 @@ import (
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/apply"
 	"github.com/l7mp/mc-wan/pkg/mcsapi"
+	"github.com/l7mp/mc-wan/pkg/probe"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -186,7 +187,7 @@ func wire(mgr manager.Manager, c *core) error {
 		}
 	}
 	watch := newHopWatch(c)
-	if err := registerHops(c.opts.Registerer, watch.prober); err != nil {
+	if err := registerHops(c.opts.Registerer, func() []probe.Report { return c.hops.states(watch.prober.Reports()) }); err != nil {
 		return err
 	}
 	serving := everywhere(func(ctx context.Context) error { return c.serveFeed(ctx, server) })

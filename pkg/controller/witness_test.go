@@ -4,6 +4,7 @@ package controller
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,8 +76,59 @@ func TestUndecidedHopsKeepTheirVerdicts(t *testing.T) {
 	if news := look(high, low); len(news.reorder) != 0 || b.health()[high.HopKey] != v1alpha1.HopDead || b.health()[low.HopKey] != v1alpha1.HopHealthy {
 		t.Errorf("while it is asked: %+v, %v", news, b.health())
 	}
+	if hops, _ := b.of("c2"); hops[low.HopKey].State != v1alpha1.HopHealthy {
+		t.Errorf("the status says what nobody acts on: %+v", hops)
+	}
 	says = probe.FeedSilent
 	if news := look(high, low); len(news.reorder) != 1 || b.health()[low.HopKey] != v1alpha1.HopDead {
 		t.Errorf("when it did not answer: %+v, %v", news, b.health())
+	}
+}
+
+// TestDoubtedHopsKeepTheirOrder: what the prober says in doubt is neither acted on nor told, and a hop that was dead before
+// comes last, since nobody knows whether it still is.
+func TestDoubtedHopsKeepTheirOrder(t *testing.T) {
+	b, says := newHopBook(), probe.FeedAnswers
+	look := func(reports ...probe.Report) hopNews {
+		return b.update(noon, reports, probe.Judge(reports, func(string) probe.Testimony { return says }))
+	}
+	high, low := measured("high", v1alpha1.HopDead, 0), measured("low", v1alpha1.HopHealthy, time.Millisecond)
+	look(high, low)
+	low.State = v1alpha1.HopDead
+	news := look(high, low)
+	if len(news.moves) != 0 {
+		t.Errorf("told of %+v", news.moves)
+	}
+	if health := b.health(); health[high.HopKey] != v1alpha1.HopDegraded || health[low.HopKey] != v1alpha1.HopHealthy {
+		t.Errorf("ordered by %v", health)
+	}
+	hops, doubt := b.of("c2")
+	if doubt == "" || hops[high.HopKey].State != v1alpha1.HopDead || hops[low.HopKey].State != v1alpha1.HopHealthy {
+		t.Errorf("doubt %q, status %+v", doubt, hops)
+	}
+	for _, r := range b.states([]probe.Report{high, low}) {
+		if want := hops[r.HopKey].State; r.State != want {
+			t.Errorf("metrics say %s of %s, the status says %s", r.State, r.Policy, want)
+		}
+	}
+
+	// Whoever takes over from the status goes on in the same way.
+	next := newHopBook()
+	next.adopt(noon, "c2", hops, true)
+	for _, state := range []v1alpha1.HopState{v1alpha1.HopHealthy, v1alpha1.HopDead} { // it dies a moment after the other one
+		low.State = state
+		reports := []probe.Report{high, low}
+		if news := next.update(noon, reports, probe.Judge(reports, func(string) probe.Testimony { return says })); len(news.moves) != 0 {
+			t.Errorf("a new leader tells of %+v", news.moves)
+		}
+		if _, doubt := next.of("c2"); doubt == "" || !reflect.DeepEqual(next.health(), b.health()) {
+			t.Errorf("a new leader orders by %v, doubt %q", next.health(), doubt)
+		}
+	}
+
+	// One of them answers: that ends the doubt, and what is true now is told.
+	low.State = v1alpha1.HopHealthy
+	if news := look(high, low); len(news.moves) != 0 || b.health()[high.HopKey] != v1alpha1.HopDead {
+		t.Errorf("after the doubt: %+v, %v", news.moves, b.health())
 	}
 }

@@ -22,35 +22,31 @@ const (
 	FeedAnswers
 )
 
-// Judgement is which verdicts are acted on.
+// Judgement is of which clusters the states of hops are not acted on. Of all others they are.
 type Judgement struct {
-	// Verdicts order the hops of paths. Hops that are missing are Unknown.
-	Verdicts map[translate.HopKey]v1alpha1.HopState
-	// Doubts say of a cluster why its hops are not reordered; clusters without doubt are missing.
+	// Doubts say of a cluster why the states of its hops cannot be true; clusters without doubt are missing.
 	Doubts map[string]string
-	// Undecided are the clusters of which the last verdicts hold: until the feed has answered or failed to, or while a hop
+	// Undecided are the clusters of which it is too early to act: until the feed has answered or failed to, or while a hop
 	// has just died and no other one has answered yet.
 	Undecided map[string]bool
 }
 
-// Judge tells which verdicts can be true. Those that cannot move nothing: then Envoy's own detection rules alone.
+// Acts tells whether the states of a cluster's hops are acted on.
+func (j Judgement) Acts(cluster string) bool { return j.Doubts[cluster] == "" && !j.Undecided[cluster] }
+
+// Judge tells which states can be true. Those that cannot move nothing: then Envoy's own detection rules alone.
 //
 // A cluster that is said to be dead on every hop while its feed answers over one of them is not. A prober that is proven
 // wrong about one cluster in this way, and says the same of all others, is believed about none. Where no feed answers
 // either, there is nothing that speaks against it: this cluster may be the one that is cut off.
 func Judge(reports []Report, feed func(cluster string) Testimony) Judgement {
-	out := Judgement{Verdicts: map[translate.HopKey]v1alpha1.HopState{}, Doubts: map[string]string{}}
+	out := Judgement{Doubts: map[string]string{}}
 	out.doubt(reports, feed)
-	for _, r := range reports {
-		if r.State != v1alpha1.HopUnknown && out.Doubts[r.Cluster] == "" && !out.Undecided[r.Cluster] {
-			out.Verdicts[r.HopKey] = r.verdict()
-		}
-	}
 	return out
 }
 
-// verdict is the state by which the hop is ordered.
-func (r Report) verdict() v1alpha1.HopState {
+// Verdict is the state by which the hop is ordered.
+func (r Report) Verdict() v1alpha1.HopState {
 	if r.Returning {
 		return translate.HopReturning
 	}

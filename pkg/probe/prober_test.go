@@ -145,10 +145,11 @@ func TestKindOf(t *testing.T) {
 }
 
 func TestReturningIsAVerdict(t *testing.T) {
-	hop := translate.HopKey{Cluster: "a", Policy: "1"}
-	got := Judge([]Report{{HopKey: hop, State: healthy, Returning: true}}, func(string) Testimony { return FeedAnswers })
-	if got.Verdicts[hop] != translate.HopReturning {
-		t.Errorf("verdicts %v", got.Verdicts)
+	if got := (Report{State: healthy, Returning: true}).Verdict(); got != translate.HopReturning {
+		t.Errorf("verdict %v", got)
+	}
+	if got := (Report{State: dead}).Verdict(); got != dead {
+		t.Errorf("verdict %v", got)
 	}
 }
 
@@ -165,25 +166,26 @@ func TestJudge(t *testing.T) {
 		name    string
 		reports []Report
 		// answers and asked are the clusters whose feed answers, or has just been asked.
-		answers, asked              string
-		verdicts, doubts, undecided int
+		answers, asked string
+		// acts are how many hops' states are acted on.
+		acts, doubts, undecided int
 	}{
-		{name: "all is well", reports: []Report{report("a", "1", healthy), report("b", "1", degraded)}, answers: "ab", verdicts: 2},
-		{name: "one tunnel dead", reports: []Report{report("a", "1", dead), report("a", "2", healthy)}, answers: "a", verdicts: 2},
-		{name: "unknown is no verdict", reports: []Report{report("a", "1", v1alpha1.HopUnknown), report("a", "2", healthy)}, answers: "a", verdicts: 1},
-		{name: "a cluster is lost", reports: []Report{report("a", "1", dead), report("a", "2", dead), report("b", "1", healthy)}, answers: "b", verdicts: 3},
-		{name: "a cluster is lost, but its feed answers", reports: []Report{report("a", "1", dead), report("a", "2", dead), report("b", "1", healthy)}, answers: "ab", verdicts: 1, doubts: 1},
-		{name: "a cluster is lost, and its feed may still answer", reports: []Report{report("a", "1", dead), report("b", "1", healthy)}, answers: "b", asked: "a", verdicts: 1, undecided: 1},
-		{name: "this cluster is cut off", reports: []Report{report("a", "1", dead), report("b", "1", dead)}, verdicts: 2},
+		{name: "all is well", reports: []Report{report("a", "1", healthy), report("b", "1", degraded)}, answers: "ab", acts: 2},
+		{name: "one tunnel dead", reports: []Report{report("a", "1", dead), report("a", "2", healthy)}, answers: "a", acts: 2},
+		{name: "one is not known yet", reports: []Report{report("a", "1", v1alpha1.HopUnknown), report("a", "2", healthy)}, answers: "a", acts: 2},
+		{name: "a cluster is lost", reports: []Report{report("a", "1", dead), report("a", "2", dead), report("b", "1", healthy)}, answers: "b", acts: 3},
+		{name: "a cluster is lost, but its feed answers", reports: []Report{report("a", "1", dead), report("a", "2", dead), report("b", "1", healthy)}, answers: "ab", acts: 1, doubts: 1},
+		{name: "a cluster is lost, and its feed may still answer", reports: []Report{report("a", "1", dead), report("b", "1", healthy)}, answers: "b", asked: "a", acts: 1, undecided: 1},
+		{name: "this cluster is cut off", reports: []Report{report("a", "1", dead), report("b", "1", dead)}, acts: 2},
 		{name: "the prober is wrong about one, and says the same of all", reports: []Report{report("a", "1", dead), report("b", "1", dead)}, answers: "b", asked: "a", doubts: 2},
 		{name: "nothing can be tried", reports: []Report{report("a", "1", healthy, true), report("a", "2", dead, true)}, doubts: 1},
-		{name: "one address cannot be tried", reports: []Report{report("a", "1", healthy, true), report("a", "2", healthy)}, verdicts: 2},
-		{name: "one has just died, the other owes an answer", reports: []Report{as(report("a", "1", dead), justDied), as(report("a", "2", healthy), waiting), report("b", "1", healthy)}, answers: "ab", verdicts: 1, undecided: 1},
-		{name: "one has just died, the other answers", reports: []Report{as(report("a", "1", dead), justDied), report("a", "2", healthy)}, answers: "a", verdicts: 2},
-		{name: "one has just died, one owes an answer, one answers", reports: []Report{as(report("a", "1", dead), justDied), as(report("a", "2", healthy), waiting), report("a", "3", degraded)}, answers: "a", verdicts: 3},
-		{name: "one is dead for long, the other owes an answer", reports: []Report{report("a", "1", dead), as(report("a", "2", healthy), waiting)}, answers: "a", verdicts: 2},
-		{name: "the last one has just died, and no feed is read", reports: []Report{report("a", "1", dead), as(report("a", "2", dead), justDied)}, verdicts: 2},
-		{name: "the only peer is lost", reports: []Report{report("a", "1", dead)}, verdicts: 1},
+		{name: "one address cannot be tried", reports: []Report{report("a", "1", healthy, true), report("a", "2", healthy)}, acts: 2},
+		{name: "one has just died, the other owes an answer", reports: []Report{as(report("a", "1", dead), justDied), as(report("a", "2", healthy), waiting), report("b", "1", healthy)}, answers: "ab", acts: 1, undecided: 1},
+		{name: "one has just died, the other answers", reports: []Report{as(report("a", "1", dead), justDied), report("a", "2", healthy)}, answers: "a", acts: 2},
+		{name: "one has just died, one owes an answer, one answers", reports: []Report{as(report("a", "1", dead), justDied), as(report("a", "2", healthy), waiting), report("a", "3", degraded)}, answers: "a", acts: 3},
+		{name: "one is dead for long, the other owes an answer", reports: []Report{report("a", "1", dead), as(report("a", "2", healthy), waiting)}, answers: "a", acts: 2},
+		{name: "the last one has just died, and no feed is read", reports: []Report{report("a", "1", dead), as(report("a", "2", dead), justDied)}, acts: 2},
+		{name: "the only peer is lost", reports: []Report{report("a", "1", dead)}, acts: 1},
 		{name: "the only peer is lost, but its feed answers", reports: []Report{report("a", "1", dead)}, answers: "a", doubts: 1},
 	} {
 		got := Judge(tc.reports, func(cluster string) Testimony {
@@ -195,8 +197,14 @@ func TestJudge(t *testing.T) {
 			}
 			return FeedSilent
 		})
-		if len(got.Verdicts) != tc.verdicts || len(got.Doubts) != tc.doubts || len(got.Undecided) != tc.undecided {
-			t.Errorf("%s: %+v", tc.name, got)
+		acts := 0
+		for _, r := range tc.reports {
+			if got.Acts(r.Cluster) {
+				acts++
+			}
+		}
+		if acts != tc.acts || len(got.Doubts) != tc.doubts || len(got.Undecided) != tc.undecided {
+			t.Errorf("%s: %d hops are acted on, %+v", tc.name, acts, got)
 		}
 	}
 }

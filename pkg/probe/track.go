@@ -112,6 +112,9 @@ func NewTrack(bounds Bounds, found v1alpha1.HopState, reason string, since, now 
 	if t.since.IsZero() {
 		t.since = now
 	}
+	if t.state == v1alpha1.HopHealthy && now.Sub(t.since) < returningFor {
+		t.dead.returned = t.since // it may have been dead before, and be on its way back
+	}
 	return t
 }
 

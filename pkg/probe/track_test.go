@@ -152,7 +152,7 @@ func TestHopReturnsSecondWhereConnectionsAreKept(t *testing.T) {
 		var verdicts []v1alpha1.HopState
 		var at []time.Duration
 		s.until(time.Minute, func(s *sim) bool {
-			if v := s.t.Report(testHop, s.now).verdict(); len(verdicts) == 0 || verdicts[len(verdicts)-1] != v {
+			if v := s.t.Report(testHop, s.now).Verdict(); len(verdicts) == 0 || verdicts[len(verdicts)-1] != v {
 				verdicts, at = append(verdicts, v), append(at, s.now.Sub(s.start))
 			}
 			return false
@@ -246,6 +246,16 @@ func TestFoundStatesStandUntilMeasured(t *testing.T) {
 		at := s.when(healthy, 0)
 		if at < tc.hold || at > tc.hold+2*time.Second {
 			t.Errorf("found %s: healthy after %v, want the stable time of %v", tc.found, at, tc.hold)
+		}
+	}
+	for ago, returning := range map[time.Duration]bool{5 * time.Second: true, time.Hour: false} {
+		found := NewTrack(high, healthy, "Answers", start.Add(-ago), start)
+		found.warm = true
+		if r := found.Report(testHop, start); r.Returning != returning {
+			t.Errorf("found healthy for %s: returning is %t", ago, r.Returning)
+		}
+		if found.Report(testHop, start.Add(returningFor)).Returning {
+			t.Errorf("found healthy for %s: it returns for ever", ago)
 		}
 	}
 	s := newSim(high, 1, silentLink)

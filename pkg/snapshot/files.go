@@ -162,17 +162,17 @@ func (f *Files) Health() map[translate.HopKey]v1alpha1.HopState { return StatusH
 func StatusHealth(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState {
 	out := map[translate.HopKey]v1alpha1.HopState{}
 	for _, p := range peers {
-		if ProbeBroken(p.Status) {
-			continue
-		}
+		doubted := ProbeBroken(p.Status)
 		for _, h := range p.Status.Hops {
-			out[translate.HopKey{Cluster: p.Spec.ClusterID, Policy: h.Policy, Address: h.Address, Port: h.Port}] = h.State
+			key := translate.HopKey{Cluster: p.Spec.ClusterID, Policy: h.Policy, Address: h.Address, Port: h.Port}
+			out[key] = translate.Held(h.State, doubted)
 		}
 	}
 	return out
 }
 
-// ProbeBroken tells whether the verdicts that a Peer's status says were not acted on.
+// ProbeBroken tells whether what the prober says of a Peer's hops is not believed, so that its status says what it said
+// before.
 func ProbeBroken(status v1alpha1.PeerStatus) bool {
 	c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionHopsHealthy)
 	return c != nil && c.Reason == v1alpha1.ReasonProbeBroken

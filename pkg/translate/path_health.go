@@ -52,6 +52,15 @@ func (in PathInput) inOrder(nominal []Hop) []Hop {
 	return out
 }
 
+// Held is the verdict by which a hop is ordered that nothing is believed of but what was said before. Then nobody knows
+// whether a dead hop still is: it is no longer left out, but comes last, where Envoy tries it when nothing else answers.
+func Held(before v1alpha1.HopState, doubted bool) v1alpha1.HopState {
+	if doubted && before == v1alpha1.HopDead {
+		return v1alpha1.HopDegraded
+	}
+	return before
+}
+
 // healthGroup is what moves together: the hops of a cluster over one tunnel that are equally healthy.
 type healthGroup struct {
 	degraded, returning bool

@@ -196,6 +196,41 @@ func TestBrokenProbeMovesNothing(t *testing.T) {
 	})
 }
 
+// TestDoubtKeepsADeadTunnelLast: a prober that breaks while a tunnel is dead does not bring that tunnel back to the front, nor
+// does a controller that starts meanwhile.
+func TestDoubtKeepsADeadTunnelLast(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	two.service("payment", 1)
+	two.export("payment", "high")
+	one.imported("payment", two.id)
+	const high, other = 31111, 31110
+	one.ordered(two.id, high, other)
+	f.tunnels.set("high", two.id, probe.Refused, 0)
+	one.ordered(two.id, other)
+	f.tunnels.set("default", two.id, probe.Lost, 0)
+	one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken)
+	one.ordered(two.id, other, high)
+	if h := one.hopIs(two.id, "default", v1alpha1.HopHealthy); h.Reason == v1alpha1.HopReasonNoAnswer {
+		t.Errorf("hop %+v", h)
+	}
+	one.hopIs(two.id, "high", v1alpha1.HopDead)
+	one.eventsOn(two.id, corev1.EventTypeWarning, v1alpha1.ReasonProbeBroken)
+	if err := one.metric("mcwan_hop_state", 1, "peer", two.id, "policy", "default"); err != nil {
+		t.Error(err)
+	}
+	one.settled()
+	one.down()
+	one.up()
+	one.readsPeers(1)
+	one.always(2*time.Second, "the dead tunnel stays last", func() error {
+		if got, err := one.ports(two.id); err != nil || !slices.Equal(got, []uint32{other, high}) {
+			return fmt.Errorf("%v %w", got, err)
+		}
+		return nil
+	})
+}
+
 // pathRule is the version of a path's DestinationRule.
 func (m *member) pathRule(exporter string) string {
 	m.fleet.t.Helper()
