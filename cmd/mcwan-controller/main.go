@@ -78,6 +78,7 @@ func parse(args []string, stderr io.Writer) (controller.Options, logOptions, err
 	flags.DurationVar(&opts.PeerSyncTimeout, "peer-sync-timeout", opts.PeerSyncTimeout, "how long a new import waits for peers that have not been read yet")
 	flags.BoolVar(&opts.DummyServices, "dummy-services", opts.DummyServices, "make a dummy Service for each import and WAN policy on offer")
 	flags.DurationVar(&opts.WithdrawAfter, "withdraw-after", opts.WithdrawAfter, "how long neither feed nor hops of a peer answer until its exports are used only where no other cluster serves")
+	flags.DurationVar(&opts.LeaveLinger, "leave-linger", opts.LeaveLinger, "how long a cluster whose Peer is gone is still let in, so that it learns of it and uses other exporters first; 0 turns it away at once")
 	flags.DurationVar(&opts.DrainDeadline, "drain-deadline", opts.DrainDeadline, "how long the way to an unexported service stays at the latest")
 	flags.StringVar(&logs.level, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&logs.format, "log-format", "json", "json or text")

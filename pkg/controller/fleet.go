@@ -31,6 +31,9 @@ type fleetReconciler struct {
 	announcer *feed.Announcer
 	// former keeps the ports that policies had before.
 	former *linger[int32]
+	// leaving keeps the principals of peers that left, of those in welcome: what this controller, or one before it, let in.
+	leaving *linger[string]
+	welcome map[string]bool
 	// kubernetes is the version of the own API server.
 	kubernetes string
 	// problems are those of the mesh that have been told.
@@ -46,7 +49,10 @@ type fleetReconciler struct {
 }
 
 func newFleetReconciler(c *core, announcer *feed.Announcer, live client.Reader, kubernetes string) *fleetReconciler {
-	return &fleetReconciler{core: c, announcer: announcer, former: newLinger[int32](c.opts.PortLinger, c.now), live: live, kubernetes: kubernetes, problems: map[string]bool{}}
+	return &fleetReconciler{
+		core: c, announcer: announcer, former: newLinger[int32](c.opts.PortLinger, c.now), leaving: newLinger[string](c.opts.LeaveLinger, c.now),
+		live: live, kubernetes: kubernetes, problems: map[string]bool{},
+	}
 }
 
 // Reconcile brings everything of the fleet in line.
@@ -56,7 +62,7 @@ func (r *fleetReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 	if err := l.Err(); err != nil {
 		return reconcile.Result{}, err
 	}
-	again := r.closeFormerPorts(ctx, in)
+	again := sooner(r.closeFormerPorts(ctx, in), r.dismissFormerPeers(&in))
 	result := translate.Fleet(in)
 	if err := r.provide(ctx, result); err != nil {
 		return r.standing(fleetKey, req.NamespacedName, err)
@@ -94,6 +100,34 @@ func (r *fleetReconciler) closeFormerPorts(ctx context.Context, in translate.Fle
 		}
 	}
 	return again
+}
+
+// dismissFormerPeers takes those out of in that have been let in for long enough since they left, and returns when to look
+// again. What somebody else has written into the AuthorizationPolicy is none of them.
+func (r *fleetReconciler) dismissFormerPeers(in *translate.FleetInput) time.Duration {
+	if r.welcome == nil { // a peer may have left while nobody ran
+		r.welcome = map[string]bool{}
+		for _, p := range in.FormerPeers {
+			r.welcome[p] = true
+		}
+	}
+	for _, p := range translate.MayComeIn(in.Self, translate.AcceptedPeers(in.Self, in.Peers)) {
+		r.welcome[p] = true
+	}
+	in.FormerPeers = slices.DeleteFunc(in.FormerPeers, func(p string) bool { return !r.welcome[p] })
+	left := r.leaving.left(client.ObjectKey{Name: translate.IngressAdmissionName}, in.FormerPeers)
+	if left <= 0 {
+		in.FormerPeers = nil
+	}
+	return left
+}
+
+// sooner is the shorter of two waits; 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a <= 0 || (b > 0 && b < a) {
+		return b
+	}
+	return a
 }
 
 // provide writes the fleet's objects: paths to peers' feeds before the routes to them.

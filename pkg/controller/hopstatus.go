@@ -43,9 +43,12 @@ func reachCondition(s peerState) metav1.Condition {
 		Type: v1alpha1.ConditionReachable, Status: metav1.ConditionTrue, ObservedGeneration: s.accepted.ObservedGeneration,
 		Reason: v1alpha1.ReasonReachable, Message: "the peer's exports are used",
 	}
-	if s.withdrawn {
-		c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonWithdrawn
+	if s.withdrawn != "" {
+		c.Status, c.Reason = metav1.ConditionFalse, s.withdrawn
 		c.Message = fmt.Sprintf("neither the feed nor any hop has answered for %s: the peer's exports are used only where no other cluster serves, until one of them answers", s.withdrawAfter)
+	}
+	if s.withdrawn == v1alpha1.ReasonRefused {
+		c.Message = "the peer turns this cluster away: its exports are used only where no other cluster serves, until its feed can be read again"
 	}
 	return c
 }

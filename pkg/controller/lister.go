@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -172,6 +173,15 @@ func (l *lister) FormerPorts() map[string][]int32 {
 		}
 	}
 	return out
+}
+
+// FormerPeers implements snapshot.Lister.
+func (l *lister) FormerPeers() []string {
+	standing := found(l, v1alpha1.Namespace, translate.IngressAdmissionName, &securityv1.AuthorizationPolicy{})
+	if standing == nil || !isOurs(standing) {
+		return nil
+	}
+	return translate.FormerPeers(standing, l.self, translate.AcceptedPeers(l.self, l.Peers()))
 }
 
 // found is obj filled in, nil when there is no object of that name.

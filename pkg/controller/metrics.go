@@ -43,7 +43,7 @@ func newMetrics() *metrics {
 		accepted:    gauges("mcwan_peer_advertisements_accepted", "Advertisements of the peer that are in use.", "peer"),
 		refused:     gauges("mcwan_peer_advertisements_refused", "Advertisements of the peer that were refused.", "peer"),
 		doubted:     gauges("mcwan_peer_probe_doubted", "1 while the prober's verdicts on the peer cannot be true and are not acted on.", "peer"),
-		withdrawn:   gauges("mcwan_peer_withdrawn", "1 while neither the feed nor any hop of the peer answers, and its exports are used only where no other cluster serves.", "peer"),
+		withdrawn:   gauges("mcwan_peer_withdrawn", "1 while neither the feed nor any hop of the peer answers, or it turns this cluster away, and its exports are used only where no other cluster serves.", "peer"),
 		meshProblem: gauges("mcwan_mesh_problem", "1 while istiod, or a ClusterProperty, is set up in a way that does not work with mc-wan.", "reason"),
 	}
 }

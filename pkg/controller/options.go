@@ -46,6 +46,9 @@ type Options struct {
 	// PortLinger is how long the ingress gateway goes on to receive on a WAN policy's former port: until peers have learnt
 	// of the new one and what they have under way has ended.
 	PortLinger time.Duration
+	// LeaveLinger is how long a cluster whose Peer is gone is still let in: it hears from the feed that it is no peer any
+	// more, and uses other exporters before it is turned away.
+	LeaveLinger time.Duration
 	// WithdrawAfter is how long neither the feed nor any hop of a peer has to answer until its exports count as draining.
 	WithdrawAfter time.Duration
 	// AckSettle is the time between a leg that avoids a draining exporter being written and being relied on: istiod and
@@ -96,6 +99,7 @@ func DefaultOptions() Options {
 		DummyServices:          true,
 		DrainDeadline:          10 * time.Second,
 		PortLinger:             time.Minute,
+		LeaveLinger:            30 * time.Second,
 		WithdrawAfter:          10 * time.Second,
 		AboutRetry:             time.Minute,
 		AckSettle:              2 * time.Second,
@@ -121,6 +125,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("--withdraw-after %s: must be more than 0", o.WithdrawAfter)
 	case o.DrainDeadline < 0:
 		return fmt.Errorf("--drain-deadline %s: must not be negative", o.DrainDeadline)
+	case o.LeaveLinger < 0:
+		return fmt.Errorf("--leave-linger %s: must not be negative", o.LeaveLinger)
 	}
 	return nil
 }

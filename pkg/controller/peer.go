@@ -113,7 +113,7 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 		accepted: accepted, report: report, givenUp: givenUp, timeout: r.opts.PeerSyncTimeout,
 		effective: translate.EffectiveCard(self, peer, report.Card), before: peer.Status,
 	})
-	r.measure(report, doubt != "", withdrawn)
+	r.measure(report, doubt != "", withdrawn != "")
 	return reconcile.Result{RequeueAfter: lookAgain(givenUp, left)}, r.status(ctx, told)
 }
 

@@ -32,8 +32,9 @@ type peerState struct {
 	// policies and peers say which hops are drained.
 	policies []v1alpha1.WANPolicy
 	peers    []v1alpha1.Peer
-	// withdrawn says that neither the feed nor a hop has answered for withdrawAfter.
-	withdrawn     bool
+	// withdrawn is why the peer's exports count as draining, empty if they do not; withdrawAfter is how long neither the feed
+	// nor a hop has to answer for that.
+	withdrawn     string
 	withdrawAfter time.Duration
 	// before is what the status says now.
 	before v1alpha1.PeerStatus

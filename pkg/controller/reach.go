@@ -12,72 +12,86 @@ import (
 	"github.com/l7mp/mc-wan/pkg/snapshot"
 )
 
-// reach knows which peers are out of reach: neither their feed is read nor does a hop answer. After a while their exports
-// count as draining. Either of the two alone withdraws nothing: a cluster whose API server is down serves on, and one
-// whose hops do not answer a probe may be reached by requests. The first sign of life brings the peer back.
+// reach knows which peers are out of reach: neither their feed is read nor does a hop answer, or they turn this cluster
+// away. After a while, or at once if they said so, their exports count as draining. Either of the first two alone withdraws
+// nothing: a cluster whose API server is down serves on, and one whose hops do not answer a probe may be reached by
+// requests. The first sign of life brings the peer back.
 type reach struct {
 	after time.Duration
 
 	mu sync.Mutex
 	// since says when a peer was first found out of reach; nil until the first look in this life of the process.
 	since map[string]time.Time
-	lost  map[string]bool
+	// lost are the reasons of the condition Reachable of peers whose exports count as draining.
+	lost map[string]string
 }
 
-func newReach(after time.Duration) *reach { return &reach{after: after, lost: map[string]bool{}} }
+func newReach(after time.Duration) *reach { return &reach{after: after, lost: map[string]string{}} }
 
-// update takes the peers that are out of reach now, and whether each was withdrawn before this process lived. It returns
-// those of which something else is true now.
-func (r *reach) update(now time.Time, unreached map[string]bool) (moved []string) {
+// absence is how a peer is out of reach.
+type absence struct {
+	// before is why its exports counted as draining before this process lived, empty if they did not.
+	before string
+	// refuses: it has said that this cluster is no peer of its any more, and nothing else since.
+	refuses bool
+}
+
+// update takes the peers that are out of reach now. It returns those of which something else is true now.
+func (r *reach) update(now time.Time, unreached map[string]absence) (moved []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	since, lost := map[string]time.Time{}, map[string]bool{}
-	for id, before := range unreached {
+	since, lost := map[string]time.Time{}, map[string]string{}
+	for id, is := range unreached {
 		since[id] = now
 		if known, ok := r.since[id]; ok {
 			since[id] = known
 		}
-		lost[id] = r.lost[id] || (r.since == nil && before) || now.Sub(since[id]) >= r.after
+		switch {
+		case is.refuses:
+			lost[id] = v1alpha1.ReasonRefused
+		case r.lost[id] != "", r.since == nil && is.before != "", now.Sub(since[id]) >= r.after:
+			lost[id] = v1alpha1.ReasonWithdrawn
+		}
 	}
-	changed := map[string]bool{}
-	for id := range lost {
-		changed[id] = lost[id] != r.lost[id]
+	for _, id := range slices.Sorted(maps.Keys(lost)) {
+		if lost[id] != r.lost[id] {
+			moved = append(moved, id)
+		}
 	}
-	for id := range r.lost {
-		changed[id] = lost[id] != r.lost[id]
-	}
-	for id, yes := range changed {
-		if !yes {
-			delete(changed, id)
+	for _, id := range slices.Sorted(maps.Keys(r.lost)) {
+		if lost[id] == "" {
+			moved = append(moved, id)
 		}
 	}
 	r.since, r.lost = since, lost
-	return slices.Sorted(maps.Keys(changed))
+	return moved
 }
 
-// withdrawn tells whether a peer's exports count as draining. Until the first look what the status says holds.
-func (r *reach) withdrawn(id string, status v1alpha1.PeerStatus) bool {
+// withdrawn is why a peer's exports count as draining, empty if they do not. Until the first look what the status says holds.
+func (r *reach) withdrawn(id string, status v1alpha1.PeerStatus) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.since == nil {
-		return snapshot.Withdrawn(status)
+		return snapshot.WithdrawnBecause(status)
 	}
 	return r.lost[id]
 }
 
-// unreached are the peers of which neither the feed is read nor a hop lives, and whether their status says that they are
-// withdrawn. What nobody has measured yet, and what the prober says while it is doubted, is no reason.
-func unreached(peers []v1alpha1.Peer, hops *hopBook, feeds *peerBook) map[string]bool {
-	out := map[string]bool{}
+// unreached are the peers of which neither the feed is read nor a hop lives, and those that turn this cluster away. What
+// nobody has measured yet, and what the prober says while it is doubted, is no reason.
+func unreached(peers []v1alpha1.Peer, hops *hopBook, feeds *peerBook) map[string]absence {
+	out := map[string]absence{}
 	for i := range peers {
-		id := peers[i].Spec.ClusterID
+		id, before := peers[i].Spec.ClusterID, snapshot.WithdrawnBecause(peers[i].Status)
 		known, doubt := hops.of(id)
 		dead := len(known) > 0 && doubt == ""
 		for _, h := range known {
 			dead = dead && h.State == v1alpha1.HopDead
 		}
-		if dead && !feeds.synced(id) {
-			out[id] = snapshot.Withdrawn(peers[i].Status)
+		// Later its gateway answers in place of its controller, which says less.
+		refuses := feeds.get(id).TurnedAway || before == v1alpha1.ReasonRefused
+		if (dead || refuses) && !feeds.synced(id) {
+			out[id] = absence{before: before, refuses: refuses}
 		}
 	}
 	return out

@@ -104,7 +104,7 @@ func (p *planner) judgeContent() (trust, problem) {
 	case p.card.decoded.reason != "":
 		return distrusted, unreadable("the peer's card is refused: %s", p.card.decoded.message)
 	case p.card.judged.reason == v1alpha1.ReasonIdentityMismatch, p.card.judged.reason == v1alpha1.ReasonUIDMismatch:
-		return distrusted, problem{p.card.judged.reason, p.card.judged.message}
+		return distrusted, because(p.card.judged.reason, p.card.judged.message)
 	case p.card.judged.reason != "":
 		return distrusted, unreadable("the peer's card is refused: %s", p.card.judged.message)
 	case int(p.card.spec.Advertisements) != len(p.objects):
@@ -292,6 +292,7 @@ func (p *planner) report() {
 		p.refusals = p.refusals[:maxRefusals]
 	}
 	r := PeerReport{ClusterID: p.rules.Peer.ClusterID, Reason: p.problem.reason, Message: p.problem.message, Card: p.known}
+	r.TurnedAway = r.Reason == v1alpha1.ReasonRefused && slices.ContainsFunc(p.streams[:], func(s streamState) bool { return s.problem.turnedAway })
 	if p.problem.none() {
 		r.Reason, r.Message = v1alpha1.ReasonSynced, "the peer's feed has been read and is being watched"
 	}

@@ -15,7 +15,13 @@ import (
 
 // problem is why a feed cannot be read: a reason for the condition FeedReady and a message that says what to do. The
 // message is stable: nothing of the answer that caused it is in it, that goes to the log.
-type problem struct{ reason, message string }
+type problem struct {
+	reason, message string
+	// turnedAway says that the peer's controller itself said that this cluster is none of its peers.
+	turnedAway bool
+}
+
+func because(reason, message string) problem { return problem{reason: reason, message: message} }
 
 func (p problem) none() bool { return p.reason == "" }
 
@@ -44,23 +50,23 @@ func worse(a, b problem) problem {
 }
 
 func unreachable() problem {
-	return problem{v1alpha1.ReasonUnreachable, "no gateway of the peer answers over any tunnel: check the SD-WAN, the peer's ingress gateway and spec.bootstrap of the Peer; what is known of the peer stays in use"}
+	return because(v1alpha1.ReasonUnreachable, "no gateway of the peer answers over any tunnel: check the SD-WAN, the peer's ingress gateway and spec.bootstrap of the Peer; what is known of the peer stays in use")
 }
 
 func refused() problem {
-	return problem{v1alpha1.ReasonRefused, "the peer turns this cluster away: apply this cluster's card at the peer (mcwanctl card | kubectl --context PEER apply -f -)"}
+	return because(v1alpha1.ReasonRefused, "the peer turns this cluster away: apply this cluster's card at the peer (mcwanctl card | kubectl --context PEER apply -f -)")
 }
 
 func identityMismatch() problem {
-	return problem{v1alpha1.ReasonIdentityMismatch, "what answers at the peer's address is not the pinned identity spec.identities.ingress: check that the address is the peer's, or apply the peer's card again (mcwanctl card at the peer)"}
+	return because(v1alpha1.ReasonIdentityMismatch, "what answers at the peer's address is not the pinned identity spec.identities.ingress: check that the address is the peer's, or apply the peer's card again (mcwanctl card at the peer)")
 }
 
 func unreadable(format string, args ...any) problem {
-	return problem{v1alpha1.ReasonUnreadable, fmt.Sprintf(format, args...) + "; what is known of the peer stays in use"}
+	return because(v1alpha1.ReasonUnreadable, fmt.Sprintf(format, args...)+"; what is known of the peer stays in use")
 }
 
 func pending() problem {
-	return problem{v1alpha1.ReasonPending, "the peer's feed has not been read yet"}
+	return because(v1alpha1.ReasonPending, "the peer's feed has not been read yet")
 }
 
 // certificateFailed is what Envoy's TLS transport socket says when the certificate of the upstream is not one that was
@@ -75,15 +81,17 @@ func problemOf(status int, body []byte) problem {
 	case bytes.Contains(body, []byte(certificateFailed)):
 		return identityMismatch()
 	case status == http.StatusForbidden, status == http.StatusUnauthorized:
-		return refused()
+		p := refused()
+		p.turnedAway = ofController
+		return p
 	case status == http.StatusTooManyRequests:
-		return problem{v1alpha1.ReasonUnreachable, "the peer answers that it is asked too often; what is known of the peer stays in use"}
+		return because(v1alpha1.ReasonUnreachable, "the peer answers that it is asked too often; what is known of the peer stays in use")
 	case status >= http.StatusInternalServerError && ofController:
-		return problem{v1alpha1.ReasonUnreachable, "the peer's controller answers, but cannot read its API server: see its log; what is known of the peer stays in use"}
+		return because(v1alpha1.ReasonUnreachable, "the peer's controller answers, but cannot read its API server: see its log; what is known of the peer stays in use")
 	case status >= http.StatusInternalServerError, status == http.StatusRequestTimeout:
 		return unreachable()
 	case status == http.StatusNotFound && !ofController:
-		return problem{v1alpha1.ReasonUnreachable, "there is no route to the peer's feed: is its mcwan-controller running; what is known of the peer stays in use"}
+		return because(v1alpha1.ReasonUnreachable, "there is no route to the peer's feed: is its mcwan-controller running; what is known of the peer stays in use")
 	}
 	return unreadable("the peer's feed answers %d: do the two clusters run versions of mc-wan that fit", status)
 }

@@ -43,6 +43,9 @@ type PeerReport struct {
 	Reason string
 	// Message says what is wrong and what to do. It is stable while the reason is.
 	Message string
+	// TurnedAway says that Reason is Refused because the peer's controller said so itself: it has left this cluster. Who else
+	// refuses, such as a gateway on the way, may be mistaken.
+	TurnedAway bool
 	// SyncedOnce is true from the first time that all the peer publishes was read and written down.
 	SyncedOnce bool
 	// Counts are the advertisements accepted (copies in use) and refused, with the first 20 refusals.

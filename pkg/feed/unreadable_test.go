@@ -126,6 +126,9 @@ func TestUnreadableIsNotEmpty(t *testing.T) {
 				after(10 * time.Minute)
 				w.wantNames("secure/payment", "shop/cart")
 				w.wantReason(b.reason, b.message)
+				if saidSo := b.name == "no longer joined over there"; w.sink.last(there).TurnedAway != saidSo {
+					t.Errorf("turned away by the peer itself: %t", !saidSo)
+				}
 				if r := w.sink.last(there); !r.SyncedOnce || r.Counts.Accepted != 2 || r.Card == nil {
 					t.Errorf("report %+v: what is known must stay known", r)
 				}

@@ -89,6 +89,7 @@ func ImportInput(l Lister, key types.NamespacedName) translate.LegInput {
 		Name:      key.Name,
 		Merged:    mcs.Merge(exports),
 		Exports:   exports,
+		Drained:   translate.DrainedPeers(l.Peers()),
 		Policies:  l.Policies(),
 		VIPs:      vips(l.Service(v1alpha1.Namespace, translate.DerivedServiceName(key.Namespace, key.Name))),
 		Previous:  map[int32]translate.Shares{},
@@ -179,7 +180,9 @@ func PathInput(l Lister, key translate.PathKey) translate.PathInput {
 
 // FleetInput collects what the fleet's objects are made of.
 func FleetInput(l Lister) translate.FleetInput {
-	return translate.FleetInput{Self: l.Self(), Policies: l.Policies(), Peers: l.Peers(), Cards: Cards(l), FormerPorts: l.FormerPorts()}
+	return translate.FleetInput{
+		Self: l.Self(), Policies: l.Policies(), Peers: l.Peers(), Cards: Cards(l), FormerPorts: l.FormerPorts(), FormerPeers: l.FormerPeers(),
+	}
 }
 
 // CardInput collects what the own card is made of. policies are those whose Gateways have been written. Advertisements,

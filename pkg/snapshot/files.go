@@ -155,6 +155,9 @@ func (f *Files) PathShares(path translate.PathKey) translate.Shares {
 // FormerPorts are none: files are rendered as for a cluster in which nothing is under way.
 func (f *Files) FormerPorts() map[string][]int32 { return nil }
 
+// FormerPeers are none, as FormerPorts.
+func (f *Files) FormerPeers() []string { return nil }
+
 // Health is what the Peers' status says, where the files hold it.
 func (f *Files) Health() map[translate.HopKey]v1alpha1.HopState { return StatusHealth(f.peers) }
 

@@ -57,6 +57,9 @@ type Lister interface {
 	// FormerPorts are the ports, by policy, on which the policy's Gateway receives as it stands though none of the
 	// Policies has them (translate.FormerPorts).
 	FormerPorts() map[string][]int32
+	// FormerPeers are the principals that the ingress gateway lets in as it stands though no accepted peer has them
+	// (translate.FormerPeers).
+	FormerPeers() []string
 	// Health is the verdict on hops; hops that nothing has measured are missing.
 	Health() map[translate.HopKey]v1alpha1.HopState
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -85,10 +86,17 @@ func Exports(l Lister, key types.NamespacedName) []v1alpha1.ServiceAdvertisement
 	return slices.CompactFunc(out, func(a, b v1alpha1.ServiceAdvertisementSpec) bool { return a.ClusterID == b.ClusterID })
 }
 
-// Withdrawn tells whether a Peer's status says that it has been out of reach for so long that its exports count as
-// draining: chosen only where no other cluster serves.
-func Withdrawn(peer v1alpha1.PeerStatus) bool {
-	return meta.IsStatusConditionFalse(peer.Conditions, v1alpha1.ConditionReachable)
+// Withdrawn tells whether a Peer's status says that it has been out of reach for so long, or that it turns this cluster
+// away, that its exports count as draining: chosen only where no other cluster serves.
+func Withdrawn(peer v1alpha1.PeerStatus) bool { return WithdrawnBecause(peer) != "" }
+
+// WithdrawnBecause is the reason of it; empty for none.
+func WithdrawnBecause(peer v1alpha1.PeerStatus) string {
+	c := meta.FindStatusCondition(peer.Conditions, v1alpha1.ConditionReachable)
+	if c == nil || c.Status != metav1.ConditionFalse {
+		return ""
+	}
+	return c.Reason
 }
 
 // MayImport says whether a peer with the given spec.namespaces may import into a namespace. Namespaces that run the

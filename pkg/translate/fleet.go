@@ -28,7 +28,7 @@ func Fleet(in FleetInput) FleetResult {
 		Peers:    ValidatePeers(in.Self, in.Peers),
 	}
 	policies, peers := UsablePolicies(in.Policies), AcceptedPeers(in.Self, in.Peers)
-	out.Objects = append(out.Objects, admission(in.Self, peers)...)
+	out.Objects = append(out.Objects, admission(in, peers)...)
 	out.Objects = append(out.Objects, envoyFilters(in.Policies)...)
 	for _, p := range policies {
 		out.Objects = append(out.Objects, policyGateway(p.Name, receivingPorts([]v1alpha1.WANPolicy{p}, in.FormerPorts)))
@@ -106,19 +106,46 @@ func ingressPorts(ports []int32) Object {
 	return s
 }
 
-// admission says who may come in, by pinned identity: at the ingress gateway the egress gateways of the accepted peers
-// and the own one; at the feed's leg the own controller; at the controller's feed the own ingress gateway. The chart
-// denies everybody else.
-func admission(self Cluster, peers []v1alpha1.Peer) []Object {
+// MayComeIn are the principals that the ingress gateway lets in: the egress gateways of the accepted peers and the own
+// one.
+func MayComeIn(self Cluster, peers []v1alpha1.Peer) []string {
 	egress := []string{principal(self.Identities.Egress)}
 	for _, p := range peers {
 		egress = append(egress, principal(p.Spec.Identities.Egress))
 	}
-	egress = unique(egress)
+	return unique(egress)
+}
+
+// FormerPeers are the principals that the AuthorizationPolicy of the ingress gateway, as it stands, lets in though no
+// accepted peer has them now.
+func FormerPeers(standing *securityv1.AuthorizationPolicy, self Cluster, accepted []v1alpha1.Peer) []string {
+	var out []string
+	now := MayComeIn(self, accepted)
+	for _, rule := range standing.Spec.Rules {
+		for _, from := range rule.From {
+			for _, p := range from.GetSource().GetPrincipals() {
+				if !slices.Contains(now, p) {
+					out = append(out, p)
+				}
+			}
+		}
+	}
+	return unique(out)
+}
+
+// IngressAdmissionName is the AuthorizationPolicy that lets peers in at the ingress gateway.
+const IngressAdmissionName = "ingress"
+
+// admission says who may come in, by pinned identity: at the ingress gateway the egress gateways of the accepted peers
+// and the own one, and for a while those of peers of before, who are to hear first that they are none any more; at the
+// feed's leg the own controller; at the controller's feed the own ingress gateway. The chart denies everybody else.
+func admission(in FleetInput, peers []v1alpha1.Peer) []Object {
+	self := in.Self
+	egress := unique(append(MayComeIn(self, peers), in.FormerPeers...))
 	slices.Sort(egress)
 	feedPort := []*securityv1beta1.Rule_To{{Operation: &securityv1beta1.Operation{Ports: []string{itoa(v1alpha1.EgressFeedPort)}}}}
 	return []Object{
-		authorization("ingress", selectGateway(v1alpha1.GatewayIngress), securityv1beta1.AuthorizationPolicy_ALLOW, &securityv1beta1.Rule{
+		authorization(IngressAdmissionName, selectGateway(v1alpha1.GatewayIngress), securityv1beta1.AuthorizationPolicy_ALLOW, &securityv1beta1.Rule{
 			From: from(&securityv1beta1.Source{Principals: egress}),
 		}),
 		authorization("egress-feed", selectGateway(v1alpha1.GatewayEgress), securityv1beta1.AuthorizationPolicy_DENY, &securityv1beta1.Rule{

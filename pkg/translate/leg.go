@@ -148,7 +148,23 @@ func legsOf(in LegInput, out *LegResult) []leg {
 // answer, sorted: each is backed up by another. Those that have no share, because a nearer one has it all, are among them.
 func Sharing(in LegInput, port mcs.MergedPort) (shares Shares, ring []string) {
 	exporters := Exporters(port, in.Exports)
-	return NextShares(in.Previous[port.Port], closest(exporters, in.Merged.TrafficDistribution, in.Self.ID)), clusterIDs(eligible(exporters))
+	for i := range exporters {
+		exporters[i].Drained = slices.Contains(in.Drained, exporters[i].ClusterID)
+	}
+	return NextShares(in.Previous[port.Port], closest(exporters, in.Merged.TrafficDistribution, in.Self.ID)), ringOf(exporters)
+}
+
+// ringOf are those of the exporters that can answer, sorted. One that is drained is among them where but one is left besides:
+// a drain must not cost it its backup.
+func ringOf(exporters []Exporter) []string {
+	ring := clusterIDs(eligible(exporters))
+	if len(ring) > 1 {
+		return ring
+	}
+	drained := filter(exporters, func(e Exporter) bool { return e.Drained && !e.Draining && e.Ready > 0 })
+	ring = unique(append(ring, clusterIDs(drained)...))
+	slices.Sort(ring)
+	return ring
 }
 
 // Exporters are the exporters of one port of a merged service, by cluster id: those that really export that very port. One

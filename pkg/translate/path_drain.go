@@ -11,6 +11,17 @@ import (
 // allPolicies in Peer.spec.drain stands for every policy.
 const allPolicies = "*"
 
+// DrainedPeers are the clusters to which nothing is to be sent over any policy, sorted.
+func DrainedPeers(peers []v1alpha1.Peer) []string {
+	var out []string
+	for i := range peers {
+		if spec := &peers[i].Spec; slices.Contains(spec.Drain, allPolicies) {
+			out = append(out, spec.ClusterID)
+		}
+	}
+	return unique(out)
+}
+
 // Drained tells whether the operator asks for a hop to be left alone: its policy's tunnel, its cluster, or both together.
 func Drained(key HopKey, policies []v1alpha1.WANPolicy, peers []v1alpha1.Peer) bool {
 	if p := policyByName(key.Policy, policies); p != nil && p.Spec.Drain {

@@ -55,7 +55,12 @@ type Exporter struct {
 	Ready int32
 	// Draining exporters are chosen only where no other has backends.
 	Draining bool
+	// Drained exporters are too: nothing is to be sent there (Peer.spec.drain).
+	Drained bool
 }
+
+// leaves: it is to be chosen only where no other has backends.
+func (e Exporter) leaves() bool { return e.Draining || e.Drained }
 
 // WireKey names one service port between the gateways, or that port of one endpoint of a headless service. The zero value
 // is none.
@@ -166,6 +171,8 @@ type LegInput struct {
 	Merged mcs.Merged
 	// Exports are the advertisements that Merged was made of.
 	Exports []v1alpha1.ServiceAdvertisementSpec
+	// Drained are the clusters to which nothing is to be sent (DrainedPeers).
+	Drained []string
 	// Policies are this cluster's WANPolicies.
 	Policies []v1alpha1.WANPolicy
 	// Ports are the allocated listener ports by service port number.
@@ -265,6 +272,8 @@ type FleetInput struct {
 	Cards []v1alpha1.ClusterAdvertisementSpec
 	// FormerPorts are the ports, by policy, on which the ingress gateway still receives though the policy has another now.
 	FormerPorts map[string][]int32
+	// FormerPeers are the principals that the ingress gateway still lets in though no accepted peer has them now.
+	FormerPeers []string
 }
 
 // FleetResult is what a cluster needs once.

@@ -57,8 +57,8 @@ func ParseShares(text string) Shares {
 
 // NextShares are the shares that follow from the exporters' ready backends and the shares in use.
 //
-// Who has a share is exact: those that have backends and are not draining; where there are none, those that have
-// backends; where nobody has, all alike, so that whoever gets a backend first answers. How large a share is moves only
+// Who has a share is exact: those that have backends and are neither draining nor drained; where there are none, those that
+// have backends; where nobody has, all alike, so that whoever gets a backend first answers. How large a share is moves only
 // when some share is off by more than an eighth of itself (and more than one percent), so that scaling pods does not make
 // istiod push routes to every gateway.
 func NextShares(previous Shares, exporters []Exporter) Shares {
@@ -75,7 +75,7 @@ func closest(exporters []Exporter, distribution *string, self string) []Exporter
 	if !prefersClose(distribution) {
 		return exporters
 	}
-	own := filter(exporters, func(e Exporter) bool { return e.ClusterID == self && e.Ready > 0 && !e.Draining })
+	own := filter(exporters, func(e Exporter) bool { return e.ClusterID == self && e.Ready > 0 && !e.leaves() })
 	if len(own) == 0 {
 		return exporters
 	}
@@ -105,12 +105,12 @@ func clusterIDs(exporters []Exporter) []string {
 // with most backends first.
 func eligible(exporters []Exporter) []Exporter {
 	ready := func(e Exporter) bool { return e.Ready > 0 }
-	chosen := filter(exporters, func(e Exporter) bool { return ready(e) && !e.Draining })
+	chosen := filter(exporters, func(e Exporter) bool { return ready(e) && !e.leaves() })
 	if len(chosen) == 0 {
 		chosen = filter(exporters, ready)
 	}
 	if len(chosen) == 0 {
-		chosen = filter(exporters, func(e Exporter) bool { return !e.Draining })
+		chosen = filter(exporters, func(e Exporter) bool { return !e.leaves() })
 	}
 	if len(chosen) == 0 {
 		chosen = slices.Clone(exporters)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +24,10 @@ func TestNextShares(t *testing.T) {
 	draining[0].Draining = true
 	lonely := exporters(3, 0)
 	lonely[0].Draining = true
+	drained := exporters(1, 3, 1)
+	drained[1].Drained = true
+	allDrained := exporters(3, 1)
+	allDrained[0].Drained, allDrained[1].Drained = true, true
 	for _, tc := range []struct {
 		name      string
 		previous  string
@@ -38,6 +43,8 @@ func TestNextShares(t *testing.T) {
 		{"nobody ready: all alike", "c1=100", exporters(0, 0), "c1=50,c2=50"},
 		{"draining is left out", "c1=50,c2=50", draining, "c2=100"},
 		{"draining with the only backends stays", "c1=50,c2=50", lonely, "c1=100"},
+		{"drained is left out, the others share as before", "c1=20,c2=60,c3=20", drained, "c1=50,c3=50"},
+		{"all are drained: as if none was", "", allDrained, "c1=75,c2=25"},
 		{"small change stays", "c1=50,c2=50", exporters(11, 10), "c1=50,c2=50"},
 		{"large change moves", "c1=50,c2=50", exporters(14, 10), "c1=58,c2=42"},
 		{"small share moves by its own size", "c1=92,c2=8", exporters(90, 10), "c1=90,c2=10"},
@@ -99,6 +106,31 @@ func TestParseSharesRefusesWhatItDidNotWrite(t *testing.T) {
 	for _, text := range []string{"x", "a=1", "a=100,a=0", "a=50,a=50", "=100", "a=101", "a=-1,b=101", "a=1e2", "a=100,"} {
 		if got := ParseShares(text); got != nil {
 			t.Errorf("ParseShares(%q) = %v, want nil", text, got)
+		}
+	}
+}
+
+// TestRingOfDrainedExporters: a drained cluster backs nobody up, unless there is but one other.
+func TestRingOfDrainedExporters(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		drained []int
+		all     []Exporter
+		want    string
+	}{
+		{"none", nil, exporters(1, 1, 1), "c1,c2,c3"},
+		{"one of three", []int{1}, exporters(1, 1, 1), "c1,c3"},
+		{"two of three", []int{1, 2}, exporters(1, 1, 1), "c1,c2,c3"},
+		{"two of four", []int{1, 2}, exporters(1, 1, 1, 1), "c1,c4"},
+		{"one of two", []int{0}, exporters(1, 1), "c1,c2"},
+		{"one of two, without backends", []int{0}, exporters(0, 1), "c2"},
+		{"all", []int{0, 1}, exporters(1, 1), "c1,c2"},
+	} {
+		for _, i := range tc.drained {
+			tc.all[i].Drained = true
+		}
+		if got := strings.Join(ringOf(tc.all), ","); got != tc.want {
+			t.Errorf("%s: ring %s, want %s", tc.name, got, tc.want)
 		}
 	}
 }

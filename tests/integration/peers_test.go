@@ -215,7 +215,7 @@ func TestNewImportsComeOnceThePeerHasBeenRead(t *testing.T) {
 }
 
 func TestLeavingTakesWhatThePeerPublished(t *testing.T) {
-	f := joined(t, 3)
+	f := joined(t, 3, func(o *controller.Options) { o.LeaveLinger = 0 })
 	one, two, three := f.members[0], f.members[1], f.members[2]
 	two.service("payment", 1)
 	two.export("payment", "high")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -109,6 +110,57 @@ func (m *member) readySlices(name string, want ...string) error {
 	return nil
 }
 
+// TestExporterThatLeavesIsNotUsed: it goes on to let its former peer in until that one has heard of it, and uses others.
+func TestExporterThatLeavesIsNotUsed(t *testing.T) {
+	f := joined(t, 3, func(o *controller.Options) { o.LeaveLinger = 20 * time.Second })
+	one, two, three := f.members[0], f.members[1], f.members[2]
+	for _, m := range f.members[1:] {
+		m.service("payment", 1)
+		m.export("payment", "high")
+	}
+	two.service("alone", 1)
+	two.export("alone", "high")
+	one.imported("payment", two.id, three.id)
+	one.imported("alone", two.id)
+	both := fmt.Sprintf("%s=50,%s=50", two.id, three.id)
+	one.eventually(soon, "both clusters share", func() error { return one.sharesAre("payment", 8080, both) })
+
+	two.remove(&v1alpha1.Peer{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: one.id}})
+	one.eventually(soon, "the other cluster has it all", func() error { return one.sharesAre("payment", 8080, three.id+"=100") })
+	if err := two.lets(one.id, one.identity(v1alpha1.EgressName), true); err != nil {
+		t.Errorf("while traffic moves: %v", err)
+	}
+	one.peerIs(two.id, v1alpha1.ConditionReachable, metav1.ConditionFalse, v1alpha1.ReasonRefused)
+	one.eventsOn(two.id, corev1.EventTypeWarning, v1alpha1.ReasonRefused)
+	if err := one.sharesAre("alone", 8080, two.id+"=100"); err != nil {
+		t.Errorf("what nobody else exports: %v", err)
+	}
+	two.eventually(soon, "it is not let in any more", func() error { return two.lets(one.id, one.identity(v1alpha1.EgressName), false) })
+	one.down()
+	one.up()
+	one.readsPeers(1)
+	if err := one.sharesAre("payment", 8080, three.id+"=100"); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
+
+	two.create(one.asPeer())
+	one.peerIs(two.id, v1alpha1.ConditionReachable, metav1.ConditionTrue, v1alpha1.ReasonReachable)
+	one.eventually(soon, "both clusters share again", func() error { return one.sharesAre("payment", 8080, both) })
+}
+
+// TestStrangerIsNotKept: what somebody else writes into the AuthorizationPolicy is none that left.
+func TestStrangerIsNotKept(t *testing.T) {
+	f := joined(t, 2)
+	one := f.members[0]
+	const stranger = "spiffe://elsewhere/ns/default/sa/default"
+	change(one, &securityv1.AuthorizationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: translate.IngressAdmissionName}},
+		func(p *securityv1.AuthorizationPolicy) {
+			from := p.Spec.Rules[0].From[0].Source
+			from.Principals = append(from.Principals, strings.TrimPrefix(stranger, "spiffe://"))
+		})
+	one.eventually(soon, "a stranger is put out", func() error { return one.lets("a stranger", stranger, false) })
+}
+
 // TestClusterThatIsCutOffServesItself: with all peers out of reach at once nothing speaks for any of them, so the own
 // backends get all there is to serve.
 func TestClusterThatIsCutOffServesItself(t *testing.T) {
@@ -169,6 +221,28 @@ func TestDrainedTunnelLeavesTheOrder(t *testing.T) {
 	if after := one.pathRule(two.id); after != rule {
 		t.Errorf("the DestinationRule was written: %s, before %s", after, rule)
 	}
+}
+
+// TestDrainedPeerGivesItsShareAway: to the other exporters, for which it stands in if there is but one.
+func TestDrainedPeerGivesItsShareAway(t *testing.T) {
+	f := joined(t, 3)
+	one, two, three := f.members[0], f.members[1], f.members[2]
+	for _, m := range f.members[1:] {
+		m.service("payment", 1)
+		m.export("payment", "high")
+	}
+	one.imported("payment", two.id, three.id)
+	both := fmt.Sprintf("%s=50,%s=50", two.id, three.id)
+	one.eventually(soon, "both clusters share", func() error { return one.sharesAre("payment", 8080, both) })
+	peer := &v1alpha1.Peer{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: two.id}}
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Drain = []string{"*"} })
+	one.eventually(soon, "the other cluster has it all", func() error { return one.sharesAre("payment", 8080, three.id+"=100") })
+	name := translate.PathName(translate.PathKey{Policy: "high", Exporter: three.id, Backup: two.id})
+	if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, &networkingv1.ServiceEntry{}); err != nil {
+		t.Errorf("the drained cluster does not stand in: %v", err)
+	}
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Drain = nil })
+	one.eventually(soon, "both clusters share again", func() error { return one.sharesAre("payment", 8080, both) })
 }
 
 // TestStrictExportStaysOnItsTunnel: the export's own failover travels to the consumer and makes a path of its own.

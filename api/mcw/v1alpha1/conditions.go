@@ -15,12 +15,12 @@ const (
 	// ConditionHopsHealthy on a Peer is False while a hop is dead or degraded, Unknown while none has been measured or
 	// the measurements cannot be true.
 	ConditionHopsHealthy = "HopsHealthy"
-	// ConditionReachable on a Peer is False when neither its feed nor any hop has answered for so long that its exports
-	// are treated as draining.
+	// ConditionReachable on a Peer is False when neither its feed nor any hop has answered for so long, or when it turns this
+	// cluster away, that its exports are treated as draining.
 	ConditionReachable = "Reachable"
 )
 
-// Reasons of Reachable.
+// Reasons of Reachable, besides ReasonRefused.
 const (
 	ReasonReachable = "Reachable"
 	ReasonWithdrawn = "Withdrawn"
