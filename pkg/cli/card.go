@@ -24,7 +24,8 @@ it makes this cluster a peer there; a join is both clusters applying each other'
   mcwanctl --context cluster-2 card > cluster-2.yaml
   kubectl --context cluster-1 apply -f cluster-2.yaml
   kubectl --context cluster-2 apply -f cluster-1.yaml`,
-		Args: exactly(),
+		Args:              exactly(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	output := a.addFormat(cmd, formatYAML, formatJSON)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.card(cmd.Context(), output.value) }

@@ -24,12 +24,17 @@ Completion: ` + "`source <(mcwanctl completion bash)`" + ` (or zsh, fish, powers
 cluster contexts, services, exports, policies and peers.
 `
 
+// commands are those of mcwanctl, in the order of docs/cli.md.
+var commands = []string{
+	"export", "unexport", "import", "unimport", "status", "explain", "tunnels", "drain", "undrain", "join", "leave", "card", "render", "version",
+}
+
 // The help of every command is in docs/cli.md, word for word.
 func TestHelpIsDocumented(t *testing.T) {
 	const file = "../../docs/cli.md"
 	var got bytes.Buffer
 	got.WriteString(docsIntro)
-	for _, command := range []string{"", "export", "unexport", "import", "unimport", "status", "explain", "tunnels", "drain", "undrain", "join", "leave", "card", "render", "version"} {
+	for _, command := range append([]string{""}, commands...) {
 		args := append(strings.Fields(command), "--help")
 		var out, errs bytes.Buffer
 		code := cli.Run(t.Context(), args, env(fleet{}, &out, &errs))

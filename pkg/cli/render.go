@@ -31,7 +31,8 @@ namespace is taken to exist.`,
   kubectl get wanpolicies,serviceexports,services,endpointslices,namespaces -A -o yaml > now.yaml
   kubectl -n mc-wan get peers,clusteradvertisements,serviceadvertisements -o yaml > fleet.yaml
   mcwanctl render --cluster-id=cluster-1 -f now.yaml -f fleet.yaml -f new-policy.yaml`,
-		Args: exactly(),
+		Args:              exactly(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			switch {
 			case len(files) == 0:

@@ -59,7 +59,8 @@ It fails (exit code 1) if there is no such peer.`,
 
   # As things happen.
   mcwanctl tunnels cluster-2 --watch`,
-		Args: atMostOne,
+		Args:              atMostOne,
+		ValidArgsFunction: a.completePeers,
 	}
 	output := a.addFormat(cmd, formatTable, formatJSON, formatYAML)
 	watch := cmd.Flags().BoolP("watch", "w", false, "go on and print it again whenever it changes, until interrupted")

@@ -32,7 +32,8 @@ func newVersionCmd(a *app) *cobra.Command {
 
   # Without asking the cluster.
   mcwanctl version --client`,
-		Args: exactly(),
+		Args:              exactly(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.Flags().BoolVar(&clientOnly, "client", false, "print the version of mcwanctl only")
 	output := a.addFormat(cmd, formatTable, formatJSON, formatYAML)
