@@ -54,11 +54,17 @@ take it when theirs fails. The figures are those of the last change of state, or
 one moved by more than a fifth; the controller's metrics mcwan_hop_* have them as they are. See
 docs/tunnels.md.
 
+With --watch, -o json and -o yaml print the whole list again for each change: JSON one list after
+the other, YAML one document each, with --- between them.
+
 It fails (exit code 1) if there is no such peer.`,
 		Example: `  mcwanctl --context cluster-1 tunnels
 
   # As things happen.
-  mcwanctl tunnels cluster-2 --watch`,
+  mcwanctl tunnels cluster-2 --watch
+
+  # As things happen, for a program.
+  mcwanctl tunnels cluster-2 --watch -o json`,
 		Args:              atMostOne,
 		ValidArgsFunction: a.completePeers,
 	}
@@ -115,12 +121,21 @@ func (a *app) watchTunnels(ctx context.Context, last, output string, read func()
 			continue
 		}
 		last, told = text, ""
-		if output == formatTable {
-			text = "\n" + text
-		}
-		if _, err := fmt.Fprint(a.Out, text); err != nil {
+		if _, err := fmt.Fprint(a.Out, between(output)+text); err != nil {
 			return err
 		}
+	}
+}
+
+// between is what stands between two prints of a watch. JSON needs nothing there: every reader of it knows where a value ends.
+func between(output string) string {
+	switch output {
+	case formatTable:
+		return "\n"
+	case formatYAML:
+		return "---\n"
+	default:
+		return ""
 	}
 }
 
