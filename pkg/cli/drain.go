@@ -52,7 +52,7 @@ too; clients that connect again are served by the new pods.`,
 		},
 	}
 	cmd.Flags().StringVar(&policy, "wan-policy", "", "WANPolicy whose tunnel is meant, or a unique ending of its name")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait until nobody uses it; 0 does not wait")
+	addTimeout(cmd, &o.timeout, 30*time.Second, "how long to wait until nobody uses it; 0 does not wait")
 	cmd.Flags().BoolVar(&o.endConnections, "end-connections", false, "replace the egress gateways once nobody uses it, so that open connections end too")
 	a.complete(cmd, "wan-policy", a.completePolicies)
 	return cmd

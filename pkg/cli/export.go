@@ -51,7 +51,7 @@ the default policy is used. To change the policy of an exported service, export 
 	}
 	cmd.Flags().StringVar(&o.policy, "wan-policy", "", "WANPolicy of the export, or a unique ending of its name (default: the default policy)")
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait until the export is ready and this cluster has imported it")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --wait waits")
+	addTimeout(cmd, &o.timeout, 30*time.Second, "how long --wait waits")
 	a.complete(cmd, "wan-policy", a.completePolicies)
 	return cmd
 }

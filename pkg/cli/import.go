@@ -99,7 +99,7 @@ import back.`,
 	flags.StringVar(&o.policy, "wan-policy", "", "WANPolicy of this cluster to use, or a unique ending of its name (default: the default policy)")
 	flags.StringArrayVar(&o.wanPorts, "wan-port", nil, "POLICY=PORT: on which port the other cluster receives a WAN policy, may be given several times; only those named are used")
 	flags.BoolVar(&o.wait, "wait", false, "wait until the service can be called here")
-	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --wait waits")
+	addTimeout(cmd, &o.timeout, 30*time.Second, "how long --wait waits")
 	a.complete(cmd, "wan-policy", a.completePolicies)
 	return cmd
 }

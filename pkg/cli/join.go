@@ -69,7 +69,7 @@ Joining again is harmless: it renews the card.`,
 	cmd.Flags().StringVarP(&o.file, "filename", "f", "", "file with the other cluster's card; - is standard input")
 	cmd.Flags().StringSliceVar(&o.namespaces, "import-into", nil, "namespaces of this cluster that the other's services may be imported into (default: all that are not protected)")
 	cmd.Flags().BoolVar(&o.wait, "wait", true, "wait until the join has worked")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait")
+	addTimeout(cmd, &o.timeout, time.Minute, "how long to wait")
 	return cmd
 }
 

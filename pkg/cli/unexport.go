@@ -37,7 +37,7 @@ no cluster exports the service any more, its ServiceImport and its clusterset.lo
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the service is no longer advertised")
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long --wait waits")
+	addTimeout(cmd, &timeout, time.Minute, "how long --wait waits")
 	return cmd
 }
 

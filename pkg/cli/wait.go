@@ -4,11 +4,38 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/wait"
 )
+
+// notNegative is the value of --timeout: a negative one is a mistake that has to show before anything is written.
+type notNegative time.Duration
+
+func (d *notNegative) String() string { return time.Duration(*d).String() }
+func (d *notNegative) Type() string   { return "duration" }
+
+// Set implements pflag.Value.
+func (d *notNegative) Set(s string) error {
+	parsed, err := time.ParseDuration(s)
+	if err != nil {
+		return err
+	}
+	if parsed < 0 {
+		return errors.New("must not be negative")
+	}
+	*d = notNegative(parsed)
+	return nil
+}
+
+// addTimeout adds --timeout to a command that waits.
+func addTimeout(cmd *cobra.Command, value *time.Duration, standard time.Duration, usage string) {
+	*value = standard
+	cmd.Flags().Var((*notNegative)(value), "timeout", usage)
+}
 
 // until polls check until it says done. At the deadline it returns the last thing check was waiting for. An error of
 // check ends the wait only when it repeats until the deadline: API servers restart.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,6 +95,26 @@ func TestInterruptedWait(t *testing.T) {
 	code := cli.Run(ctx, []string{"--context", "cluster-1", "join", "-f", "testdata/cards/cluster-2.yaml"}, env(clusters, new(bytes.Buffer), &stderr))
 	if code != cli.ExitFailed || !strings.Contains(stderr.String(), "interrupted: ") {
 		t.Errorf("exit code %d, stderr:\n%s", code, stderr.String())
+	}
+}
+
+// A negative duration is refused before any cluster is looked at: here there is none.
+func TestNegativeDurations(t *testing.T) {
+	t.Parallel()
+	flag := regexp.MustCompile(`(--[a-z-]+) duration `)
+	found := 0
+	for _, command := range commands {
+		_, help, _ := runWith(t, fleet{}, command, "--help")
+		for _, match := range flag.FindAllStringSubmatch(help, -1) {
+			found++
+			code, _, stderr := runWith(t, fleet{}, command, match[1]+"=-1s")
+			if code != cli.ExitUsage || !strings.Contains(stderr, "must not be negative") {
+				t.Errorf("%s %s=-1s: exit code %d, stderr %q", command, match[1], code, stderr)
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d durations are found in the help", found)
 	}
 }
 
