@@ -72,7 +72,8 @@ func newUndrainCmd(a *app) *cobra.Command {
 		Use:   "undrain [PEER] [--wan-policy POLICY]",
 		Short: "Let traffic back on a peer or a tunnel",
 		Long: `undrain takes back what drain with the same arguments asked for. PEER alone takes back all drains of
-the peer; a drain of a tunnel to all peers is one of its own.`,
+the peer; a drain of a tunnel to all peers is one of its own. What else still drains the same ways
+is named, with the command that takes it back.`,
 		Example: `  mcwanctl --context cluster-1 undrain cluster-2
 
   mcwanctl --context cluster-1 undrain --wan-policy=high`,
@@ -152,20 +153,17 @@ func (a *app) drain(ctx context.Context, peer, policy string, o drainOptions) er
 	if err != nil {
 		return err
 	}
-	err = a.setDrain(ctx, c, w, func(names []string, name string) []string {
-		if slices.Contains(names, everyPolicy) || slices.Contains(names, name) {
-			return names
-		}
-		if name == everyPolicy {
-			return []string{everyPolicy}
-		}
-		return append(names, name)
-	}, true)
+	changed, err := a.setDrain(ctx, c, w, withDrain, true)
 	if err != nil {
 		return err
 	}
-	if o.timeout == 0 {
+	switch {
+	case !changed:
+		a.say("%s was to be drained already", w)
+	case o.timeout == 0:
 		a.say("%s is to be drained", w)
+	}
+	if o.timeout == 0 {
 		return nil
 	}
 	if err := a.until(ctx, o.timeout, func(ctx context.Context) (bool, string, error) {
@@ -201,25 +199,83 @@ func (a *app) undrain(ctx context.Context, peer, policy string) error {
 	if w.peer != nil && w.policy != nil && slices.Contains(w.peer.Spec.Drain, everyPolicy) {
 		return fmt.Errorf("all ways to peer %s are drained, not only %s; take that back by: mcwanctl undrain %s", w.peer.Name, w.policy.Name, w.peer.Name)
 	}
-	err = a.setDrain(ctx, c, w, func(names []string, name string) []string {
-		return slices.DeleteFunc(names, func(n string) bool { return name == everyPolicy || n == name })
-	}, false)
+	others, err := otherDrains(ctx, c, w) // before anything is written: what is done can then be told in full
 	if err != nil {
 		return err
 	}
-	a.say("%s is no longer drained", w)
+	changed, err := a.setDrain(ctx, c, w, withoutDrain, false)
+	if err != nil {
+		return err
+	}
+	done := "is no longer drained"
+	if !changed {
+		done = "was not drained"
+	}
+	if len(others) > 0 {
+		done += ", but " + strings.Join(others, "\nand ")
+	}
+	a.say("%s %s", w, done)
 	return nil
 }
 
-// setDrain writes the wish: edit changes a Peer's list by a policy's name or "*", whole is what a WANPolicy gets.
-func (a *app) setDrain(ctx context.Context, c Access, w ways, edit func(names []string, name string) []string, whole bool) error {
+// withDrain adds a policy's name, or "*", to a Peer's list.
+func withDrain(names []string, name string) []string {
+	switch {
+	case slices.Contains(names, everyPolicy) || slices.Contains(names, name):
+		return names
+	case name == everyPolicy:
+		return []string{everyPolicy}
+	default:
+		return append(names, name)
+	}
+}
+
+// withoutDrain takes a policy's name out of a Peer's list; "*" takes all out.
+func withoutDrain(names []string, name string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return name == everyPolicy || n == name })
+}
+
+// otherDrains say what else drains some of the ways, and how that is taken back: a WANPolicy drains its tunnel to a peer
+// whatever the Peer says, and the other way round.
+func otherDrains(ctx context.Context, c Access, w ways) ([]string, error) {
+	var out []string
 	if w.peer == nil {
+		var list v1alpha1.PeerList
+		if err := c.List(ctx, &list, client.InNamespace(v1alpha1.Namespace)); err != nil {
+			return nil, c.explain("listing Peers", err)
+		}
+		for _, p := range list.Items {
+			switch {
+			case slices.Contains(p.Spec.Drain, everyPolicy):
+				out = append(out, fmt.Sprintf("Peer %s drains all tunnels to it: mcwanctl undrain %s", p.Name, p.Name))
+			case slices.Contains(p.Spec.Drain, w.policy.Name):
+				out = append(out, fmt.Sprintf("Peer %s drains this tunnel to it: mcwanctl undrain %s --wan-policy=%s", p.Name, p.Name, w.policy.Name))
+			}
+		}
+		return out, nil
+	}
+	all, err := policies(ctx, c)
+	for _, p := range all {
+		if p.Spec.Drain && (w.policy == nil || w.policy.Name == p.Name) {
+			out = append(out, fmt.Sprintf("WANPolicy %s drains its tunnel to all peers: mcwanctl undrain --wan-policy=%s", p.Name, p.Name))
+		}
+	}
+	return out, err
+}
+
+// setDrain writes the wish: edit changes a Peer's list by a policy's name or "*", whole is what a WANPolicy gets. Where that
+// stands there already, changed is false.
+func (a *app) setDrain(ctx context.Context, c Access, w ways, edit func(names []string, name string) []string, whole bool) (changed bool, err error) {
+	if w.peer == nil {
+		if w.policy.Spec.Drain == whole {
+			return false, nil
+		}
 		before := w.policy.DeepCopy()
 		w.policy.Spec.Drain = whole
 		if err := c.Patch(ctx, w.policy, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			return c.explain("writing WANPolicy "+w.policy.Name, err)
+			return false, c.explain("writing WANPolicy "+w.policy.Name, err)
 		}
-		return nil
+		return true, nil
 	}
 	name := everyPolicy
 	if w.policy != nil {
@@ -227,10 +283,13 @@ func (a *app) setDrain(ctx context.Context, c Access, w ways, edit func(names []
 	}
 	before := w.peer.DeepCopy()
 	w.peer.Spec.Drain = edit(w.peer.Spec.Drain, name)
-	if err := c.Patch(ctx, w.peer, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return c.explain("writing Peer "+w.peer.Name, err)
+	if slices.Equal(before.Spec.Drain, w.peer.Spec.Drain) {
+		return false, nil
 	}
-	return nil
+	if err := c.Patch(ctx, w.peer, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return false, c.explain("writing Peer "+w.peer.Name, err)
+	}
+	return true, nil
 }
 
 // usersOf are those who take one of the ways first.
