@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // everyPolicy in Peer.spec.drain stands for all policies.
@@ -31,7 +32,7 @@ drained way is still used: a drain makes no request fail.
 
 It writes spec.drain of the Peer, or of the WANPolicy, and waits until nobody uses the drained ways
 any more. It fails (exit code 1) if somebody still does after --timeout. The drain stays until it is
-taken back by undrain.
+taken back by undrain. A peer whose ways are all drained is still asked what it exports, over them.
 
 With --end-connections the pods of this cluster's egress gateways are then replaced, as by kubectl
 rollout restart, so that connections, streams and requests that are still open end as well: after
@@ -292,12 +293,22 @@ func (a *app) setDrain(ctx context.Context, c Access, w ways, edit func(names []
 	return true, nil
 }
 
-// usersOf are those who take one of the ways first.
+// usersOf are those who take one of the ways first and have to leave it. A peer's feed leads to that peer only: where all
+// its ways are drained it stays on them.
 func usersOf(f tunnelFacts, w ways) []string {
 	var out []string
-	for _, l := range tunnelLines(f, "") {
-		if w.has(l) {
-			out = append(out, l.UsedBy...)
+	lines := tunnelLines(f, "")
+	for _, l := range lines {
+		if !w.has(l) {
+			continue
+		}
+		elsewhere := slices.ContainsFunc(lines, func(o TunnelLine) bool {
+			return o.Peer == l.Peer && !w.has(o) && !o.Drained && o.State != v1alpha1.HopDead
+		})
+		for _, user := range l.UsedBy {
+			if user != translate.UserFeed || elsewhere {
+				out = append(out, user)
+			}
 		}
 	}
 	slices.Sort(out)

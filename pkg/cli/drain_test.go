@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"strings"
+	"testing"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/cli"
+)
+
+// A drain waits for services, and for the feed of a peer that can be read another way; not for one that cannot.
+func TestDrainWaitsForThoseWhoCanLeave(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, want string
+		args       []string
+		services   bool
+		code       int
+	}{
+		{"a service uses the peer", "peer cluster-2 is still used by payment/secure: is", []string{"cluster-2"}, true, cli.ExitFailed},
+		{"the feed alone uses the peer", "peer cluster-2 is drained: nobody uses it", []string{"cluster-2"}, false, cli.ExitOK},
+		{"the feed has another tunnel", "peer cluster-2 over sd-wan-priority-low is still used by feed: is", []string{"cluster-2", "--wan-policy=low"}, false, cli.ExitFailed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			clusters := loadFleet(t, "joined")
+			if !tc.services {
+				route := &networkingv1.VirtualService{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: "egress-payment-secure-8080-x"}}
+				if err := clusters["cluster-1"].Delete(t.Context(), route); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := append([]string{"--context", "cluster-1", "drain", "--timeout=20ms"}, tc.args...)
+			code, _, stderr := runWith(t, clusters, args...)
+			if code != tc.code || !strings.Contains(stderr, tc.want) {
+				t.Errorf("exit code %d, want %d; stderr lacks %q:\n%s", code, tc.code, tc.want, stderr)
+			}
+		})
+	}
+}
