@@ -50,9 +50,13 @@ func newTunnelsCmd(a *app) *cobra.Command {
 policy's port, as this cluster's controller measures it. States are Healthy, Degraded (not within
 the policy's service level, so used after others), Dead (not used) and Unknown; "drained" are those
 that drain keeps traffic off. USED BY are the services whose requests take the tunnel now; others
-take it when theirs fails. The figures are those of the last change of state, or of the last time
-one moved by more than a fifth; the controller's metrics mcwan_hop_* have them as they are. See
-docs/tunnels.md.
+take it when theirs fails. See docs/tunnels.md.
+
+A peer's figures are written when the state of one of its tunnels changes; else every 30 s at most,
+and only if one of them has moved by more than a fifth and by more than 2 ms or 0.2 percentage
+points. The controller's metrics mcwan_hop_* have them as they are. While the prober is in doubt
+about a peer (its condition HopsHealthy has the reason ProbeBroken) the states are those that are
+acted on, from before the doubt.
 
 With --watch, -o json and -o yaml print the whole list again for each change: JSON one list after
 the other, YAML one document each, with --- between them.
