@@ -17,9 +17,9 @@
 // # Pace
 //
 // One handshake every 0.5 to 0.6 seconds. Every 0.1 seconds while an answer is half overdue or was refused, until there
-// is an answer or a verdict, and for 10 seconds after a loss while the share of losses is beyond the SLA and not yet a
-// breach. Every 0.2 seconds for 2 seconds after an answer beyond the SLA. An answer is overdue after 4 round trips, at
-// least 0.25 seconds, at most 0.98.
+// is an answer or a verdict. Every 0.2 seconds for 2 seconds after an answer beyond the SLA, and for 10 seconds after a loss
+// while the share of losses is beyond the SLA and not yet a breach. An answer is overdue after 4 round trips, at least 0.25
+// seconds, at most 0.98.
 //
 // # Verdicts
 //
@@ -32,13 +32,13 @@
 // of handshakes; then how many are found within ten minutes, the median and the 90th percentile of the time that took, and
 // how many handshakes a second until then):
 //
-//	0.25 %   0.5 %     0 %   -       -       2.4
-//	0.5 %    1 %       4 %   -       -       3.4
-//	1 %      2 %      96 %   2m41s   7m23s   5.5
-//	2 %      4 %     100 %   29s     1m7s    6.1
-//	5 %      9.8 %   100 %   12s     21s     5.5
-//	10 %     19 %    100 %   6s      12s     5.4
-//	30 %     51 %    100 %   3s      4s      6.7
+//	0.25 %   0.5 %     2 %   -      -       2.1
+//	0.5 %    1 %       4 %   -      -       2.5
+//	1 %      2 %      71 %   6m3s   -       3.1
+//	2 %      4 %     100 %   40s    2m18s   3.7
+//	5 %      9.8 %   100 %   15s    27s     3.9
+//	10 %     19 %    100 %   7s     14s     4.2
+//	30 %     51 %    100 %   3s     4s      5.9
 //
 // A dead hop returns after it has answered everything for deadHold, a degraded one after degradedHold at no more than 80 %
 // of each bound. Each fall makes the next return take longer, and is forgotten after the hop has stood for a while (the

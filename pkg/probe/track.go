@@ -13,8 +13,8 @@ const (
 	// Interval is the pause between two handshakes with a hop that gives no cause for suspicion, and with one that has
 	// been judged. Up to a fifth is added at random, so that hops are not asked in step.
 	Interval = 500 * time.Millisecond
-	// confirmEvery is the pause while an answer is overdue and while losses are counted, lookEvery while another bound of
-	// the SLA seems to be broken.
+	// confirmEvery is the pause while an answer is overdue, lookEvery while losses are counted or another bound of the SLA seems
+	// to be broken.
 	confirmEvery = 100 * time.Millisecond
 	lookEvery    = 200 * time.Millisecond
 	// lookFor is how long a single odd answer keeps us looking closer.
@@ -163,9 +163,7 @@ func (t *Track) pause(now time.Time, spread float64) time.Duration {
 	case t.suspicious(now):
 		return confirmEvery
 	case t.state == v1alpha1.HopDegraded:
-	case now.Before(t.countUntil) && t.bounds.manyLost(&t.est):
-		return confirmEvery
-	case now.Before(t.lookUntil):
+	case now.Before(t.countUntil) && t.bounds.manyLost(&t.est), now.Before(t.lookUntil):
 		return lookEvery
 	}
 	return Interval + time.Duration(spread*float64(Interval/5))

@@ -312,6 +312,27 @@ func TestStalledProcessBlamesNoHop(t *testing.T) {
 	}
 }
 
+// TestPace: what a hop takes at most (docs/tunnels.md), in any second.
+func TestPace(t *testing.T) {
+	const bad, end = 35 * time.Second, 3 * minute
+	for _, tc := range []struct {
+		name string
+		each float64
+		most int
+	}{{"nothing is lost", 0, 2}, {"5 %", 0.05, 10}, {"30 %", 0.3, 10}} {
+		for seed := range int64(50) {
+			s := newSim(Bounds{Loss: 0.01}, seed, then(steady(40*ms, 4*ms), bad, lossy(steady(40*ms, 4*ms), tc.each)))
+			s.until(end)
+			for i, from := range s.sent {
+				n := slices.IndexFunc(s.sent[i:], func(at time.Duration) bool { return at-from >= time.Second })
+				if n > tc.most {
+					t.Errorf("%s, seed %d: %d handshakes in the second from %v", tc.name, seed, n, from)
+				}
+			}
+		}
+	}
+}
+
 // TestDetectionTimes computes the table of the package's documentation and of docs/tunnels.md, and checks both.
 func TestDetectionTimes(t *testing.T) {
 	table := detectionTable()
