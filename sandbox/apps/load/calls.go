@@ -72,17 +72,27 @@ func overHTTP(url, method, body string, transport *http.Transport) caller {
 			return answer{}, err
 		}
 		if resp.StatusCode != http.StatusOK {
-			return answer{}, fmt.Errorf("status %d: %.80s", resp.StatusCode, text)
+			return answer{}, fmt.Errorf("status %d: %s", resp.StatusCode, excerpt(string(text)))
 		}
 		var got struct {
 			Cluster string      `json:"cluster"`
 			Headers http.Header `json:"headers"`
 		}
 		if err := json.Unmarshal(text, &got); err != nil {
-			return answer{}, fmt.Errorf("not an answer of echo: %.80q", text)
+			return answer{}, fmt.Errorf("not an answer of echo: %q", excerpt(string(text)))
 		}
 		return answer{got.Cluster, got.Headers.Get(wire.ArrivedHeader)}, nil
 	}
+}
+
+// excerpt is a text that fits a line of a report: a long one without its middle, because what Envoy says of a request ends
+// with the reason.
+func excerpt(text string) string {
+	const most, begin, gap = 200, 60, " ... "
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:begin]+gap+text[len(text)-(most-begin-len(gap)):], "")
 }
 
 func overGRPC(target string) (caller, error) {
@@ -98,7 +108,7 @@ func overGRPC(target string) (caller, error) {
 		}
 		var got wire.Greeting
 		if err := json.Unmarshal([]byte(text), &got); err != nil {
-			return answer{}, fmt.Errorf("not an answer of echo: %.80q", text)
+			return answer{}, fmt.Errorf("not an answer of echo: %q", excerpt(text))
 		}
 		return answer{got.Cluster, strings.Join(header.Get(wire.ArrivedHeader), "")}, nil
 	}, nil

@@ -64,6 +64,18 @@ func TestEveryRequestIsWrittenDown(t *testing.T) {
 	}
 }
 
+// What Envoy says of a failed request ends with the reason, which has to be left of it.
+func TestExcerpt(t *testing.T) {
+	const envoy = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: connection termination"
+	if got := excerpt(envoy); got != envoy {
+		t.Errorf("%q", got)
+	}
+	long := strings.Repeat("x", 500) + envoy
+	if got := excerpt(long); len(got) != 200 || !strings.HasPrefix(got, "xxx") || !strings.HasSuffix(got, "reset reason: connection termination") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestHTTP2IsOneConnection(t *testing.T) {
 	var connections sync.Map
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
