@@ -23,9 +23,13 @@ type move struct {
 	name string
 	// during is the tunnel on which requests are when it has been broken for a while, "" for any.
 	during string
-	// elsewhere says that another cluster serves meanwhile.
+	// elsewhere says that the first exporter serves none meanwhile.
 	elsewhere bool
 }
+
+// mostly is the share of requests on the tunnel where they are to be. Those of a cluster that did not move would be half of
+// them; TCP's tunnel is known to half a second only.
+const mostly = 0.8
 
 // moves are the cases of the matrix that are played here, those that move traffic in different ways; `make
 // failover-report` plays the rest.
@@ -58,7 +62,8 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestFailures plays a few cases of it on any machine: what fails and where traffic goes is asserted, no times are.
+// TestFailures plays a few cases of it on any machine: what fails and where traffic goes is asserted, how long requests take
+// and when traffic moves are not.
 func TestFailures(t *testing.T) {
 	bench := failoverBench(t)
 	var untimed []result.Bar
@@ -117,20 +122,17 @@ func (m move) hold(t *testing.T, bench *failover.Bench, played *result.Played, b
 			continue
 		}
 		for _, c := range played.Ours {
-			if !b.Holds(c.Protocol) {
-				continue
-			}
 			for _, breach := range b.Breaches(played, &c) {
 				t.Errorf("%s: %s %v", c.Protocol, breach, c.Errors)
 			}
 		}
 	}
 	for _, c := range played.Ours {
-		if m.during != "" && c.During.Tunnel != m.during {
-			t.Errorf("%s is on %s while it is broken, want %s", c.Protocol, c.During.Tunnel, m.during)
+		if m.during != "" && c.During.Tunnel(m.during) < mostly {
+			t.Errorf("%s is not on %s while it is broken: %s", c.Protocol, m.during, c.During)
 		}
-		if m.elsewhere && c.During.Cluster == bench.Exporters[0].Name {
-			t.Errorf("%s is still answered by %s", c.Protocol, c.During.Cluster)
+		if m.elsewhere && c.During.Cluster(bench.Exporters[0].Name) > result.Few {
+			t.Errorf("%s is still answered by %s: %s", c.Protocol, bench.Exporters[0].Name, c.During)
 		}
 	}
 }

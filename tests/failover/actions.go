@@ -109,18 +109,22 @@ func restart(ctx context.Context, c *story.Cluster, name string) error {
 	return rolledOut(ctx, c, "mc-wan", name)
 }
 
-// leave has the consumer forget the victim, as `mcwanctl leave` does.
-func leave(ctx context.Context, b *Bench) error {
-	card, err := b.Consumer.CardOf(ctx, b.victim())
-	if err != nil {
-		return err
+// leaves has one cluster forget another, as `mcwanctl leave` does.
+func leaves(who, whom func(*Bench) *story.Cluster) action {
+	return func(ctx context.Context, b *Bench) error {
+		card, err := who(b).CardOf(ctx, whom(b))
+		if err != nil {
+			return err
+		}
+		b.left = card
+		return who(b).Delete(ctx, card.DeepCopy())
 	}
-	b.left = card
-	return b.Consumer.Delete(ctx, card.DeepCopy())
 }
 
-// joinAgain gives the consumer the card back.
-func joinAgain(ctx context.Context, b *Bench) error { return b.Consumer.Create(ctx, b.left) }
+// joinsAgain gives it the other's card back.
+func joinsAgain(who func(*Bench) *story.Cluster) action {
+	return func(ctx context.Context, b *Bench) error { return who(b).Create(ctx, b.left) }
+}
 
 // exportHere has the consumer export the service, too, and waits until its import says so.
 func exportHere(ctx context.Context, b *Bench) error {

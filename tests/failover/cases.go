@@ -8,6 +8,7 @@ import (
 	"time"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
@@ -18,6 +19,10 @@ type action func(ctx context.Context, b *Bench) error
 type Case struct {
 	Name, Title string
 	Break, Heal action
+	// First is what breaks five seconds before Break does: what should notice it. nil for nothing.
+	First action
+	// Ways are those between clusters that break, which traffic is to leave; nil for none.
+	Ways func(*Bench) []result.Way
 	// Prepare is done before the load starts, and Restore after it has ended; nil for nothing.
 	Prepare, Restore action
 	// Clusters is how many exporters it needs; 0 is one.
@@ -34,7 +39,7 @@ func Cases() []Case {
 
 func tunnelCases() []Case {
 	business := func(name, title string, settings ...string) Case {
-		return Case{Name: name, Title: title, Break: wan(append([]string{tunnelFirst}, settings...)...), Heal: calm}
+		return Case{Name: name, Title: title, Ways: firstTunnel, Break: wan(append([]string{tunnelFirst}, settings...)...), Heal: calm}
 	}
 	brownout := func(after time.Duration, name, title string, settings ...string) Case {
 		c := business(name, title, settings...)
@@ -51,15 +56,16 @@ func tunnelCases() []Case {
 		brownout(soon, "latency", "The tunnel's round trip is 400 ms", "--latency=200ms"),
 		brownout(soon, "jitter", "The tunnel's delay wanders between 20 and 320 ms each way", "--jitter=300ms"),
 		{
-			Name: "oscillating", Title: "The tunnel's round trip is 40 and 160 ms in turn, 20 s each, around its bound of 100 ms", Broken: 5 * time.Minute,
+			Name: "oscillating", Title: "The tunnel's round trip is 40 and 160 ms in turn, 20 s each, around its bound of 100 ms",
+			Ways: firstTunnel, Broken: 5 * time.Minute,
 			Break: inTurns(turn{"--latency=80ms", 20 * time.Second}, turn{"--latency=20ms", 20 * time.Second}), Heal: calm, Prepare: forgotten,
 		},
 		{
-			Name: "flapping", Title: "The tunnel is black for 3 s of every 10 s",
+			Name: "flapping", Title: "The tunnel is black for 3 s of every 10 s", Ways: firstTunnel,
 			Break: inTurns(turn{"--state=blackhole", 3 * time.Second}, turn{"--state=up", 7 * time.Second}), Heal: calm,
 		},
 		{
-			Name: "one-way", Title: "The tunnel swallows what comes back from the exporter",
+			Name: "one-way", Title: "The tunnel swallows what comes back from an exporter", Ways: firstTunnelToVictim,
 			Break: func(ctx context.Context, b *Bench) error {
 				return b.WAN.Set(ctx, tunnelFirst, "--from="+b.victim().Name, "--to="+b.Consumer.Name, "--state=blackhole")
 			},
@@ -75,7 +81,7 @@ const podsReturn = 45 * time.Second
 func clusterCases() []Case {
 	return []Case{
 		{
-			Name: "cluster-gone", Title: "An exporting cluster disappears: nothing comes from it or reaches it", Clusters: 2,
+			Name: "cluster-gone", Title: "An exporting cluster disappears: nothing comes from it or reaches it", Clusters: 2, Ways: toVictim,
 			Break: func(ctx context.Context, b *Bench) error {
 				if err := b.WAN.Set(ctx, "*", "--from="+b.victim().Name, "--state=blackhole"); err != nil {
 					return err
@@ -86,7 +92,7 @@ func clusterCases() []Case {
 		},
 		{
 			Name: "isolated", Title: "The calling cluster is cut off from all others, and exports the service too",
-			Prepare: exportHere, Restore: unexportHere,
+			Prepare: exportHere, Restore: unexportHere, Ways: toExporters,
 			Break: func(ctx context.Context, b *Bench) error {
 				if err := b.WAN.Set(ctx, "*", "--from="+b.Consumer.Name, "--state=blackhole"); err != nil {
 					return err
@@ -97,26 +103,36 @@ func clusterCases() []Case {
 		},
 		{Name: "api-gone", Title: "An exporting cluster's control plane hangs", Break: signalAPI((*Bench).victim, syscall.SIGSTOP), Heal: signalAPI((*Bench).victim, syscall.SIGCONT)},
 		{
-			Name: "gateway-gone", Title: "An exporting cluster loses all ingress gateways at once", Clusters: 2,
+			Name: "gateway-gone", Title: "An exporting cluster loses all ingress gateways at once", Clusters: 2, Ways: toVictim,
 			Break: killed("mc-wan", "mcw-ingress"), Heal: scaledBack("mc-wan", "mcw-ingress"), After: podsReturn,
 		},
 		{
-			Name: "backends-gone", Title: "An exporting cluster loses all backends at once", Clusters: 2,
+			Name: "backends-gone", Title: "An exporting cluster loses all backends at once", Clusters: 2, Ways: toVictim,
 			Break: killed(Namespace, serviceName), Heal: scaledBack(Namespace, serviceName), After: podsReturn,
 		},
 		{
-			Name: "drained", Title: "The operator drains an exporting cluster", Clusters: 2,
+			Name: "drained", Title: "The operator drains an exporting cluster", Clusters: 2, Ways: toVictim,
 			Break: drained("*"), Heal: drained(),
 		},
 	}
 }
 
+// refused has the first tunnel refuse connections.
+func refused(ctx context.Context, b *Bench) error {
+	return b.WAN.Set(ctx, tunnelFirst, "--state=refused")
+}
+
 func ownCases() []Case {
+	return append(blindCases(), changeCases()...)
+}
+
+// blindCases break what should notice that a tunnel breaks, and then the tunnel.
+func blindCases() []Case {
 	return []Case{
 		{
-			Name: "controller-gone", Title: "The consumer's controllers are killed, and 5 s later the tunnel refuses",
-			Break: inTurn(func(ctx context.Context, b *Bench) error { return kill(ctx, b.Consumer, "mc-wan", "mcw-controller") },
-				wan(tunnelFirst, "--state=refused")),
+			Name: "controller-gone", Title: "The consumer's controllers are killed, and 5 s later the tunnel refuses", Ways: firstTunnel,
+			First: func(ctx context.Context, b *Bench) error { return kill(ctx, b.Consumer, "mc-wan", "mcw-controller") },
+			Break: refused,
 			Heal: func(ctx context.Context, b *Bench) error {
 				if err := b.calm(ctx); err != nil {
 					return err
@@ -126,21 +142,25 @@ func ownCases() []Case {
 			After: podsReturn,
 		},
 		{
-			Name: "partitioned", Title: "The consumer's control plane hangs, and 5 s later the tunnel refuses",
-			Break: inTurn(signalAPI((*Bench).consumer, syscall.SIGSTOP), wan(tunnelFirst, "--state=refused")),
-			Heal:  inTurn(signalAPI((*Bench).consumer, syscall.SIGCONT), calm),
+			Name: "partitioned", Title: "The consumer's control plane hangs, and 5 s later the tunnel refuses", Ways: firstTunnel,
+			First: signalAPI((*Bench).consumer, syscall.SIGSTOP), Break: refused,
+			Heal: inTurn(signalAPI((*Bench).consumer, syscall.SIGCONT), calm),
 		},
 		{
-			Name: "probe-broken", Title: "Nothing answers the consumer's prober, and 5 s after its verdicts are in doubt the tunnel refuses", Broken: 45 * time.Second,
-			Break: inTurn(deafenProber, wan(tunnelFirst, "--state=refused")),
-			Heal:  inTurn(hearingProber, calm),
+			Name: "probe-broken", Title: "Nothing answers the consumer's prober, and 5 s after its verdicts are in doubt the tunnel refuses", Ways: firstTunnel,
+			First: deafenProber, Break: refused, Heal: inTurn(hearingProber, calm), Broken: 45 * time.Second,
 		},
 		{
-			Name: "upgrade", Title: "The consumer's controller is replaced as by an upgrade, and 5 s later the tunnel refuses",
-			Break:  inTurn(func(ctx context.Context, b *Bench) error { return restart(ctx, b.Consumer, "mcw-controller") }, wan(tunnelFirst, "--state=refused")),
-			Heal:   calm,
+			Name: "upgrade", Title: "The consumer's controller is replaced as by an upgrade, and 5 s later the tunnel refuses", Ways: firstTunnel,
+			First: func(ctx context.Context, b *Bench) error { return restart(ctx, b.Consumer, "mcw-controller") }, Break: refused, Heal: calm,
 			Broken: 90 * time.Second, // its successor has to be ready first
 		},
+	}
+}
+
+// changeCases are what operators do, but for drains.
+func changeCases() []Case {
+	return []Case{
 		{
 			Name: "rotation", Title: "The gateways' certificates are renewed every half minute",
 			Prepare: certificatesLast("60s"), Break: nothing, Heal: nothing, Restore: certificatesLast(""), Broken: 45 * time.Second,
@@ -150,14 +170,17 @@ func ownCases() []Case {
 			Broken: 2 * time.Minute, // four pods, each until its successor is ready
 		},
 		{
-			Name: "unexport", Title: "An exporting cluster takes its export back", Clusters: 2,
+			Name: "unexport", Title: "An exporting cluster takes its export back", Clusters: 2, Ways: toVictim,
 			Break: func(ctx context.Context, b *Bench) error { return b.unexport(ctx, b.victim()) },
 			Heal:  func(ctx context.Context, b *Bench) error { return b.export(ctx, b.victim()) },
 		},
-		{Name: "leave", Title: "The consumer leaves an exporting cluster, and joins it again", Clusters: 2, Break: leave, Heal: joinAgain},
 		{
-			Name: "order", Title: "The tunnel refuses, and 5 s later the policy's order of the others is changed",
-			Break: inTurn(wan(tunnelFirst, "--state=refused"), failsOver(mcw.Failover{Mode: mcw.FailoverOrdered, To: []string{policyThird, policySecond}})),
+			Name: "leave", Title: "The consumer leaves an exporting cluster, and joins it again", Clusters: 2, Ways: toVictim,
+			Break: leaves((*Bench).consumer, (*Bench).victim), Heal: joinsAgain((*Bench).consumer),
+		},
+		{
+			Name: "order", Title: "The tunnel refuses, and 5 s later the policy's order of the others is changed", Ways: firstTunnel,
+			Break: inTurn(refused, failsOver(mcw.Failover{Mode: mcw.FailoverOrdered, To: []string{policyThird, policySecond}})),
 			Heal: func(ctx context.Context, b *Bench) error {
 				if err := b.calm(ctx); err != nil {
 					return err
@@ -169,12 +192,15 @@ func ownCases() []Case {
 	}
 }
 
-// inTurn does one thing, and the next 5 s later.
+// afterwards is how much later the second of two things is done.
+const afterwards = 5 * time.Second
+
+// inTurn does one thing, and the next somewhat later.
 func inTurn(actions ...action) action {
 	return func(ctx context.Context, b *Bench) error {
 		for i, do := range actions {
 			if i > 0 {
-				if err := story.Pause(ctx, 5*time.Second); err != nil {
+				if err := story.Pause(ctx, afterwards); err != nil {
 					return err
 				}
 			}
@@ -184,6 +210,22 @@ func inTurn(actions ...action) action {
 		}
 		return nil
 	}
+}
+
+func firstTunnel(*Bench) []result.Way { return []result.Way{{Tunnel: tunnelFirst}} }
+
+func toVictim(b *Bench) []result.Way { return []result.Way{{Cluster: b.victim().Name}} }
+
+func firstTunnelToVictim(b *Bench) []result.Way {
+	return []result.Way{{Tunnel: tunnelFirst, Cluster: b.victim().Name}}
+}
+
+func toExporters(b *Bench) []result.Way {
+	var out []result.Way
+	for _, c := range b.Exporters {
+		out = append(out, result.Way{Cluster: c.Name})
+	}
+	return out
 }
 
 func calm(ctx context.Context, b *Bench) error { return b.calm(ctx) }

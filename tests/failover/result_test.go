@@ -5,11 +5,13 @@ package failover
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/l7mp/mc-wan/tests/failover/result"
+	"github.com/l7mp/mc-wan/tests/story"
 )
 
 func TestCellSumsUp(t *testing.T) {
@@ -22,56 +24,22 @@ func TestCellSumsUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	played := &result.Played{Broke: 1500 * time.Millisecond, Healed: 5 * time.Second, End: 9 * time.Second}
+	played := &result.Played{
+		Ways:  []result.Way{{Tunnel: "business"}},
+		Broke: 1500 * time.Millisecond, Cut: 1500 * time.Millisecond, Healing: 5 * time.Second, Healed: 5 * time.Second, End: 9 * time.Second,
+	}
 	c := result.CellOf(result.GET, requests, played)
 	if c.Sent != 8 || c.Failed != 1 || c.Slowest != 900*time.Millisecond || c.Errors[`Get "http://x": timeout`] != 1 {
 		t.Errorf("cell %+v", c)
 	}
-	if (c.Before != result.Way{Tunnel: "business", Cluster: "cluster-2"}) || (c.During != result.Way{Tunnel: "none", Cluster: "none"}) || (c.After != result.Way{Tunnel: "business", Cluster: "cluster-3"}) {
+	if c.Before.String() != "business; cluster-2 100 %" || c.During.String() != "no answers" || c.After.String() != "business 50 %, internet 50 %; cluster-3 100 %" {
 		t.Errorf("before %v, during %v, after %v", c.Before, c.During, c.After)
 	}
-	if c.Moved != 0 || c.Back != time.Second {
-		t.Errorf("moved after %s, back after %s", c.Moved, c.Back)
+	if !c.Left || c.Moved != 0 || c.Back != time.Second {
+		t.Errorf("left %t, moved after %s, back after %s", c.Left, c.Moved, c.Back)
 	}
 	if got := c.SlowestBetween(3*time.Second, 5*time.Second); got != 30*time.Millisecond {
 		t.Errorf("slowest of a part: %s", got)
-	}
-}
-
-// A tunnel that traffic leaves, comes back to, and leaves again: what its bar bounds.
-func TestBars(t *testing.T) {
-	played := &result.Played{Broke: 2 * time.Second, Healed: 12 * time.Second, End: 20 * time.Second}
-	var requests []result.Request
-	for at := range 20 {
-		tunnel := "business"
-		if (at >= 4 && at < 6) || (at >= 7 && at < 15) {
-			tunnel = "default"
-		}
-		requests = append(requests, result.Request{Sent: time.Duration(at) * time.Second, Took: 10 * time.Millisecond, Cluster: "cluster-2", Tunnel: tunnel})
-	}
-	c := result.CellOf(result.GET, requests, played)
-	if c.Returns != 1 || c.Moved != 4*time.Second || c.Back != 3*time.Second {
-		t.Fatalf("returns %d, moved %s, back %s", c.Returns, c.Moved, c.Back)
-	}
-	for _, tc := range []struct {
-		bar  result.Bar
-		want int
-	}{
-		{result.Bar{Moved: 5 * time.Second, Back: 3 * time.Second, Returns: 1}, 0},
-		{result.Bar{Moved: 3 * time.Second}, 1},
-		{result.Bar{Back: 2 * time.Second}, 1},
-		{result.Bar{Moved: 3 * time.Second, Back: 2 * time.Second}.Untimed(), 0},
-	} {
-		if got := tc.bar.Breaches(played, &c); len(got) != tc.want {
-			t.Errorf("%+v: %v", tc.bar, got)
-		}
-	}
-	c.Returns, c.Back = 2, 0
-	if got := (result.Bar{Returns: 1, Back: time.Second}).Breaches(played, &c); len(got) != 2 {
-		t.Errorf("two returns, and none after it healed: %v", got)
-	}
-	if !(result.Bar{}).Holds(result.PUT) || (result.Bar{}).Holds(result.POST) || !(result.Bar{All: true}).Holds(result.POST) {
-		t.Error("who is held")
 	}
 }
 
@@ -95,6 +63,33 @@ func TestCasesHaveNames(t *testing.T) {
 			t.Errorf("case %+v", c)
 		}
 		seen[c.Name] = true
+	}
+}
+
+// Every case has a bar, and every bar a case.
+func TestCasesHaveBars(t *testing.T) {
+	var cases, bars []string
+	for _, c := range Cases() {
+		cases = append(cases, c.Name)
+	}
+	for _, b := range result.Bars() {
+		bars = append(bars, b.Case)
+	}
+	slices.Sort(cases)
+	slices.Sort(bars)
+	if !slices.Equal(cases, bars) {
+		t.Errorf("cases %v\nbars  %v", cases, bars)
+	}
+}
+
+// Where traffic is asked to leave, it is said what.
+func TestWaysToLeave(t *testing.T) {
+	b := &Bench{Exporters: []*story.Cluster{{Name: "cluster-2"}, {Name: "cluster-3"}}}
+	for _, bar := range result.Bars() {
+		asks := bar.Leaves || bar.Moved > 0 || bar.Back > 0 || bar.Returns > 0
+		if c := CaseNamed(bar.Case); asks && (c.Ways == nil || len(c.Ways(b)) == 0) {
+			t.Errorf("case %s has no ways that break", c.Name)
+		}
 	}
 }
 

@@ -10,9 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
@@ -75,6 +72,9 @@ func (b *Bench) play(ctx context.Context, c Case, l Traffic) (played *result.Pla
 	}
 	l.Broken, l.After = max(l.Broken, c.Broken), max(l.After, c.After)
 	played = &result.Played{Name: c.Name, Title: c.Title, End: l.length()}
+	if c.Ways != nil {
+		played.Ways = c.Ways(b)
+	}
 	start := time.Now()
 	tcp := b.watchTCP(ctx, start)
 	loads := b.start(ctx, l, start)
@@ -86,11 +86,7 @@ func (b *Bench) play(ctx context.Context, c Case, l Traffic) (played *result.Pla
 		return nil, breakErr == nil && onlyCut, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	for _, r := range results {
-		if r.protocol == result.TCP {
-			for i := range r.requests {
-				r.requests[i].Tunnel = tunnels.at(r.plain, r.requests[i].Sent+r.requests[i].Took)
-			}
-		}
+		b.completeTunnels(r, tunnels)
 		cell := result.CellOf(r.protocol, r.requests, played)
 		if r.plain {
 			played.Plain = append(played.Plain, cell)
@@ -109,11 +105,27 @@ func (b *Bench) breakAndHeal(ctx context.Context, c Case, t Timing, played *resu
 	while, cancel := context.WithTimeout(ctx, t.Broken)
 	defer cancel()
 	played.Broke = time.Since(start)
-	err := c.Break(while, b)
+	err := first(while, b, c)
+	played.Cut = time.Since(start)
+	if err == nil {
+		err = c.Break(while, b)
+	}
 	<-while.Done()
+	played.Healing = time.Since(start)
 	healErr := c.Heal(context.WithoutCancel(ctx), b)
 	played.Healed = time.Since(start)
 	return errors.Join(err, healErr, ctx.Err())
+}
+
+// first breaks what the case breaks first, and waits.
+func first(ctx context.Context, b *Bench, c Case) error {
+	if c.First == nil {
+		return nil
+	}
+	if err := c.First(ctx, b); err != nil {
+		return err
+	}
+	return story.Pause(ctx, afterwards)
 }
 
 // sent is what one load generator has to tell.
@@ -121,6 +133,21 @@ type sent struct {
 	protocol result.Protocol
 	plain    bool
 	requests []result.Request
+}
+
+// completeTunnels adds what answers do not say: the tunnel of a TCP connection, and that what the calling cluster answers
+// itself crosses none.
+func (b *Bench) completeTunnels(s sent, tcp timeline) {
+	for i := range s.requests {
+		r := &s.requests[i]
+		switch {
+		case r.Err != "":
+		case r.Cluster == b.Consumer.Name:
+			r.Tunnel = result.NoTunnel
+		case s.protocol == result.TCP:
+			r.Tunnel = tcp.at(s.plain, r.Cluster, r.Sent+r.Took)
+		}
+	}
 }
 
 // start starts the load; what it returns waits for its end.
@@ -144,78 +171,4 @@ func (b *Bench) start(ctx context.Context, l Traffic, start time.Time) func() ([
 		wg.Wait()
 		return out, errs
 	}
-}
-
-// timeline says over which tunnel new TCP connections went at which time: ours, and the plain way's.
-type timeline []struct {
-	until       time.Duration
-	ours, plain string
-}
-
-func (t timeline) at(plain bool, when time.Duration) string {
-	for _, e := range t {
-		switch {
-		case when > e.until:
-		case plain:
-			return e.plain
-		default:
-			return e.ours
-		}
-	}
-	return ""
-}
-
-// watchTCP counts new connections of the consumer's egress gateways by tunnel, half a second at a time: nearly all are
-// those of TCP clients, since HTTP shares connections.
-func (b *Bench) watchTCP(ctx context.Context, start time.Time) func() timeline {
-	ctx, cancel := context.WithCancel(ctx)
-	var out timeline
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		var before story.Counters
-		var ours, plain []string
-		for story.Pause(ctx, 500*time.Millisecond) == nil {
-			b.refresh(ctx, &ours, client.MatchingLabels{mcw.LabelGateway: mcw.GatewayEgress})
-			b.refresh(ctx, &plain, client.MatchingLabels{"app": plainName})
-			now, err := b.WAN.Counters(ctx)
-			if err != nil {
-				continue // the next look is soon
-			}
-			if before != nil {
-				since := now.Since(before)
-				out = append(out, struct {
-					until       time.Duration
-					ours, plain string
-				}{time.Since(start), tunnelOfMost(since, ours), tunnelOfMost(since, plain)})
-			}
-			before = now
-		}
-	}()
-	return func() timeline { cancel(); <-done; return out }
-}
-
-// refresh sets addresses to those of the ready pods; they stay what they are while the API server does not answer.
-func (b *Bench) refresh(ctx context.Context, addresses *[]string, labels client.MatchingLabels) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	pods, err := b.Consumer.ReadyPods(ctx, "mc-wan", labels)
-	if err != nil {
-		return
-	}
-	*addresses = nil
-	for _, p := range pods {
-		*addresses = append(*addresses, p.Status.PodIP)
-	}
-}
-
-// tunnelOfMost is the tunnel of most new connections from some addresses.
-func tunnelOfMost(counted story.Counters, sources []string) string {
-	counts := map[string]int{}
-	for _, f := range counted {
-		if slices.Contains(sources, f.Source) {
-			counts[f.Tunnel] += int(f.Connections)
-		}
-	}
-	return result.Commonest(counts)
 }

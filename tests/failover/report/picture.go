@@ -36,6 +36,8 @@ func tunnels() []shown {
 	return []shown{
 		{"business", color.RGBA{0x1f, 0x77, 0xb4, 0xff}},
 		{"default", color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
+		{result.NoTunnel, color.RGBA{0x94, 0x67, 0xbd, 0xff}},
+		{result.TunnelName(""), color.RGBA{0x99, 0x99, 0x99, 0xff}},
 		{"another", color.RGBA{0x2c, 0xa0, 0x2c, 0xff}},
 	}
 }
@@ -132,8 +134,8 @@ func add(panel *plot.Plot, points plotter.XYs, name string, style draw.GlyphStyl
 
 // tunnelOf is what a request's tunnel is shown as.
 func tunnelOf(r result.Request) shown {
-	all := tunnels()
-	if i := slices.IndexFunc(all, func(t shown) bool { return t.name == r.Tunnel }); i >= 0 {
+	all, name := tunnels(), result.TunnelName(r.Tunnel)
+	if i := slices.IndexFunc(all, func(t shown) bool { return t.name == name }); i >= 0 {
 		return all[i]
 	}
 	return all[len(all)-1]

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,30 +14,39 @@ import (
 	"github.com/l7mp/mc-wan/tests/failover/result"
 )
 
+// envoySays is what there is to say of a failure, whose end is what tells.
+const envoySays = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: connection termination"
+
 // A case as the runner writes it: the first tunnel breaks at 5 s, the plain way loses a second of requests.
 func blackhole() result.Report {
-	p := result.Played{Name: "blackhole", Title: "The tunnel swallows every packet", Broke: 5 * time.Second, Healed: 20 * time.Second, End: 30 * time.Second}
+	p := result.Played{
+		Name: "blackhole", Title: "The tunnel swallows every packet", Ways: []result.Way{{Tunnel: "business"}},
+		Broke: 5 * time.Second, Cut: 5 * time.Second, Healing: 20 * time.Second, Healed: 20 * time.Second, End: 30 * time.Second,
+	}
 	for _, protocol := range result.Protocols() {
-		business, other := result.Way{Tunnel: "business", Cluster: "cluster-2"}, result.Way{Tunnel: "default", Cluster: "cluster-2"}
-		ours := result.Cell{
-			Protocol: protocol, Before: business, During: other, After: business,
-			Settled: 65 * time.Millisecond, Moved: 800 * time.Millisecond, Back: 200 * time.Millisecond,
-		}
-		plain := ours
+		var ours, plain []result.Request
 		for at := time.Duration(0); at < p.End; at += 20 * time.Millisecond {
 			r := result.Request{Sent: at, Took: 45 * time.Millisecond, Cluster: "cluster-2", Tunnel: "business"}
-			if at > p.Broke && at < p.Healed {
+			if at > p.Broke+800*time.Millisecond && at < p.Healed+200*time.Millisecond {
 				r.Took, r.Tunnel = 65*time.Millisecond, "default"
 			}
-			ours.Requests = append(ours.Requests, r)
-			if at > p.Broke && at < p.Broke+time.Second {
-				r.Err, r.Took = "status 503: upstream connect error", 10*time.Second
-				plain.Failed++
+			if at%(40*time.Millisecond) == 0 {
+				r.Cluster = "cluster-3"
 			}
-			plain.Requests = append(plain.Requests, r)
+			cut := r
+			cut.Err, cut.Took = "status 503: "+envoySays, 10*time.Second
+			switch {
+			case at == p.Broke+100*time.Millisecond && protocol == result.POST, at == p.Broke+4*time.Second && protocol == result.GRPC:
+				ours = append(ours, cut)
+			default:
+				ours = append(ours, r)
+			}
+			if at > p.Broke && at < p.Broke+time.Second {
+				r = cut
+			}
+			plain = append(plain, r)
 		}
-		ours.Sent, plain.Sent, ours.Slowest, plain.Slowest = len(ours.Requests), len(plain.Requests), 65*time.Millisecond, 65*time.Millisecond
-		p.Ours, p.Plain = append(p.Ours, ours), append(p.Plain, plain)
+		p.Ours, p.Plain = append(p.Ours, result.CellOf(protocol, ours, &p)), append(p.Plain, result.CellOf(protocol, plain, &p))
 	}
 	plain := result.Run{
 		Name: "plain", Title: "Beside the plain way", When: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), GETRate: 50, Rate: 10, Untimed: true,
@@ -45,6 +55,42 @@ func blackhole() result.Report {
 	timed := plain
 	timed.Name, timed.Title, timed.Untimed = "long", "For minutes", false
 	return result.Report{Clusters: 3, Gateways: 2, CPUs: 2, Runs: []result.Run{timed, plain}}
+}
+
+// A deviation is named below the bars, where it is held to.
+func TestReasonsOfBars(t *testing.T) {
+	loss := result.Played{Name: "loss-5"}
+	loss.Ours = []result.Cell{result.CellOf(result.GET, nil, &loss)}
+	for untimed, want := range map[bool]int{false: 1, true: 0} {
+		var out bytes.Buffer
+		bars(&out, result.Run{Name: "bars", Untimed: untimed, Cases: []result.Played{loss}})
+		if got := strings.Count(out.String(), "\n[loss-5](#bars-loss-5): 40 s to move instead of 10"); got != want {
+			t.Errorf("untimed %t:\n%s", untimed, out.String())
+		}
+	}
+}
+
+func TestSecondOfTwo(t *testing.T) {
+	var out bytes.Buffer
+	section(&out, result.Run{Name: "plain"}, result.Played{Name: "upgrade", Title: "It is replaced", Broke: 4 * time.Second, Cut: 18 * time.Second, Healed: 94 * time.Second})
+	if want := "It is replaced, from 4s to 1m34s, the tunnel from 18s.\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("it lacks %q:\n%s", want, out.String())
+	}
+}
+
+func TestLongErrorsKeepTheirEnd(t *testing.T) {
+	got := commonErrors(map[string]int{"begin" + strings.Repeat("`", 300) + " reset by peer": 2})
+	if !strings.HasPrefix(got, "2 x `begin'") || !strings.HasSuffix(got, "' reset by peer`") || len(got) > 220 {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestShownTunnels(t *testing.T) {
+	for tunnel, want := range map[string]string{"business": "business", "internet": "another", "": "unknown", result.NoTunnel: "none"} {
+		if got := tunnelOf(result.Request{Tunnel: tunnel}).name; got != want {
+			t.Errorf("tunnel %q is shown as %s, want %s", tunnel, got, want)
+		}
+	}
 }
 
 func TestReport(t *testing.T) {
@@ -69,9 +115,11 @@ func TestReport(t *testing.T) {
 		"2026-03-04 05:06 UTC, each second: 50 get, 10 h2, 10 put, 10 post, 10 grpc, 10 tcp, and as many the plain way;",
 		"| [blackhole](#plain-blackhole) | 0 of 1500, 65 ms (45 ms) |",
 		"### plain-blackhole",
-		"| get | 1500 | 0 | 45 ms | 65 ms | 65 ms | 0.8 s | 0.2 s | business cluster-2 | default cluster-2 | business cluster-2 | 49 of 1500 | 65 ms |",
-		"| [blackhole](#long-blackhole) | none fails, slowest 1s, later 250ms | held | held | held |",
+		"| get | 1500 | 0 | 45 ms | 65 ms | 65 ms | 0.8 s | 0.2 s | business; cluster-2 50 %, cluster-3 50 % | default; cluster-2 50 %, cluster-3 50 % | business; cluster-2 50 %, cluster-3 50 % | 49 of 1500 | 65 ms |",
+		"| [blackhole](#long-blackhole) | none fails, slowest 1s, later 250ms | held | held | held |  |  |  |",
 		"| [blackhole](#plain-blackhole) | none fails | held | held | held |",
+		"post failed with: 1 x `status 503: " + envoySays + "`.",
+		"The tunnel swallows every packet, from 5s to 20s.",
 		"(images/failover/plain-blackhole.png)",
 	} {
 		if !strings.Contains(string(page), want) {
