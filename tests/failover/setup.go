@@ -47,10 +47,11 @@ const (
 	portHTTP, portGRPC, portTCP = 8080, 9090, 5432
 )
 
-// Setup is what Up sets that is not the default, and Untuned what AsInstalled leaves.
+// Setup is what Up sets that is not the default and that AsInstalled takes back, Untuned what it is then. What holds for all
+// runs is at the head of the report.
 const (
 	Setup   = "The policies have [warm standby](kinds/wanpolicy.md#warm-standby), and the calling cluster's egress gateways send no [tail loss probes](failover.md#black-holes-found-sooner)."
-	Untuned = "Without warm standby, and with tail loss probes, as an installation is."
+	Untuned = "Without warm standby and with tail loss probes, as the chart and `istioctl` install it; what is set for all runs still is."
 )
 
 // Up makes what the cases need, in exporters of the bench: two policies, a service with three ports, its exports, a client.
