@@ -17,8 +17,8 @@ import (
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
-// move is where a case sends traffic. What it may cost is in result.Bars; what the requests may cost that no bar is for is
-// in docs/failover.md, and docs/failover-report.md says what they did.
+// move is where a case sends traffic. What it may cost is in result.Bars, for every protocol; docs/failover-report.md says
+// what it did cost.
 type move struct {
 	name string
 	// during is the tunnel on which requests are when it has been broken for a while, "" for any.

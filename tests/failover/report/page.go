@@ -129,7 +129,7 @@ func rates(run result.Run, protocols []result.Protocol) string {
 // bars are what requests are held to, and what they came to.
 func bars(out *bytes.Buffer, run result.Run) {
 	protocols := played(run)
-	out.WriteString("\nWhat requests that may be repeated are held to, and all others where nothing breaks on the way")
+	out.WriteString("\nWhat is asked: the whole bar of requests that may be repeated, and of all others where nothing breaks on the way; where it breaks, of the others only what is in brackets")
 	if run.Untimed {
 		out.WriteString("; times are for the runs *Under load* and *For minutes*")
 	}
@@ -163,7 +163,7 @@ func bars(out *bytes.Buffer, run result.Run) {
 // verdict is how a protocol kept the bar of a case; empty if it is not held to it.
 func verdict(b result.Bar, p result.Played, protocol result.Protocol) string {
 	c := p.Cell(protocol)
-	if c == nil || !b.Holds(protocol) {
+	if c == nil || !b.Judges(protocol) {
 		return ""
 	}
 	return cmp.Or(strings.Join(b.Breaches(&p, c), "; "), "held")

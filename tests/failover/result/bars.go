@@ -14,6 +14,10 @@ type Bar struct {
 	Case string
 	// All holds every protocol, in place of those that may be repeated (Repeatable): nothing breaks on the way.
 	All bool
+	// CutOff holds the other protocols, but those that are Spared: of them only requests may fail that were under way when the
+	// way broke, and those that were sent into it until nobody used it any more, at most so long after.
+	CutOff time.Duration
+	Spared []Protocol
 	// Slowest bounds all requests, Settled those sent from ten seconds after the way broke until it heals.
 	Slowest, Settled time.Duration
 	// Leaves asks that traffic has left the ways that break in the last third of the time that they are broken. Moved bounds
@@ -30,22 +34,37 @@ type Bar struct {
 // Bounds tells whether the bar bounds a time.
 func (b Bar) Bounds() bool { return b.Slowest > 0 || b.Settled > 0 || b.Moved > 0 }
 
-// Untimed is the bar without its times, which depend on what else a machine does.
+// Untimed is the bar without its times, which depend on what else a machine does. What is cut off does not.
 func (b Bar) Untimed() Bar {
-	return Bar{Case: b.Case, All: b.All, Leaves: b.Leaves}
+	return Bar{Case: b.Case, All: b.All, CutOff: b.CutOff, Spared: b.Spared, Leaves: b.Leaves}
 }
 
-// Holds tells whether the bar is for a protocol.
-func (b Bar) Holds(p Protocol) bool { return b.All || slices.Contains(Repeatable(), p) }
+// holds tells whether the bar is for a protocol.
+func (b Bar) holds(p Protocol) bool { return b.All || slices.Contains(Repeatable(), p) }
+
+// cutsOff tells whether a protocol may fail by what the break cuts off, and by nothing else.
+func (b Bar) cutsOff(p Protocol) bool {
+	return b.CutOff > 0 && !b.holds(p) && !slices.Contains(b.Spared, p)
+}
+
+// Judges tells whether the bar says anything of a protocol.
+func (b Bar) Judges(p Protocol) bool { return b.holds(p) || b.cutsOff(p) }
 
 // Bars are those of the cases in which none of the requests that may be repeated may fail: another tunnel or another cluster
 // works throughout.
 func Bars() []Bar {
-	const brownout, lost = 10 * time.Second, 3 * time.Second
+	const (
+		brownout, lost = 10 * time.Second, 3 * time.Second
+		// The last connection through a way that breaks has ended after 1.5 s, and a hop is out of the order after 2.3 s at most
+		// (docs/failover.md).
+		cut = 3 * time.Second
+		// Pods that are deleted go on for some ten seconds, until they have been told to end and do.
+		podsEnd = 15 * time.Second
+	)
 	return []Bar{
-		{Case: "refused", Slowest: 250 * time.Millisecond, Settled: 250 * time.Millisecond},
-		{Case: "blackhole", Slowest: time.Second, Settled: 250 * time.Millisecond},
-		{Case: "cluster-gone", Slowest: lost},
+		{Case: "refused", Slowest: 250 * time.Millisecond, Settled: 250 * time.Millisecond, CutOff: cut},
+		{Case: "blackhole", Slowest: time.Second, Settled: 250 * time.Millisecond, CutOff: cut},
+		{Case: "cluster-gone", Slowest: lost, CutOff: cut},
 		{Case: "latency", Moved: brownout, Back: 20 * time.Second},
 		{Case: "jitter", Moved: brownout, Back: 25 * time.Second},
 		{Case: "loss-30", Moved: brownout, Back: 45 * time.Second},
@@ -58,31 +77,35 @@ func Bars() []Bar {
 		{Case: "drained", Slowest: time.Second, All: true, Leaves: true},
 		{Case: "unexport", Slowest: time.Second, All: true, Leaves: true},
 		{Case: "oscillating", Returns: 1},
-		{Case: "isolated"},
-		{Case: "gateway-gone"},
-		{Case: "backends-gone"},
+		{Case: "isolated", CutOff: cut},
+		{Case: "gateway-gone", CutOff: podsEnd},
+		// New TCP connections that fall to it are closed until its feed says so (docs/failover.md).
+		{Case: "backends-gone", CutOff: podsEnd, Spared: []Protocol{TCP}},
 		{Case: "flapping"},
-		{Case: "one-way"},
+		{Case: "one-way", CutOff: cut},
 		{Case: "rate"},
 		{Case: "api-gone", All: true},
-		{Case: "controller-gone"},
-		{Case: "partitioned"},
-		{Case: "probe-broken"},
-		{Case: "upgrade"},
+		{Case: "controller-gone", CutOff: cut},
+		{Case: "partitioned", CutOff: cut},
+		{Case: "probe-broken", CutOff: cut},
+		{Case: "upgrade", CutOff: cut},
 		{Case: "rotation", All: true},
 		{Case: "roll", All: true},
 		{Case: "leave", All: true, Leaves: true},
-		{Case: "order"},
+		{Case: "order", CutOff: cut},
 		{Case: "port", All: true},
 	}
 }
 
 // Breaches says how a cell of a case does not keep the bar; nothing if it does, or if the bar says nothing of its protocol.
 func (b Bar) Breaches(p *Played, c *Cell) []string {
-	if !b.Holds(c.Protocol) {
-		return nil
+	switch {
+	case b.holds(c.Protocol):
+		return append(append(b.failures(c), b.moves(p, c)...), b.times(c)...)
+	case b.cutsOff(c.Protocol):
+		return b.failuresBesides(p, c)
 	}
-	return append(append(b.failures(c), b.moves(p, c)...), b.times(c)...)
+	return nil
 }
 
 func (b Bar) failures(c *Cell) []string {
@@ -90,6 +113,20 @@ func (b Bar) failures(c *Cell) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("%d of %d failed", c.Failed, c.Sent)}
+}
+
+// failuresBesides are those of requests that the break did not cut off: that had ended before, or were sent too long after.
+func (b Bar) failuresBesides(p *Played, c *Cell) []string {
+	count, last := 0, time.Duration(0)
+	for _, r := range c.Requests {
+		if cutOff := r.Sent+r.Took >= p.Cut && r.Sent <= p.Cut+b.CutOff; r.Err != "" && !cutOff {
+			count, last = count+1, r.Sent-p.Cut
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d failed that the break did not cut off, the last sent %.1f s after it", count, last.Seconds())}
 }
 
 func (b Bar) moves(p *Played, c *Cell) []string {
@@ -125,7 +162,7 @@ func (b Bar) times(c *Cell) []string {
 
 // String is the bar in a table.
 func (b Bar) String() string {
-	out := []string{"none fails"}
+	out := []string{"none fails" + b.cutOffText()}
 	if b.Leaves {
 		out = append(out, "traffic leaves")
 	}
@@ -143,4 +180,18 @@ func (b Bar) String() string {
 		out = append(out, fmt.Sprintf("comes back %d time at most", b.Returns))
 	}
 	return strings.Join(out, ", ")
+}
+
+// cutOffText is what is asked of those that are not repeated.
+func (b Bar) cutOffText() string {
+	var of []string
+	for _, p := range Protocols() {
+		if b.cutsOff(p) {
+			of = append(of, string(p))
+		}
+	}
+	if len(of) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (of %s: none sent later than %s after it broke)", strings.Join(of, ", "), b.CutOff)
 }

@@ -65,11 +65,52 @@ func TestBars(t *testing.T) {
 	}
 }
 
+// What is not repeated may fail by what the break cuts off, and neither earlier nor later.
+func TestCutOff(t *testing.T) {
+	p := played()
+	p.Cut = 7 * second // what should notice it broke first
+	bar := Bar{Case: "refused", CutOff: 3 * second, Slowest: time.Millisecond}
+	for _, tc := range []struct {
+		sent, took time.Duration
+		fails      bool
+	}{
+		{sent: second, took: second, fails: true},
+		{sent: 3 * second, took: second, fails: true}, // nothing on the way was broken
+		{sent: 6500 * time.Millisecond, took: second},
+		{sent: 7 * second, took: 10 * second},
+		{sent: 10 * second, took: second},
+		{sent: 10100 * time.Millisecond, took: second, fails: true},
+		{sent: 14 * second, took: second, fails: true}, // it had healed
+	} {
+		c := CellOf(POST, []Request{{Sent: tc.sent, Took: tc.took, Err: "reset"}, {Sent: second, Took: second}}, p)
+		if got := bar.Breaches(p, &c); len(got) > 0 != tc.fails {
+			t.Errorf("POST sent at %s failed after %s: %v", tc.sent, tc.took, got)
+		}
+		if got := bar.Untimed().Breaches(p, &c); len(got) > 0 != tc.fails {
+			t.Errorf("untimed, POST sent at %s failed after %s: %v", tc.sent, tc.took, got)
+		}
+		c.Protocol = PUT
+		if got := bar.Breaches(p, &c); len(got) != 2 {
+			t.Errorf("a PUT failed, and one was slow: %v", got)
+		}
+		c.Protocol = TCP
+		spared := bar
+		spared.Spared = []Protocol{TCP}
+		if got := append(spared.Breaches(p, &c), Bar{}.Breaches(p, &c)...); len(got) > 0 {
+			t.Errorf("TCP is spared, or not held to anything: %v", got)
+		}
+		spared.All = true
+		if got := spared.Breaches(p, &c); len(got) != 2 {
+			t.Errorf("nothing may fail: %v", got)
+		}
+	}
+}
+
 func TestBarsSayWhomTheyHold(t *testing.T) {
 	judged := func(b Bar) string {
 		var out []string
 		for _, p := range Protocols() {
-			if b.Holds(p) {
+			if b.Judges(p) {
 				out = append(out, string(p))
 			}
 		}
@@ -81,6 +122,8 @@ func TestBarsSayWhomTheyHold(t *testing.T) {
 	}{
 		{Bar{}, "get h2 put", "none fails"},
 		{Bar{All: true, Leaves: true}, "get h2 put post grpc tcp", "none fails, traffic leaves"},
+		{Bar{CutOff: 3 * second, Slowest: second}, "get h2 put post grpc tcp", "none fails (of post, grpc, tcp: none sent later than 3s after it broke), slowest 1s"},
+		{Bar{CutOff: 3 * second, Spared: []Protocol{TCP}}, "get h2 put post grpc", "none fails (of post, grpc: none sent later than 3s after it broke)"},
 		{Bar{Moved: second, Back: second, Returns: 1}, "get h2 put", "none fails, moved within 1s, back within 1s, comes back 1 time at most"},
 	} {
 		if got := judged(tc.bar); got != tc.who {
@@ -153,7 +196,7 @@ func TestShares(t *testing.T) {
 func TestBarsAreOfOneCaseEach(t *testing.T) {
 	seen := map[string]bool{}
 	for _, b := range Bars() {
-		if seen[b.Case] {
+		if seen[b.Case] || (b.All && b.CutOff > 0) {
 			t.Errorf("bar %+v", b)
 		}
 		seen[b.Case] = true
