@@ -40,6 +40,7 @@ func moves() []move {
 		{name: "latency", during: "default"},
 		{name: "cluster-gone", elsewhere: true},
 		{name: "drained", elsewhere: true},
+		{name: "drained-tunnel", during: "default"},
 		{name: "unexport", elsewhere: true},
 		{name: "probe-broken", during: "default"},
 	}

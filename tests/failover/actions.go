@@ -232,3 +232,11 @@ func drained(policies ...string) action {
 		return b.Consumer.Patch(ctx, peer, client.RawPatch("application/merge-patch+json", patch))
 	}
 }
+
+// drainedTunnel has the consumer's operator drain the first policy's tunnel, or take that back.
+func drainedTunnel(yes bool) action {
+	return func(ctx context.Context, b *Bench) error {
+		policy := &mcw.WANPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyFirst}}
+		return b.Consumer.Patch(ctx, policy, client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"drain":%t}}`, yes)))
+	}
+}

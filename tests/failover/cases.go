@@ -114,6 +114,10 @@ func clusterCases() []Case {
 			Name: "drained", Title: "The operator drains an exporting cluster", Clusters: 2, Ways: toVictim,
 			Break: drained("*"), Heal: drained(),
 		},
+		{
+			Name: "drained-tunnel", Title: "The operator drains the policy's tunnel", Ways: firstTunnel,
+			Break: drainedTunnel(true), Heal: drainedTunnel(false),
+		},
 	}
 }
 
@@ -158,6 +162,9 @@ func blindCases() []Case {
 	}
 }
 
+// forgets is more than the deadline of drains, until which an exporter lets in whom it has left.
+const forgets = 45 * time.Second
+
 // changeCases are what operators do, but for drains.
 func changeCases() []Case {
 	return []Case{
@@ -177,6 +184,11 @@ func changeCases() []Case {
 		{
 			Name: "leave", Title: "The consumer leaves an exporting cluster, and joins it again", Clusters: 2, Ways: toVictim,
 			Break: leaves((*Bench).consumer, (*Bench).victim), Heal: joinsAgain((*Bench).consumer),
+		},
+		{
+			Name: "left", Title: "An exporting cluster leaves the consumer, and joins it again", Clusters: 2, Ways: toVictim,
+			Break: leaves((*Bench).victim, (*Bench).consumer), Heal: joinsAgain((*Bench).victim),
+			Broken: forgets, After: 20 * time.Second, // the consumer asks again after ten at most
 		},
 		{
 			Name: "order", Title: "The tunnel refuses, and 5 s later the policy's order of the others is changed", Ways: firstTunnel,

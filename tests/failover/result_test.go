@@ -86,7 +86,7 @@ func TestCasesHaveBars(t *testing.T) {
 func TestWaysToLeave(t *testing.T) {
 	b := &Bench{Exporters: []*story.Cluster{{Name: "cluster-2"}, {Name: "cluster-3"}}}
 	for _, bar := range result.Bars() {
-		asks := bar.Leaves || bar.Moved > 0 || bar.Back > 0 || bar.Returns > 0 || bar.CutOff > 0
+		asks := bar.Leaves || bar.Moved > 0 || bar.Back > 0 || bar.Returns > 0 || bar.Stays > 0 || bar.CutOff > 0
 		if c := CaseNamed(bar.Case); asks && (c.Ways == nil || len(c.Ways(b)) == 0) {
 			t.Errorf("case %s has no ways that break", c.Name)
 		}

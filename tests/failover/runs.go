@@ -30,7 +30,8 @@ func (r Run) Plays(name string) bool { return r.Cases == nil || slices.Contains(
 // Runs are those of the report: what bounds are for, 200 requests a second that may be repeated, and every protocol at
 // once. Two cores carry no more beside three clusters.
 func Runs() []Run {
-	const long, longer = "blackhole", "oscillating"
+	// What is faint or slow is not to be seen within seconds.
+	const long, faint, slow = "blackhole", "loss-2", "oscillating"
 	var bars, all []string
 	for _, b := range result.Bars() {
 		if b.Bounds() && b.Case != long {
@@ -38,7 +39,7 @@ func Runs() []Run {
 		}
 	}
 	for _, c := range Cases() {
-		if c.Name != longer {
+		if c.Name != faint && c.Name != slow {
 			all = append(all, c.Name)
 		}
 	}
@@ -52,7 +53,7 @@ func Runs() []Run {
 	sidecar.Sidecar = true
 	return []Run{
 		{Name: "bars", Title: "Under load", Cases: bars, Traffic: loaded},
-		{Name: "long", Title: "For minutes", Cases: []string{long, longer}, Traffic: lasting},
+		{Name: "long", Title: "For minutes", Cases: []string{long, faint, slow}, Traffic: lasting},
 		{Name: "plain", Title: "Beside the plain way", Cases: all, Traffic: short, Beside: true, Untimed: true},
 		{Name: "sidecar", Title: "From a client with a sidecar", Cases: []string{"refused", long, "cluster-gone"}, Traffic: sidecar, Untimed: true},
 		{Name: "untuned", Title: "As installed", Cases: []string{"refused", long, "cluster-gone"}, Traffic: loaded, AsInstalled: true},

@@ -32,6 +32,7 @@ func CellOf(p Protocol, requests []Request, played *Played) Cell {
 	c.After = sharesOf(requests, played.End-(played.End-played.Healed)/3, played.End)
 	c.Settled = c.SlowestBetween(played.Cut+settleTime, played.Healing)
 	c.Returns = c.returns(played)
+	c.Stayed = c.tookShare(played, played.Cut+stayTime, played.Healing)
 	if c.Left = c.left(played); c.Left {
 		c.Moved, c.Back = c.moves(played)
 	}
@@ -47,6 +48,8 @@ func (c *Cell) Calm(played *Played) time.Duration {
 const (
 	// settleTime is how long after the way broke nothing should be slow any more.
 	settleTime = 10 * time.Second
+	// stayTime is how long after it traffic has left a way that is only a little beyond its service level.
+	stayTime = time.Minute
 	// stragglers is the part of a share that may be left of it: a TCP connection's tunnel is known to half a second only.
 	stragglers = 0.1
 )

@@ -55,8 +55,10 @@ type Cell struct {
 	Left  bool          `json:"left,omitempty"`
 	Moved time.Duration `json:"moved,omitempty"`
 	Back  time.Duration `json:"back,omitempty"`
-	// Returns is how often traffic came back to the ways that broke before they healed.
-	Returns int `json:"returns,omitempty"`
+	// Returns is how often traffic came back to the ways that broke before they healed, Stayed the share of the requests sent
+	// from a minute after they broke that still took them.
+	Returns int     `json:"returns,omitempty"`
+	Stayed  float64 `json:"stayed,omitempty"`
 	// Errors counts what clients saw.
 	Errors map[string]int `json:"errors,omitempty"`
 	// Before, During and After are where requests went: before it broke, in the last third of the time that the way was

@@ -125,6 +125,7 @@ func TestBarsSayWhomTheyHold(t *testing.T) {
 		{Bar{CutOff: 3 * second, Slowest: second}, "get h2 put post grpc tcp", "none fails (of post, grpc, tcp: none sent later than 3s after it broke), slowest 1s"},
 		{Bar{CutOff: 3 * second, Spared: []Protocol{TCP}}, "get h2 put post grpc", "none fails (of post, grpc: none sent later than 3s after it broke)"},
 		{Bar{Moved: second, Back: second, Returns: 1}, "get h2 put", "none fails, moved within 1s, back within 1s, comes back 1 time at most"},
+		{Bar{Stays: 0.5}, "get h2 put", "none fails, after 1m0s at most 50 % stay"},
 	} {
 		if got := judged(tc.bar); got != tc.who {
 			t.Errorf("%+v holds %s, want %s", tc.bar, got, tc.who)
@@ -168,6 +169,26 @@ func TestLeftFollowsWhatBroke(t *testing.T) {
 				t.Errorf("left %t, moved %s, back %s; before %s, during %s", c.Left, c.Moved, c.Back, c.Before, c.During)
 			}
 		})
+	}
+}
+
+func TestStayed(t *testing.T) {
+	p := played()
+	p.Healing, p.Healed, p.End = 182*second, 182*second, 190*second
+	c := CellOf(GET, everySecond(190, func(at int, _ string) string {
+		if at >= 92 && at < 182 {
+			return "default"
+		}
+		return "business"
+	}), p)
+	if c.Stayed != 0.25 {
+		t.Fatalf("%v stayed", c.Stayed)
+	}
+	if got := (Bar{Stays: 0.2}).Breaches(p, &c); len(got) != 1 {
+		t.Errorf("a quarter stayed: %v", got)
+	}
+	if got := append((Bar{Stays: 0.3}).Breaches(p, &c), Bar{Stays: 0.2}.Untimed().Breaches(p, &c)...); len(got) > 0 {
+		t.Errorf("a quarter stayed: %v", got)
 	}
 }
 
