@@ -27,9 +27,9 @@ func newLeaveCmd(a *app) *cobra.Command {
 gateway in.
 
 Requests from here to CLUSTER go to other exporters at once; services that no other cluster exports
-lose their imports here. Requests from CLUSTER are let in for the drain deadline (--drain-deadline
-of the controller, 10s by default). This cluster's feed says so, and CLUSTER uses other exporters
-where there are any. After that its requests get 403, and its TCP connections are closed.
+lose their imports here. Requests from CLUSTER are let in for a while longer (--leave-linger of the
+controller, 30s by default). This cluster's feed says so, and CLUSTER uses other exporters where
+there are any. After that its requests get 403, and its TCP connections are closed.
 
 The other cluster keeps its side until it leaves too; --both does that, by the kubeconfig context of
 the other cluster. See docs/draining.md.`,
@@ -63,7 +63,7 @@ type departure struct {
 
 // leave removes the Peer here, and on the other side where its context is named.
 //
-// Whichever side is first goes on to let the other in for its drain deadline, and the other sends nothing any more seconds
+// Whichever side is first goes on to let the other in for a while, and the other sends nothing any more seconds
 // after its own Peer went: both orders lose nothing if one deletion follows the other at once, so all that takes time is
 // done before the first. That is the one on the other side, which is more likely to be refused: nothing has happened then.
 func (a *app) leave(ctx context.Context, clusterID, otherContext string) error {

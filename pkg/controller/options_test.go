@@ -16,6 +16,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		{"docs/chart.md", `controller\.peerSyncTimeout.*empty is (\w+)`, defaults.PeerSyncTimeout.String()},
 		{"docs/chart.md", `controller\.drainDeadline.*empty is (\w+)`, defaults.DrainDeadline.String()},
 		{"docs/chart.md", `--withdraw-after=(\w+)`, defaults.WithdrawAfter.String()},
+		{"docs/chart.md", `--leave-linger=(\w+)`, defaults.LeaveLinger.String()},
 		{"manifests/charts/mc-wan/values.yaml", `Empty is (\w+)\.\n  peerSyncTimeout:`, defaults.PeerSyncTimeout.String()},
 		{"manifests/charts/mc-wan/values.yaml", `Empty is (\w+)\.\n  drainDeadline:`, defaults.DrainDeadline.String()},
 	} {

@@ -71,15 +71,16 @@ func Bars() []Bar {
 		{Case: "jitter", Moved: brownout, Back: 25 * time.Second},
 		{Case: "loss-30", Moved: brownout, Back: 45 * time.Second},
 		{
-			Case: "loss-5", Moved: 40 * time.Second, Back: 45 * time.Second,
-			Why: "40 s to move instead of 10, because [a few lost handshakes are chance](tunnels.md#loss). 5 % each way are a tenth " +
-				"of the handshakes, which are found within 21 s on nine of ten hops; here the slowest of all hops counts.",
+			Case: "loss-5", Moved: 50 * time.Second, Back: 45 * time.Second,
+			Why: "50 s to move instead of 10, because [a few lost handshakes are chance](tunnels.md#loss). 5 % each way are a tenth " +
+				"of the handshakes, which are found within 27 s on nine of ten hops; here the slowest of all hops counts.",
 		},
 		{
-			Case: "loss-2", Stays: 2. / 3,
+			Case: "loss-2", Stays: 0.95,
 			Why: "no time to move, because [a few lost handshakes are chance](tunnels.md#loss). 2 % each way are 4 % of the " +
-				"handshakes, and it takes about a minute until that is beyond chance on all hops. One that has left the order returns " +
-				"when it happens to lose nothing for some 40 s, once in five minutes at most, so a part of the traffic comes back meanwhile.",
+				"handshakes, and it takes a minute or two until that is beyond chance on all hops. One that has left the order returns " +
+				"when it happens to lose nothing for some 40 s, once in five minutes at most, so a part of the traffic comes back meanwhile. " +
+				"Of 300 simulated plays half kept less than 38 % of the traffic there in the last two of three minutes, and 99 % less than 94 %.",
 		},
 		{Case: "drained", Slowest: time.Second, All: true, Leaves: true},
 		{Case: "drained-tunnel", All: true, Leaves: true},
