@@ -104,6 +104,7 @@ func TestHopsInStatus(t *testing.T) {
 		{state(v1alpha1.HopDead, v1alpha1.HopDegraded, ""), metav1.ConditionFalse, v1alpha1.ReasonHopsDead},
 		{state(v1alpha1.HopDead, v1alpha1.HopDead, ""), metav1.ConditionFalse, v1alpha1.ReasonAllHopsDead},
 		{state(v1alpha1.HopDead, v1alpha1.HopDead, "why"), metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken},
+		{state(v1alpha1.HopUnknown, v1alpha1.HopUnknown, "why"), metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken},
 	} {
 		got := withHops(v1alpha1.PeerStatus{}, tc.in)
 		if c := got.Conditions[0]; c.Status != tc.status || c.Reason != tc.reason || c.Message == "" {

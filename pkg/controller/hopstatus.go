@@ -67,11 +67,11 @@ func hopsCondition(hops []v1alpha1.HopStatus, s peerState) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionHopsHealthy, Status: metav1.ConditionFalse, ObservedGeneration: s.accepted.ObservedGeneration}
 	dead, degraded := count[v1alpha1.HopDead], count[v1alpha1.HopDegraded]
 	switch {
-	case s.accepted.Status != metav1.ConditionTrue || len(hops) == 0 || count[v1alpha1.HopUnknown] == len(hops):
-		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonNotMeasured, "no hop to the peer has been measured yet"
-	case s.doubt != "":
+	case s.doubt != "" && s.accepted.Status == metav1.ConditionTrue && len(hops) > 0:
 		c.Status, c.Reason = metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken
 		c.Message = s.doubt + "; hops stay in their order, dead ones last, and Envoy's own detection rules"
+	case s.accepted.Status != metav1.ConditionTrue || count[v1alpha1.HopUnknown] == len(hops):
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonNotMeasured, "no hop to the peer has been measured yet"
 	case dead == len(hops):
 		c.Reason, c.Message = v1alpha1.ReasonAllHopsDead, "no hop to the peer answers"
 	case dead > 0:
