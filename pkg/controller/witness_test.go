@@ -11,6 +11,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/probe"
+	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // TestWitnessIsAskedOnceInAWhile: when hops fall silent the feed is asked; its word holds for a while, and what is not
@@ -99,7 +100,7 @@ func TestDoubtedHopsKeepTheirOrder(t *testing.T) {
 	if len(news.moves) != 0 {
 		t.Errorf("told of %+v", news.moves)
 	}
-	if health := b.health(); health[high.HopKey] != v1alpha1.HopDegraded || health[low.HopKey] != v1alpha1.HopHealthy {
+	if health := b.health(); health[high.HopKey] != translate.HopDoubted || health[low.HopKey] != v1alpha1.HopHealthy {
 		t.Errorf("ordered by %v", health)
 	}
 	hops, doubt := b.of("c2")

@@ -11,7 +11,7 @@ import (
 // allPolicies in Peer.spec.drain stands for every policy.
 const allPolicies = "*"
 
-// DrainedPeers are the clusters to which nothing is to be sent over any policy, sorted.
+// DrainedPeers are the clusters to which nothing is to be sent over any policy.
 func DrainedPeers(peers []v1alpha1.Peer) []string {
 	var out []string
 	for i := range peers {

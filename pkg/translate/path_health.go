@@ -56,23 +56,26 @@ func (in PathInput) inOrder(nominal []Hop) []Hop {
 // whether a dead hop still is: it is no longer left out, but comes last, where Envoy tries it when nothing else answers.
 func Held(before v1alpha1.HopState, doubted bool) v1alpha1.HopState {
 	if doubted && before == v1alpha1.HopDead {
-		return v1alpha1.HopDegraded
+		return HopDoubted
 	}
 	return before
 }
 
 // healthGroup is what moves together: the hops of a cluster over one tunnel that are equally healthy.
 type healthGroup struct {
-	degraded, returning bool
-	nominal             int
+	// level is 0 for what keeps its service level, 1 for what does not, 2 for what may be dead.
+	level     int
+	returning bool
+	nominal   int
 }
 
 // steady: it may come first.
-func (g healthGroup) steady() bool { return !g.degraded && !g.returning }
+func (g healthGroup) steady() bool { return g.level == 0 && !g.returning }
 
 func groupOf(h Hop, health map[HopKey]v1alpha1.HopState) healthGroup {
 	state := health[h.HopKey]
-	return healthGroup{degraded: state == v1alpha1.HopDegraded, returning: state == HopReturning, nominal: h.Rank}
+	level := map[v1alpha1.HopState]int{v1alpha1.HopDegraded: 1, HopDoubted: 2}[state]
+	return healthGroup{level: level, returning: state == HopReturning, nominal: h.Rank}
 }
 
 // groupsOf are the groups of a cluster's living hops, best first.
@@ -84,13 +87,7 @@ func groupsOf(living []Hop, cluster string, health map[HopKey]v1alpha1.HopState)
 		}
 	}
 	slices.SortFunc(out, func(a, b healthGroup) int {
-		if a.degraded != b.degraded {
-			if b.degraded {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.nominal, b.nominal)
+		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.nominal, b.nominal))
 	})
 	if i := slices.IndexFunc(out, healthGroup.steady); i > 0 {
 		first := out[i]

@@ -119,6 +119,9 @@ func TestHealthOrdersHops(t *testing.T) {
 		name: "two that return, and one that does not", health: "high@c2=Returning low@c2=Returning",
 		want: "0:none@c2/10.2.0.1 1:high@c2/10.2.0.1 2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 4:low@c2/10.2.0.1 5:none@c3/10.3.0.1",
 	}, {
+		name: "what may be dead comes last, also after what is degraded", health: "high@c2=Doubted low@c2=Degraded none@c2=Degraded",
+		want: "0:low@c2/10.2.0.1 1:none@c2/10.2.0.1 2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 4:high@c2/10.2.0.1 5:none@c3/10.3.0.1",
+	}, {
 		name: "one gateway pod of two is dead", in: threeTunnels("10.2.0.2"), health: "high@c2/10.2.0.1=Dead",
 		want: "0:high@c2/10.2.0.2 1:low@c2/10.2.0.1 1:low@c2/10.2.0.2 2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 4:none@c2/10.2.0.1 4:none@c2/10.2.0.2 5:none@c3/10.3.0.1",
 	}} {

@@ -133,6 +133,9 @@ type Hop struct {
 // while, so that connections stand over it before requests come.
 const HopReturning v1alpha1.HopState = "Returning"
 
+// HopDoubted is in PathInput.Health, and nowhere else, what a hop is that was Dead when the prober was last believed.
+const HopDoubted v1alpha1.HopState = "Doubted"
+
 // PathInput is what a path is made of.
 type PathInput struct {
 	Self Cluster

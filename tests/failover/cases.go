@@ -162,7 +162,7 @@ func blindCases() []Case {
 	}
 }
 
-// forgets is more than the deadline of drains, until which an exporter lets in whom it has left.
+// forgets is more than the 30 s (--leave-linger) for which an exporter lets in whom it has left.
 const forgets = 45 * time.Second
 
 // changeCases are what operators do, but for drains.
