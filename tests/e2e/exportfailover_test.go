@@ -13,7 +13,8 @@ import (
 	"github.com/l7mp/mc-wan/tests/story"
 )
 
-// TestExportFailover: while a policy's tunnel refuses connections, the export's owner says where its requests go instead.
+// TestExportFailover: while a policy's tunnel refuses connections, the export's owner says where its requests go instead,
+// or that they go nowhere else, of whatever protocol.
 func TestExportFailover(t *testing.T) {
 	w := newTraffic(t, 2)
 	if w.wan == nil {
@@ -22,7 +23,8 @@ func TestExportFailover(t *testing.T) {
 	exporter := w.clusters[1]
 	w.deploy(exporter, "12-protocols.yaml", "protocols", "override")
 	w.ok(exporter.WaitReady(w.ctx, story.NamespaceSidecar, "override"))
-	const url = "http://override.secure.svc.clusterset.local:8080/"
+	const host = "override.secure.svc.clusterset.local"
+	const url = "http://" + host + ":8080/"
 	c := w.client(story.NamespacePlain)
 	cameOver := func(port string) {
 		t.Helper()
@@ -57,6 +59,23 @@ func TestExportFailover(t *testing.T) {
 		}
 		return nil
 	})
+	streams := [][]string{{"grpc", host + ":9090"}, {"tcp", host + ":5432"}}
+	for _, args := range streams {
+		w.eventually(args[0]+" calls that fail rather than leave their tunnel", func(ctx context.Context) error {
+			for range 10 {
+				if got, err := call(ctx, c, args...); got.Error == "" || got.Pod != "" {
+					return fmt.Errorf("%s was answered: %+v, %v", args[0], got, err)
+				}
+			}
+			return nil
+		})
+	}
 	heal()
 	cameOver(high)
+	for _, args := range streams {
+		w.eventually(args[0]+" calls that are answered again", func(ctx context.Context) error {
+			_, err := call(ctx, c, args...)
+			return err
+		})
+	}
 }
