@@ -6,6 +6,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -64,7 +65,7 @@ func TestExportFailover(t *testing.T) {
 		w.eventually(args[0]+" calls that fail rather than leave their tunnel", func(ctx context.Context) error {
 			for range 10 {
 				if got, err := call(ctx, c, args...); got.Error == "" || got.Pod != "" {
-					return fmt.Errorf("%s was answered: %+v, %v", args[0], got, err)
+					return errors.Join(fmt.Errorf("%s was answered: %+v", args[0], got), err)
 				}
 			}
 			return nil
