@@ -36,12 +36,13 @@ func Drained(key HopKey, policies []v1alpha1.WANPolicy, peers []v1alpha1.Peer) b
 	return false
 }
 
-// usable are the hops that may be used: those that live and are not drained; if there are none, those that live, because
-// a drain must not make requests fail; if there are none either, all, because trying is then better than refusing.
+// usable are the hops that may be used: those that live and are not drained. If there are none, or nothing is known of them
+// but that they were dead, it is those that live, because a drain must not make requests fail; if there are none either, all,
+// because trying is then better than refusing.
 func (in PathInput) usable(nominal []Hop) []Hop {
 	living := filter(nominal, func(h Hop) bool { return in.Health[h.HopKey] != v1alpha1.HopDead })
 	wanted := filter(living, func(h Hop) bool { return !Drained(h.HopKey, in.Policies, in.Peers) })
-	if len(wanted) > 0 {
+	if slices.ContainsFunc(wanted, func(h Hop) bool { return in.Health[h.HopKey] != HopDoubted }) {
 		return wanted
 	}
 	return living

@@ -36,11 +36,9 @@ func (in PathInput) inOrder(nominal []Hop) []Hop {
 	}
 	out := slices.Clone(living)
 	for _, cluster := range clustersOf(nominal) {
-		places := ranksOf(nominal, cluster)
-		for i, group := range groupsOf(living, cluster, health) {
-			// A tunnel that is healthy at one gateway address and degraded at another is two groups, so there may be more groups
-			// than ranks: the last rank takes the rest.
-			rank := places[min(i, len(places)-1)]
+		places, groups := ranksOf(nominal, cluster), groupsOf(living, cluster, health)
+		for i, group := range groups {
+			rank := group.placeIn(places, i, len(groups))
 			for k := range out {
 				if out[k].Cluster == cluster && group == groupOf(living[k], health) {
 					out[k].Rank = rank
@@ -63,19 +61,31 @@ func Held(before v1alpha1.HopState, doubted bool) v1alpha1.HopState {
 
 // healthGroup is what moves together: the hops of a cluster over one tunnel that are equally healthy.
 type healthGroup struct {
-	// level is 0 for what keeps its service level, 1 for what does not, 2 for what may be dead.
+	// level is 0 for what keeps its service level, 1 for what does not, mayBeDead.
 	level     int
 	returning bool
 	nominal   int
 }
+
+const mayBeDead = 2
 
 // steady: it may come first.
 func (g healthGroup) steady() bool { return g.level == 0 && !g.returning }
 
 func groupOf(h Hop, health map[HopKey]v1alpha1.HopState) healthGroup {
 	state := health[h.HopKey]
-	level := map[v1alpha1.HopState]int{v1alpha1.HopDegraded: 1, HopDoubted: 2}[state]
+	level := map[v1alpha1.HopState]int{v1alpha1.HopDegraded: 1, HopDoubted: mayBeDead}[state]
 	return healthGroup{level: level, returning: state == HopReturning, nominal: h.Rank}
+}
+
+// placeIn is the rank of the i-th of n groups among those of its cluster: what may be dead takes the last ones. A tunnel that
+// is healthy at one gateway address and degraded at another is two groups, so there may be more groups than ranks: the last
+// rank takes the rest.
+func (g healthGroup) placeIn(ranks []int, i, n int) int {
+	if g.level == mayBeDead {
+		i += max(0, len(ranks)-n)
+	}
+	return ranks[min(i, len(ranks)-1)]
 }
 
 // groupsOf are the groups of a cluster's living hops, best first.

@@ -122,6 +122,13 @@ func TestHealthOrdersHops(t *testing.T) {
 		name: "what may be dead comes last, also after what is degraded", health: "high@c2=Doubted low@c2=Degraded none@c2=Degraded",
 		want: "0:low@c2/10.2.0.1 1:none@c2/10.2.0.1 2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 4:high@c2/10.2.0.1 5:none@c3/10.3.0.1",
 	}, {
+		name:   "what may be dead comes last, also after other clusters where it is not all that its cluster has",
+		health: "high@c2=Dead low@c2=Doubted none@c2=Dead",
+		want:   "2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 4:low@c2/10.2.0.1 5:none@c3/10.3.0.1",
+	}, {
+		name: "what is drained is used rather than what may be dead", health: "high@c2=Drained low@c2=Doubted none@c2=Dead high@c3=Dead low@c3=Dead none@c3=Dead",
+		want: "0:high@c2/10.2.0.1 4:low@c2/10.2.0.1",
+	}, {
 		name: "one gateway pod of two is dead", in: threeTunnels("10.2.0.2"), health: "high@c2/10.2.0.1=Dead",
 		want: "0:high@c2/10.2.0.2 1:low@c2/10.2.0.1 1:low@c2/10.2.0.2 2:high@c3/10.3.0.1 3:low@c3/10.3.0.1 4:none@c2/10.2.0.1 4:none@c2/10.2.0.2 5:none@c3/10.3.0.1",
 	}} {
@@ -160,7 +167,7 @@ func TestHealthKeepsSharesOfTCP(t *testing.T) {
 // that lives is missing, an SLA moves nothing to another cluster, and a strict policy stays on its tunnel.
 func TestHealthProperties(t *testing.T) {
 	rng := rand.New(rand.NewSource(6))
-	states := []v1alpha1.HopState{v1alpha1.HopUnknown, v1alpha1.HopHealthy, v1alpha1.HopDegraded, v1alpha1.HopDead}
+	states := []v1alpha1.HopState{v1alpha1.HopUnknown, v1alpha1.HopHealthy, v1alpha1.HopDegraded, v1alpha1.HopDead, HopReturning, HopDoubted}
 	for round := range 2000 {
 		in := randomPath(rng)
 		nominal := nominalOf(in)
@@ -234,13 +241,33 @@ func wrong(in PathInput, nominal, ordered []Hop) string {
 	}
 	for _, c := range clustersOf(living) {
 		mine := filter(ordered, func(h Hop) bool { return h.Cluster == c })
-		if ranksOf(mine, c)[0] != ranksOf(nominal, c)[0] {
-			return "a cluster with a living hop lost its first rank"
+		if why := wrongWithin(mine, ranksOf(nominal, c), state); why != "" {
+			return why
 		}
-		healthy := filter(mine, func(h Hop) bool { return state(h) != v1alpha1.HopDegraded })
-		first := filter(mine, func(h Hop) bool { return h.Rank == ranksOf(nominal, c)[0] })
-		if len(healthy) > 0 && len(ranksOf(nominal, c)) > 1 && slices.ContainsFunc(first, func(h Hop) bool { return state(h) == v1alpha1.HopDegraded }) {
-			return "a degraded hop is first though its cluster has a healthy one"
+	}
+	return ""
+}
+
+// wrongWithin says what is not as it should be with the hops of one cluster, which has these ranks.
+func wrongWithin(mine []Hop, ranks []int, state func(Hop) v1alpha1.HopState) string {
+	const well, degraded, doubted = 0, 1, 2
+	level := func(h Hop) int {
+		return map[v1alpha1.HopState]int{v1alpha1.HopDegraded: degraded, HopDoubted: doubted}[state(h)]
+	}
+	surely := filter(mine, func(h Hop) bool { return level(h) != doubted })
+	if len(surely) > 0 && ranksOf(mine, mine[0].Cluster)[0] != ranks[0] {
+		return "a cluster with a living hop lost its first rank"
+	}
+	for _, a := range mine {
+		for _, b := range mine {
+			switch {
+			case level(a) < level(b) && a.Rank > b.Rank:
+				return "a better hop comes behind a worse one of its cluster"
+			case level(a) == well && level(b) > well && len(ranks) > 1 && b.Rank == ranks[0]:
+				return "a degraded hop is first though its cluster has a healthy one"
+			case level(b) == doubted && len(ranksOf(mine, b.Cluster)) < len(ranks) && b.Rank == ranks[0]:
+				return "what may be dead is first though it could come later"
+			}
 		}
 	}
 	return ""
