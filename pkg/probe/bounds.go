@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"math"
 	"time"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -65,6 +66,20 @@ func (b Bounds) well(e *estimator) bool {
 		return bound <= 0 || float64(v) <= returnShare*float64(bound)
 	}
 	return inside(e.rtt(), b.RTT) && inside(e.jitter(), b.Jitter) && (b.Loss < 0 || e.loss() <= returnShare*b.Loss)
+}
+
+// ripe tells whether it has been measured for long enough to say that all bounds are kept: losses and jitter come now and
+// then, so little that is measured shows none.
+func (b Bounds) ripe(e *estimator, now time.Time) bool {
+	return (b.Loss < 0 && b.Jitter <= 0) || (!e.began.IsZero() && now.Sub(e.began) >= lossWindow)
+}
+
+// mostDeviation is what one deviation counts at most.
+func (b Bounds) mostDeviation() time.Duration {
+	if b.Jitter <= 0 {
+		return math.MaxInt64
+	}
+	return mostDeviation * b.Jitter
 }
 
 // odd tells whether one answer by itself gives reason to look closer.

@@ -10,7 +10,7 @@
 //
 // Round-trip time: the median of the last 9 answers, each as the kernel measured it between SYN and SYN-ACK (TCP_INFO).
 // Jitter: RFC 3550's interarrival jitter (section 6.4.1, gain 1/16) over round trips: the mean deviation of one from the
-// one before. Loss: the share of handshakes of the last 30 seconds that lost the SYN or the SYN-ACK, as ping counts it: a
+// one before, of which each counts as six times the bound at most: one late answer is no breach. Loss: the share of handshakes of the last 30 seconds that lost the SYN or the SYN-ACK, as ping counts it: a
 // link that loses p each way shows 2p - p². A handshake is given up after 0.98 seconds, before the kernel sends a second
 // SYN after one second (RFC 6298, section 2).
 //
@@ -43,5 +43,6 @@
 // A dead hop returns after it has answered everything for deadHold, a degraded one after degradedHold at no more than 80 %
 // of each bound. Each fall makes the next return take longer, and is forgotten after the hop has stood for a while (the
 // constants in damper.go). A degraded hop besides returns at most once in five minutes, however its link oscillates around
-// the SLA. A hop that died degraded comes back degraded. Falls are not remembered over a restart.
+// the SLA. A hop that died degraded comes back degraded. Falls are not remembered over a restart. A degraded hop returns only
+// when it has been measured for 30 seconds if loss or jitter have a bound, also after it was dead or a restart.
 package probe

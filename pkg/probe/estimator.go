@@ -20,6 +20,9 @@ const (
 	// come by chance with a probability less than rareEnough if the hop kept its bound.
 	minLosses  = 2
 	rareEnough = 0.002
+	// mostDeviation times the bound is what one deviation counts at most: one late answer makes two, which alone hold the
+	// jitter beyond its bound for less than breachFor as long as it was below 60 % of it.
+	mostDeviation = 6
 	// returnShare of a bound is where a degraded hop is well again.
 	returnShare = 0.8
 )
@@ -29,6 +32,7 @@ type estimator struct {
 	last    []time.Duration // the last answers' round-trip times, oldest first
 	average float64         // of the deviation of one round trip from the one before, in nanoseconds
 	median  time.Duration
+	began   time.Time // the first attempt; anew when a dead hop fails again
 	window  []attempt
 	lost    int // among window
 }
@@ -39,11 +43,11 @@ type attempt struct {
 	lost bool
 }
 
-// answered takes one round trip and returns how far it is from the one before.
-func (e *estimator) answered(at time.Time, rtt time.Duration) (deviation time.Duration) {
+// answered takes one round trip and returns how far it is from the one before, of which no more than most counts as jitter.
+func (e *estimator) answered(at time.Time, rtt, most time.Duration) (deviation time.Duration) {
 	if n := len(e.last); n > 0 {
 		deviation = (rtt - e.last[n-1]).Abs()
-		e.average += (float64(deviation) - e.average) * jitterGain
+		e.average += (float64(min(deviation, most)) - e.average) * jitterGain
 	}
 	if len(e.last) == rttSamples {
 		e.last = slices.Delete(e.last, 0, 1)
@@ -59,6 +63,9 @@ func (e *estimator) lostOne(at time.Time) { e.count(at, true) }
 
 func (e *estimator) count(at time.Time, lost bool) {
 	e.expire(at)
+	if e.began.IsZero() {
+		e.began = at
+	}
 	e.window = append(e.window, attempt{at, lost})
 	if lost {
 		e.lost++

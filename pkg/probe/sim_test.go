@@ -130,6 +130,18 @@ func then(first link, at time.Duration, second link) link {
 	}
 }
 
+// once follows another link for the first handshake from a time on.
+func once(l link, at time.Duration, other link) link {
+	done := false
+	return func(now time.Duration, rng *rand.Rand) (Kind, time.Duration) {
+		if now < at || done {
+			return l(now, rng)
+		}
+		done = true
+		return other(now, rng)
+	}
+}
+
 // alternate is good and bad in turn.
 func alternate(good link, goodFor time.Duration, bad link, badFor time.Duration) link {
 	return func(now time.Duration, rng *rand.Rand) (Kind, time.Duration) {

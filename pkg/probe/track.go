@@ -227,7 +227,7 @@ func (t *Track) answered(now time.Time, r Result) {
 	t.pending = slices.DeleteFunc(t.pending, func(sent time.Time) bool { return !sent.After(r.Sent) })
 	t.refused, t.broken = 0, 0
 	t.answers++
-	deviation := t.est.answered(now, r.RTT)
+	deviation := t.est.answered(now, r.RTT, t.bounds.mostDeviation())
 	if t.bounds.odd(r.RTT, deviation) {
 		t.lookUntil = now.Add(lookFor)
 	}
@@ -235,7 +235,7 @@ func (t *Track) answered(now time.Time, r Result) {
 
 func (t *Track) failed() {
 	if t.state == v1alpha1.HopDead {
-		t.wellSince, t.answers = time.Time{}, 0
+		t.wellSince, t.answers, t.est.began = time.Time{}, 0, time.Time{}
 	}
 }
 
@@ -347,7 +347,7 @@ func (t *Track) mayRecover(now time.Time) {
 	if t.wellSince.IsZero() {
 		t.wellSince = now
 	}
-	if t.degraded.mayReturn(now, now.Sub(t.wellSince)) {
+	if t.bounds.ripe(&t.est, now) && t.degraded.mayReturn(now, now.Sub(t.wellSince)) {
 		t.degraded.back(now)
 		t.enter(now, v1alpha1.HopHealthy, v1alpha1.HopReasonAnswers)
 	}

@@ -236,7 +236,7 @@ func TestFoundStatesStandUntilMeasured(t *testing.T) {
 	for _, tc := range []struct {
 		found v1alpha1.HopState
 		hold  time.Duration
-	}{{dead, deadHold}, {degraded, degradedHold}} {
+	}{{dead, deadHold}, {degraded, lossWindow}} {
 		s := newSim(high, 1, steady(40*ms, 4*ms))
 		s.t = NewTrack(high, tc.found, "Found", start.Add(-time.Hour), start)
 		if r := s.t.Report(testHop, s.now); r.State != tc.found || r.Reason != "Found" || !r.Since.Equal(start.Add(-time.Hour)) {
@@ -262,6 +262,58 @@ func TestFoundStatesStandUntilMeasured(t *testing.T) {
 	s.t = NewTrack(high, healthy, "Answers", start, start)
 	s.until(10 * time.Second)
 	within(t, "found healthy and silent: dead", s.when(dead, 0), 0, 3*time.Second)
+}
+
+// TestFoundDegradedStaysSoWhileItIs: who takes over has measured nothing, so that nothing was lost yet and nothing came late
+// says nothing. A hop that is found degraded does not come back sooner than it would have.
+func TestFoundDegradedStaysSoWhileItIs(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		bounds Bounds
+		bad    link
+	}{
+		"loss":   {Bounds{Loss: 0.01}, lossy(steady(40*ms, ms), 0.05)},
+		"jitter": {Bounds{Jitter: 20 * ms, Loss: -1}, steady(100*ms, 33*ms)}, // the mean deviation is 22 ms
+	} {
+		for seed := range int64(50) {
+			s := newSim(tc.bounds, seed, tc.bad)
+			s.t = NewTrack(tc.bounds, degraded, "Found", start.Add(-time.Hour), start)
+			s.until(lossWindow)
+			if len(s.changes) > 0 {
+				t.Errorf("%s, seed %d: %v", name, seed, s.changes)
+			}
+		}
+	}
+}
+
+// TestOneLateAnswerIsNoJitter, however late, as long as the jitter was well within its bound.
+func TestOneLateAnswerIsNoJitter(t *testing.T) {
+	for seed := range int64(50) {
+		link := steady(40*ms, 8*ms) // the mean deviation is 5 ms of 10
+		for i := range 10 {
+			link = once(link, time.Duration(1+i)*time.Minute, steady(time.Duration(200+70*i)*ms, 0))
+		}
+		s := newSim(Bounds{Jitter: 10 * ms, Loss: -1}, seed, link)
+		s.until(12 * minute)
+		if len(s.changes) != 1 {
+			t.Errorf("seed %d: %v", seed, s.changes)
+		}
+	}
+}
+
+// TestDeadHopAnswersBeforeItReturns: who asks why all hops are dead has to know that one is on its way back.
+func TestDeadHopAnswersBeforeItReturns(t *testing.T) {
+	const bad, good, again = 10 * time.Second, 20 * time.Second, 23 * time.Second
+	s := newSim(high, 1, then(then(then(steady(40*ms, ms), bad, silentLink), good, steady(40*ms, ms)), again, silentLink))
+	for _, tc := range []struct {
+		at   time.Duration
+		want bool
+	}{{bad, false}, {good, false}, {again - time.Second, true}, {again + 3*time.Second, false}} {
+		s.until(tc.at)
+		if r := s.t.Report(testHop, s.now); r.Answering != tc.want || (r.State == dead) != (tc.at > bad) {
+			t.Errorf("at %s: %+v", tc.at, r)
+		}
+	}
 }
 
 func TestDegradedHopThatDiesComesBackDegraded(t *testing.T) {
