@@ -35,8 +35,8 @@ const (
 type hopBook struct {
 	mu       sync.Mutex
 	verdicts map[translate.HopKey]v1alpha1.HopState // never changed, only replaced; nil before the first look
-	doubts   map[string]string
-	last     map[translate.HopKey]probe.Report // as acted on
+	doubts   map[string]string                      // by cluster; never changed, only replaced
+	last     map[translate.HopKey]probe.Report      // as acted on
 	told     map[string]map[translate.HopKey]v1alpha1.HopStatus
 	toldAt   map[string]time.Time
 	// inDoubt says until when doubts hold that were found in the status.
@@ -76,6 +76,13 @@ func (b *hopBook) of(cluster string) (hops map[translate.HopKey]v1alpha1.HopStat
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.told[cluster], b.doubts[cluster]
+}
+
+// doubted are the clusters whose hops are in doubt, and why.
+func (b *hopBook) doubted() map[string]string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.doubts
 }
 
 // adopt takes over what stands in the status of a peer that has not been told anything in this life of the process, and

@@ -88,8 +88,9 @@ func (w *hopWatch) look(ctx context.Context) time.Duration {
 	}
 	w.prober.Set(targets)
 	reports := w.prober.Reports()
-	w.witness.silent(ctx, probe.Silent(reports), w.peerBook.synced)
-	judgement := probe.Judge(reports, w.witness.says)
+	doubted := w.hops.doubted()
+	w.witness.silent(ctx, probe.Silent(reports, doubted), w.peerBook.synced)
+	judgement := probe.Judge(reports, doubted, w.witness.says)
 	news := w.hops.update(w.now(), reports, judgement)
 	for _, cluster := range news.reorder {
 		w.pathKeys.askAfter(verdictsTogether, w.pathsOf(cluster)...)
@@ -148,7 +149,7 @@ func specOf(policy string, policies []v1alpha1.WANPolicy) (out v1alpha1.WANPolic
 	return out
 }
 
-// foundHops is what the status of a Peer says of its hops.
+// foundHops is what the status of a Peer says of its hops. That one could not be tried does not say why it is in its state.
 func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alpha1.HopStatus {
 	out := map[translate.HopKey]v1alpha1.HopStatus{}
 	for i := range peers {
@@ -156,6 +157,13 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 			continue
 		}
 		for _, h := range peers[i].Status.Hops {
+			switch {
+			case h.Reason != v1alpha1.HopReasonCannotTry:
+			case h.State == v1alpha1.HopHealthy:
+				h.Reason = v1alpha1.HopReasonAnswers
+			default:
+				h.Reason = v1alpha1.ReasonNotMeasured
+			}
 			out[hopKey(cluster, h)] = h
 		}
 	}

@@ -30,7 +30,7 @@ func TestHopBookTellsWhatIsNews(t *testing.T) {
 	b, now := newHopBook(), noon
 	look := func(after time.Duration, reports ...probe.Report) hopNews {
 		now = now.Add(after)
-		return b.update(now, reports, probe.Judge(reports, readNothing))
+		return b.update(now, reports, probe.Judge(reports, b.doubted(), readNothing))
 	}
 	const ms = time.Millisecond
 	high, low := measured("high", v1alpha1.HopHealthy, 40*ms), measured("low", v1alpha1.HopHealthy, 60*ms)
@@ -76,8 +76,24 @@ func TestNewLeaderHasNoNewsOfWhatItFinds(t *testing.T) {
 	high := measured("high", v1alpha1.HopDead, 0)
 	b.adopt(noon, "c2", statusOf([]probe.Report{high}), false)
 	high.Measured = false
-	if news := b.update(noon.Add(time.Hour), []probe.Report{high}, probe.Judge([]probe.Report{high}, readNothing)); len(news.tell)+len(news.moves) != 0 {
+	if news := b.update(noon.Add(time.Hour), []probe.Report{high}, probe.Judge([]probe.Report{high}, b.doubted(), readNothing)); len(news.tell)+len(news.moves) != 0 {
 		t.Errorf("news %+v", news)
+	}
+}
+
+// What cannot be tried is told while it cannot, and is no reason for the state that a new leader finds.
+func TestCannotTryIsNotTakenOver(t *testing.T) {
+	for state, want := range map[v1alpha1.HopState]string{v1alpha1.HopHealthy: v1alpha1.HopReasonAnswers, v1alpha1.HopDegraded: v1alpha1.ReasonNotMeasured} {
+		broken := measured("high", state, 40*time.Millisecond)
+		broken.Broken = true
+		told := hopStatusOf(broken)
+		if told.Reason != v1alpha1.HopReasonCannotTry {
+			t.Errorf("the status says %+v", told)
+		}
+		peer := v1alpha1.Peer{Spec: v1alpha1.PeerSpec{ClusterID: "c2"}, Status: v1alpha1.PeerStatus{Hops: []v1alpha1.HopStatus{told}}}
+		if got := foundHops([]v1alpha1.Peer{peer}, "c2")[broken.HopKey]; got.Reason != want || got.State != state {
+			t.Errorf("found %+v, want the reason %s", got, want)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func reachCondition(s peerState) metav1.Condition {
 	}
 	if s.withdrawn != "" {
 		c.Status, c.Reason = metav1.ConditionFalse, s.withdrawn
-		c.Message = fmt.Sprintf("neither the feed nor any hop has answered for %s: the peer's exports are used only where no other cluster serves, until one of them answers", s.withdrawAfter)
+		c.Message = fmt.Sprintf("neither the feed nor any hop has answered for %s: the peer's exports are used only where no other cluster serves, until one of them is back", s.withdrawAfter)
 	}
 	if s.withdrawn == v1alpha1.ReasonRefused {
 		c.Message = "the peer turns this cluster away: its exports are used only where no other cluster serves, until its feed can be read again"

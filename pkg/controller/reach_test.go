@@ -78,7 +78,7 @@ func TestOneWitnessWithdrawsNothing(t *testing.T) {
 		book, feeds := newHopBook(), newPeerBook()
 		feeds.set(feed.PeerReport{ClusterID: "c2", Reason: tc.feed})
 		reports := []probe.Report{measured("high", tc.high, 0), measured("low", tc.low, 0)}
-		book.update(noon, reports, probe.Judge(reports, func(cluster string) probe.Testimony {
+		book.update(noon, reports, probe.Judge(reports, book.doubted(), func(cluster string) probe.Testimony {
 			if feeds.synced(cluster) {
 				return probe.FeedAnswers
 			}

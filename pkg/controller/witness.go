@@ -16,6 +16,9 @@ const (
 	answerWithin = time.Second
 	// askAgainAfter is how long its testimony is worth something.
 	askAgainAfter = 2 * time.Second
+	// believeAfter is how long a feed must have answered until that speaks against the prober: where tunnels have just come
+	// back, their next handshake has been answered by then too.
+	believeAfter = probe.Interval*6/5 + probe.GiveUp
 )
 
 // witness asks the feeds of peers whose hops are all said to be dead whether one of them works all the same.
@@ -29,11 +32,12 @@ type witness struct {
 	known map[string]testimony
 }
 
-// testimony is what a feed said last, and when; until it has said something it is probe.FeedAsked.
+// testimony is what a feed said last, since when, and when it was last asked; until it has said something it is
+// probe.FeedAsked.
 type testimony struct {
-	says  probe.Testimony
-	at    time.Time
-	asked bool // and not answered yet
+	says      probe.Testimony
+	since, at time.Time
+	asked     bool // and not answered yet
 }
 
 func newWitness(ask func(context.Context, string) bool, told func(), now func() time.Time) *witness {
@@ -72,8 +76,12 @@ func (w *witness) question(ctx context.Context, cluster string) {
 		says = probe.FeedAnswers
 	}
 	w.mu.Lock()
-	if _, wanted := w.known[cluster]; wanted {
-		w.known[cluster] = testimony{says: says, at: w.now()}
+	if last, wanted := w.known[cluster]; wanted {
+		now := w.now()
+		if last.says != says {
+			last.since = now
+		}
+		w.known[cluster] = testimony{says: says, since: last.since, at: now}
 	}
 	w.mu.Unlock()
 	w.told()
@@ -83,5 +91,9 @@ func (w *witness) question(ctx context.Context, cluster string) {
 func (w *witness) says(cluster string) probe.Testimony {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.known[cluster].says
+	known := w.known[cluster]
+	if known.says == probe.FeedAnswers && w.now().Sub(known.since) < believeAfter {
+		return probe.FeedAsked
+	}
+	return known.says
 }

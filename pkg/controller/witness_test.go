@@ -47,8 +47,10 @@ func TestWitnessIsAskedOnceInAWhile(t *testing.T) {
 			t.Errorf("while it is asked: says %d", got)
 		}
 		synctest.Wait()
+		expect("it has just answered", look("c2", "c3"), probe.FeedAsked, 1)
+		time.Sleep(believeAfter) //nolint:forbidigo // simulated time
 		expect("it answered", look("c2", "c3"), probe.FeedAnswers, 1)
-		time.Sleep(askAgainAfter) //nolint:forbidigo // simulated time
+		time.Sleep(askAgainAfter - believeAfter) //nolint:forbidigo // simulated time
 		answers = false
 		again := look("c2")
 		synctest.Wait()
@@ -69,7 +71,7 @@ func TestWitnessIsAskedOnceInAWhile(t *testing.T) {
 func TestUndecidedHopsKeepTheirVerdicts(t *testing.T) {
 	b, says := newHopBook(), probe.FeedSilent
 	look := func(reports ...probe.Report) hopNews {
-		return b.update(noon, reports, probe.Judge(reports, func(string) probe.Testimony { return says }))
+		return b.update(noon, reports, probe.Judge(reports, b.doubted(), func(string) probe.Testimony { return says }))
 	}
 	high, low := measured("high", v1alpha1.HopDead, 0), measured("low", v1alpha1.HopHealthy, time.Millisecond)
 	look(high, low)
@@ -91,7 +93,7 @@ func TestUndecidedHopsKeepTheirVerdicts(t *testing.T) {
 func TestDoubtedHopsKeepTheirOrder(t *testing.T) {
 	b, says := newHopBook(), probe.FeedAnswers
 	look := func(reports ...probe.Report) hopNews {
-		return b.update(noon, reports, probe.Judge(reports, func(string) probe.Testimony { return says }))
+		return b.update(noon, reports, probe.Judge(reports, b.doubted(), func(string) probe.Testimony { return says }))
 	}
 	high, low := measured("high", v1alpha1.HopDead, 0), measured("low", v1alpha1.HopHealthy, time.Millisecond)
 	look(high, low)
@@ -119,7 +121,7 @@ func TestDoubtedHopsKeepTheirOrder(t *testing.T) {
 	for _, state := range []v1alpha1.HopState{v1alpha1.HopHealthy, v1alpha1.HopDead} { // it dies a moment after the other one
 		low.State = state
 		reports := []probe.Report{high, low}
-		if news := next.update(noon, reports, probe.Judge(reports, func(string) probe.Testimony { return says })); len(news.moves) != 0 {
+		if news := next.update(noon, reports, probe.Judge(reports, next.doubted(), func(string) probe.Testimony { return says })); len(news.moves) != 0 {
 			t.Errorf("a new leader tells of %+v", news.moves)
 		}
 		if _, doubt := next.of("c2"); doubt == "" || !reflect.DeepEqual(next.health(), b.health()) {

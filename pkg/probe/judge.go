@@ -38,10 +38,11 @@ func (j Judgement) Acts(cluster string) bool { return j.Doubts[cluster] == "" &&
 //
 // A cluster that is said to be dead on every hop while its feed answers over one of them is not. A prober that is proven
 // wrong about one cluster in this way, and says the same of all others, is believed about none. Where no feed answers
-// either, there is nothing that speaks against it: this cluster may be the one that is cut off.
-func Judge(reports []Report, feed func(cluster string) Testimony) Judgement {
+// either, there is nothing that speaks against it: this cluster may be the one that is cut off. doubted are the clusters
+// that are in doubt so far (Silent).
+func Judge(reports []Report, doubted map[string]string, feed func(cluster string) Testimony) Judgement {
 	out := Judgement{Doubts: map[string]string{}}
-	out.doubt(reports, feed)
+	out.doubt(reports, doubted, feed)
 	return out
 }
 
@@ -53,12 +54,15 @@ func (r Report) Verdict() v1alpha1.HopState {
 	return r.State
 }
 
-// Silent are the clusters of which every hop is said to be dead or cannot be tried.
-func Silent(reports []Report) map[string]bool {
+// Silent are the clusters of which every hop is said to be dead or cannot be tried. A dead hop that answers again, and has to
+// do so for a while, is not silent: of course the feed is read over it. Only of a cluster that is in doubt it is, until it is
+// no longer said to be dead, so that nothing moves because the prober recovers.
+func Silent(reports []Report, doubted map[string]string) map[string]bool {
 	out := map[string]bool{}
 	for _, r := range reports {
 		silent, known := out[r.Cluster]
-		out[r.Cluster] = (silent || !known) && (r.Broken || r.State == v1alpha1.HopDead)
+		dead := r.State == v1alpha1.HopDead && (!r.Answering || doubted[r.Cluster] != "")
+		out[r.Cluster] = (silent || !known) && (r.Broken || dead)
 	}
 	for cluster, silent := range out {
 		if !silent {
@@ -86,14 +90,14 @@ func dying(reports []Report) map[string]bool {
 	return out
 }
 
-func (j *Judgement) doubt(reports []Report, feed func(string) Testimony) {
+func (j *Judgement) doubt(reports []Report, doubted map[string]string, feed func(string) Testimony) {
 	clusters, tried := map[string]bool{}, map[string]bool{}
 	for _, r := range reports {
 		clusters[r.Cluster] = true
 		tried[r.Cluster] = tried[r.Cluster] || !r.Broken
 	}
 	j.Undecided = dying(reports)
-	silent, disproved := Silent(reports), false
+	silent, disproved := Silent(reports, doubted), false
 	for cluster := range silent {
 		switch testimony := feed(cluster); {
 		case !tried[cluster]:

@@ -21,7 +21,7 @@ func together(seed int64, end time.Duration, first, second link) (decided int, a
 			b.t.Report(translate.HopKey{Cluster: "a", Policy: "2"}, b.start.Add(now)),
 		}
 		oneDead := (a.t.state == dead) != (b.t.state == dead)
-		if oneDead && !Judge(reports, func(string) Testimony { return FeedAsked }).Undecided["a"] {
+		if oneDead && !Judge(reports, nil, func(string) Testimony { return FeedAsked }).Undecided["a"] {
 			if decided++; decided == 1 {
 				at = now
 			}

@@ -161,12 +161,14 @@ func TestJudge(t *testing.T) {
 		change(&r)
 		return r
 	}
-	justDied, waiting := func(r *Report) { r.JustDied = true }, func(r *Report) { r.Waiting = true }
+	justDied, waiting, answering := func(r *Report) { r.JustDied = true }, func(r *Report) { r.Waiting = true }, func(r *Report) { r.Answering = true }
 	for _, tc := range []struct {
 		name    string
 		reports []Report
 		// answers and asked are the clusters whose feed answers, or has just been asked.
 		answers, asked string
+		// doubted is the cluster that was in doubt before.
+		doubted string
 		// acts are how many hops' states are acted on.
 		acts, doubts, undecided int
 	}{
@@ -186,9 +188,12 @@ func TestJudge(t *testing.T) {
 		{name: "one is dead for long, the other owes an answer", reports: []Report{report("a", "1", dead), as(report("a", "2", healthy), waiting)}, answers: "a", acts: 2},
 		{name: "the last one has just died, and no feed is read", reports: []Report{report("a", "1", dead), as(report("a", "2", dead), justDied)}, acts: 2},
 		{name: "the only peer is lost", reports: []Report{report("a", "1", dead)}, acts: 1},
+		{name: "a cluster comes back, its feed first", reports: []Report{report("a", "1", dead), as(report("a", "2", dead), answering)}, answers: "a", acts: 2},
+		{name: "the prober of a doubted cluster comes back", reports: []Report{report("a", "1", dead), as(report("a", "2", dead), answering)}, answers: "a", doubted: "a", doubts: 1},
+		{name: "the prober of a doubted cluster is back", reports: []Report{as(report("a", "1", dead), answering), report("a", "2", healthy)}, answers: "a", doubted: "a", acts: 2},
 		{name: "the only peer is lost, but its feed answers", reports: []Report{report("a", "1", dead)}, answers: "a", doubts: 1},
 	} {
-		got := Judge(tc.reports, func(cluster string) Testimony {
+		got := Judge(tc.reports, map[string]string{tc.doubted: "so it was"}, func(cluster string) Testimony {
 			switch {
 			case strings.Contains(tc.answers, cluster):
 				return FeedAnswers

@@ -27,6 +27,8 @@ type Report struct {
 	Returning bool
 	// JustDied: it is dead, and has been for less than dyingFor.
 	JustDied bool
+	// Answering: it is dead, and has answered everything since some handshake after that.
+	Answering bool
 	// Waiting: something has answered lately, but not the last handshake yet.
 	Waiting bool
 	// Hold is how long it takes at least until the hop returns; 0 unless it is dead or degraded.
@@ -52,7 +54,7 @@ func (t *Track) Report(key translate.HopKey, now time.Time) Report {
 	case v1alpha1.HopHealthy:
 		r.Returning = t.warm && !t.dead.returned.IsZero() && now.Sub(t.dead.returned) < returningFor
 	case v1alpha1.HopDead:
-		r.Hold, r.JustDied = t.dead.left(now), now.Sub(t.since) < dyingFor
+		r.Hold, r.JustDied, r.Answering = t.dead.left(now), now.Sub(t.since) < dyingFor, t.answers > 0
 	case v1alpha1.HopDegraded:
 		r.Hold = t.degraded.left(now)
 	}
