@@ -205,6 +205,7 @@ func TestDoubtKeepsADeadTunnelLast(t *testing.T) {
 	two.export("payment", "high")
 	one.imported("payment", two.id)
 	const high, other = 31111, 31110
+	one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionTrue, v1alpha1.ReasonAllHealthy)
 	one.ordered(two.id, high, other)
 	f.tunnels.set("high", two.id, probe.Refused, 0)
 	one.ordered(two.id, other)
