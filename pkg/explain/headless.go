@@ -15,13 +15,13 @@ import (
 func (e *explanation) headless() bool { return e.in.Merged.Type == mcsv1beta1.Headless }
 
 // endpoints are those of a headless service that the service's name stands for and that have the port: of clusters that
-// are about to leave only where there are no others. The client chooses among them.
+// leave only where there are no others. The client chooses among them.
 func (e *explanation) endpoints() []translate.EndpointKey {
 	var staying, leaving []translate.EndpointKey
 	for _, endpoint := range translate.Endpoints(e.in.Merged, e.in.Exports) {
-		switch of := func(x v1alpha1.ServiceAdvertisementSpec) bool { return x.ClusterID == endpoint.Cluster && x.Draining }; {
+		switch {
 		case !slices.Contains(e.port.Clusters, endpoint.Cluster):
-		case slices.ContainsFunc(e.in.Exports, of):
+		case e.in.Leaves(endpoint.Cluster):
 			leaving = append(leaving, endpoint)
 		default:
 			staying = append(staying, endpoint)

@@ -24,8 +24,8 @@ type endpoint struct {
 	// wanted are the addresses that clients know the endpoint by; its Service asks for them when it is made anew.
 	wanted []string
 	legs   []leg
-	// draining says that the endpoint's cluster is about to take its route away.
-	draining bool
+	// leaving says that the endpoint is to be chosen only where there are no others that stay.
+	leaving bool
 }
 
 // Endpoints are the endpoints of a headless service, by cluster and hostname; none of a service of another type. A cluster
@@ -101,7 +101,7 @@ func headlessEndpoints(in LegInput, rules *compiled, out *LegResult) []endpoint 
 	var endpoints []endpoint
 	for _, key := range Endpoints(in.Merged, in.Exports) {
 		state := in.Endpoints[key]
-		e := endpoint{EndpointKey: key, vips: state.VIPs, wanted: state.Wanted, draining: isDraining(in.Exports, key.Cluster)}
+		e := endpoint{EndpointKey: key, vips: state.VIPs, wanted: state.Wanted, leaving: in.Leaves(key.Cluster)}
 		for _, p := range EndpointPorts(in.Merged, key) {
 			listeners, ok := state.Ports[p.Port]
 			if !ok {
@@ -120,14 +120,20 @@ func headlessEndpoints(in LegInput, rules *compiled, out *LegResult) []endpoint 
 	return endpoints
 }
 
+// Leaves tells whether endpoints of a cluster are to be chosen only where there are no others: its export is about to go, or
+// out of reach, or nothing is to be sent there.
+func (in LegInput) Leaves(cluster string) bool {
+	return isDraining(in.Exports, cluster) || slices.Contains(in.Drained, cluster)
+}
+
 func isDraining(exports []v1alpha1.ServiceAdvertisementSpec, cluster string) bool {
 	return slices.ContainsFunc(exports, func(e v1alpha1.ServiceAdvertisementSpec) bool { return e.ClusterID == cluster && e.Draining })
 }
 
-// preferred are the endpoints that clients are to choose from: those of draining clusters only where there are no others.
+// preferred are the endpoints that clients are to choose from: those of clusters that leave only where there are no others.
 // They can still be called by their own names.
 func preferred(endpoints []endpoint) []endpoint {
-	if staying := filter(endpoints, func(e endpoint) bool { return !e.draining }); len(staying) > 0 {
+	if staying := filter(endpoints, func(e endpoint) bool { return !e.leaving }); len(staying) > 0 {
 		return staying
 	}
 	return endpoints

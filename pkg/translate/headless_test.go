@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -132,6 +133,31 @@ func TestHeadlessOutOfPorts(t *testing.T) {
 	}
 	if got := slicesOf(out.Objects)["c2 IPv4"]; !slices.Equal(got, []string{"ring-0=10.96.0.7"}) {
 		t.Errorf("those that have ports go on, got %v", got)
+	}
+}
+
+// A peer that is drained has no endpoint in the service's name while there are others; its endpoints keep their own names.
+func TestHeadlessOfDrainedPeers(t *testing.T) {
+	two, three := EndpointKey{"c2", "ring-0"}, EndpointKey{"c3", "ring-0"}
+	for name, tc := range map[string]struct {
+		drained []string
+		want    []string
+	}{
+		"none": {nil, []string{"c2 IPv4", "c3 IPv4"}},
+		"one":  {[]string{"c2"}, []string{"c3 IPv4"}},
+		"all":  {[]string{"c2", "c3"}, []string{"c2 IPv4", "c3 IPv4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := ringImport(nil, map[EndpointKey][]string{two: {"10.96.0.7"}, three: {"10.96.0.8"}})
+			in.Drained = tc.drained
+			out := Leg(in)
+			if got := slices.Sorted(maps.Keys(slicesOf(out.Objects))); !slices.Equal(got, tc.want) {
+				t.Errorf("slices %v, want %v", got, tc.want)
+			}
+			if legs := virtualServices(out.Objects); len(legs) != 2 {
+				t.Errorf("%d legs", len(legs))
+			}
+		})
 	}
 }
 

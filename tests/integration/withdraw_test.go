@@ -230,19 +230,27 @@ func TestDrainedPeerGivesItsShareAway(t *testing.T) {
 	for _, m := range f.members[1:] {
 		m.service("payment", 1)
 		m.export("payment", "high")
+		m.create(headlessService(f.namespace, "db"), m.headlessSlice("db", "db-0"))
+		m.export("db", "high")
 	}
 	one.imported("payment", two.id, three.id)
 	both := fmt.Sprintf("%s=50,%s=50", two.id, three.id)
 	one.eventually(soon, "both clusters share", func() error { return one.sharesAre("payment", 8080, both) })
+	one.named("db", "db-0.cluster-2", "db-0.cluster-3")
 	peer := &v1alpha1.Peer{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: two.id}}
 	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Drain = []string{"*"} })
 	one.eventually(soon, "the other cluster has it all", func() error { return one.sharesAre("payment", 8080, three.id+"=100") })
+	one.named("db", "db-0.cluster-3")
+	if err := one.gone(&networkingv1.ServiceEntry{}, f.namespace, translate.EndpointServiceEntryName("db", translate.EndpointKey{Cluster: two.id, Hostname: "db-0"})); err == nil {
+		t.Error("the drained cluster's endpoint has lost its own name")
+	}
 	name := translate.PathName(translate.PathKey{Policy: "high", Exporter: three.id, Backup: two.id})
 	if err := one.Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: name}, &networkingv1.ServiceEntry{}); err != nil {
 		t.Errorf("the drained cluster does not stand in: %v", err)
 	}
 	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Drain = nil })
 	one.eventually(soon, "both clusters share again", func() error { return one.sharesAre("payment", 8080, both) })
+	one.named("db", "db-0.cluster-2", "db-0.cluster-3")
 }
 
 // TestStrictExportStaysOnItsTunnel: the export's own failover travels to the consumer and makes a path of its own.
