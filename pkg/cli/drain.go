@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
-	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
 // everyPolicy in Peer.spec.drain stands for all policies.
@@ -168,11 +167,10 @@ func (a *app) drain(ctx context.Context, peer, policy string, o drainOptions) er
 		return nil
 	}
 	if err := a.until(ctx, o.timeout, func(ctx context.Context) (bool, string, error) {
-		facts, err := gatherTunnels(ctx, c)
+		users, err := usersOf(ctx, c, w)
 		if err != nil {
 			return false, "", err
 		}
-		users := usersOf(facts, w)
 		return len(users) == 0, fmt.Sprintf("%s is still used by %s: is there another way?", w, usersText(users)), nil
 	}); err != nil {
 		return err
@@ -291,26 +289,4 @@ func (a *app) setDrain(ctx context.Context, c Access, w ways, edit func(names []
 		return false, c.explain("writing Peer "+w.peer.Name, err)
 	}
 	return true, nil
-}
-
-// usersOf are those who take one of the ways first and have to leave it. A peer's feed leads to that peer only: where all
-// its ways are drained it stays on them.
-func usersOf(f tunnelFacts, w ways) []string {
-	var out []string
-	lines := tunnelLines(f, "")
-	for _, l := range lines {
-		if !w.has(l) {
-			continue
-		}
-		elsewhere := slices.ContainsFunc(lines, func(o TunnelLine) bool {
-			return o.Peer == l.Peer && !w.has(o) && !o.Drained && o.State != v1alpha1.HopDead
-		})
-		for _, user := range l.UsedBy {
-			if user != translate.UserFeed || elsewhere {
-				out = append(out, user)
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -7,7 +7,10 @@ import (
 	"testing"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/cli"
@@ -32,6 +35,50 @@ func TestDrainWaitsForThoseWhoCanLeave(t *testing.T) {
 			if !tc.services {
 				route := &networkingv1.VirtualService{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: "egress-payment-secure-8080-x"}}
 				if err := clusters["cluster-1"].Delete(t.Context(), route); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := append([]string{"--context", "cluster-1", "drain", "--timeout=20ms"}, tc.args...)
+			code, _, stderr := runWith(t, clusters, args...)
+			if code != tc.code || !strings.Contains(stderr, tc.want) {
+				t.Errorf("exit code %d, want %d; stderr lacks %q:\n%s", code, tc.code, tc.want, stderr)
+			}
+		})
+	}
+}
+
+// Endpoints of a headless service can be called by their own names however long a drain takes, so it waits for the service's
+// name alone to leave them.
+func TestDrainWaitsForTheNamesOfHeadlessServices(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, want string
+		chosen     []string
+		args       []string
+		code       int
+	}{
+		{"other clusters have endpoints", "peer cluster-2 is drained: nobody uses it", []string{"cluster-3"}, []string{"cluster-2"}, cli.ExitOK},
+		{"no other cluster has any", "peer cluster-2 is still used by ring/secure: is", []string{"cluster-2"}, []string{"cluster-2"}, cli.ExitFailed},
+		{"not yet", "peer cluster-2 is still used by ring/secure: is", []string{"cluster-2", "cluster-3"}, []string{"cluster-2"}, cli.ExitFailed},
+		{"they have another tunnel", "is still used by feed, ring/secure: is", []string{"cluster-3"}, []string{"cluster-2", "--wan-policy=low"}, cli.ExitFailed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			clusters := loadFleet(t, "joined")
+			route := &networkingv1.VirtualService{}
+			if err := clusters["cluster-1"].Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: "egress-payment-secure-8080-x"}, route); err != nil {
+				t.Fatal(err)
+			}
+			route.Labels[v1alpha1.LabelServiceName] = "ring"
+			route.Labels[v1alpha1.LabelHostname], route.Labels[v1alpha1.LabelSourceCluster] = "ring-0", "cluster-2"
+			if err := clusters["cluster-1"].Update(t.Context(), route); err != nil {
+				t.Fatal(err)
+			}
+			for _, cluster := range tc.chosen {
+				slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "secure", Name: "ring-" + cluster, Labels: map[string]string{
+					discoveryv1.LabelManagedBy: v1alpha1.ValueManagedBy, mcsv1beta1.LabelServiceName: "ring", mcsv1beta1.LabelSourceCluster: cluster,
+				}}}
+				if err := clusters["cluster-1"].Create(t.Context(), slice); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
@@ -46,7 +47,7 @@ type Access struct {
 // Scheme returns the kinds that mcwanctl reads and writes, those of the Multi-Cluster Services API in that version.
 func Scheme(mcsVersion string) (*runtime.Scheme, error) {
 	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, mcsapi.AddToScheme(mcsVersion), networkingv1.AddToScheme, v1alpha1.AddToScheme, mcwanv1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme, mcsapi.AddToScheme(mcsVersion), networkingv1.AddToScheme, v1alpha1.AddToScheme, mcwanv1alpha1.AddToScheme} {
 		if err := add(s); err != nil {
 			return nil, fmt.Errorf("registering kinds: %w", err)
 		}

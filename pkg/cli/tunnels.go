@@ -147,6 +147,8 @@ func between(output string) string {
 type tunnelFacts struct {
 	clusterFacts
 	usage map[translate.Place][]string
+	// headless are the users whose routes lead to endpoints of headless services.
+	headless []string
 }
 
 func gatherTunnels(ctx context.Context, c Access) (tunnelFacts, error) {
@@ -161,7 +163,7 @@ func gatherTunnels(ctx context.Context, c Access) (tunnelFacts, error) {
 			return tunnelFacts{}, c.explain("listing "+what, err)
 		}
 	}
-	return tunnelFacts{clusterFacts: facts, usage: translate.Usage(routes.Items, paths.Items)}, nil
+	return tunnelFacts{clusterFacts: facts, usage: translate.Usage(routes.Items, paths.Items), headless: translate.HeadlessUsers(routes.Items)}, nil
 }
 
 // stateText is the state of a tunnel, and whether it is drained.

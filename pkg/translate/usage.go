@@ -85,7 +85,22 @@ func hostsOf(route *networkingv1.VirtualService) []string {
 
 func userOf(route *networkingv1.VirtualService) string {
 	if name := route.Labels[v1alpha1.LabelServiceName]; name != "" {
-		return name + "/" + route.Labels[v1alpha1.LabelServiceNamespace]
+		return UserName(route.Labels[v1alpha1.LabelServiceNamespace], name)
 	}
 	return UserFeed
+}
+
+// UserName is a service among the users of a hop.
+func UserName(namespace, name string) string { return name + "/" + namespace }
+
+// HeadlessUsers are the users that are headless services: each of their routes leads to one endpoint.
+func HeadlessUsers(routes []*networkingv1.VirtualService) []string {
+	var out []string
+	for _, route := range routes {
+		if route.Labels[v1alpha1.LabelHostname] != "" {
+			out = append(out, userOf(route))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
