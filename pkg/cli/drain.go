@@ -34,16 +34,17 @@ any more. It fails (exit code 1) if somebody still does after --timeout. The dra
 taken back by undrain. A peer whose ways are all drained is still asked what it exports, over them.
 
 With --end-connections the pods of this cluster's egress gateways are then replaced, as by kubectl
-rollout restart, so that connections, streams and requests that are still open end as well: after
-the grace period of the pods at the latest (the chart's gateways.drain). It ends those on other ways
-too; clients that connect again are served by the new pods.`,
+rollout restart, so that connections, streams and requests that are still open end as well. The pods
+are replaced one after the other, so the last connections end after the start-ups of all new pods,
+each of which may take --timeout, and the grace period of a pod (the chart's gateways.drain). It
+ends those on other ways too; clients that connect again are served by the new pods.`,
 		Example: `  # Before maintenance of cluster-2.
   mcwanctl --context cluster-1 drain cluster-2
 
   # Before maintenance of a tunnel, to all peers.
   mcwanctl --context cluster-1 drain --wan-policy=high
 
-  # The same, and nothing is left on it within a minute.
+  # The same, and what is open on it ends too.
   mcwanctl --context cluster-1 drain --wan-policy=high --end-connections`,
 		Args:              atMostOne,
 		ValidArgsFunction: a.completePeers,

@@ -21,8 +21,8 @@ import (
 const annotationRestartedAt = "kubectl.kubernetes.io/restartedAt"
 
 // endConnections replaces the pods of this cluster's egress gateways, as `kubectl rollout restart` does, and waits until those
-// that ran are gone: open connections end with them. A pod that leaves waits for them for its grace period, which is added to
-// timeout.
+// that ran are gone: open connections end with them. Pods are replaced one after the other, each when its successor is ready,
+// for which it has timeout, and then wait for what is open for their grace period.
 func (a *app) endConnections(ctx context.Context, c Access, timeout time.Duration) error {
 	egress := []client.ListOption{client.InNamespace(v1alpha1.Namespace), client.MatchingLabels{v1alpha1.LabelGateway: v1alpha1.GatewayEgress}}
 	var deployments appsv1.DeploymentList
@@ -36,9 +36,10 @@ func (a *app) endConnections(ctx context.Context, c Access, timeout time.Duratio
 	if len(deployments.Items) == 0 || len(old) == 0 {
 		return fmt.Errorf("context %s: no egress gateway runs, see: kubectl --context %s -n %s get deployments,pods", c.Context, c.Context, v1alpha1.Namespace)
 	}
-	var grace time.Duration
+	var grace, bound time.Duration
 	for _, d := range deployments.Items {
 		grace = max(grace, gracePeriod(d))
+		bound = max(bound, time.Duration(replicas(d))*timeout+gracePeriod(d))
 		before := d.DeepCopy()
 		if d.Spec.Template.Annotations == nil {
 			d.Spec.Template.Annotations = map[string]string{}
@@ -48,8 +49,8 @@ func (a *app) endConnections(ctx context.Context, c Access, timeout time.Duratio
 			return c.explain("restarting Deployment "+d.Name, err)
 		}
 	}
-	a.say("replacing %s: connections that are open end within %s", podNames(old), grace)
-	return a.until(ctx, timeout+grace, func(ctx context.Context) (bool, string, error) {
+	a.say("replacing %s: open connections of each end within %s of its successor being ready", podNames(old), grace)
+	return a.until(ctx, bound, func(ctx context.Context) (bool, string, error) {
 		now, err := podsOf(ctx, c, egress)
 		if err != nil {
 			return false, "", err
@@ -86,6 +87,14 @@ func gracePeriod(d appsv1.Deployment) time.Duration {
 		seconds = *s
 	}
 	return time.Duration(seconds) * time.Second
+}
+
+// replicas are the pods that the Deployment is to have; one where it does not say.
+func replicas(d appsv1.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return *d.Spec.Replicas
 }
 
 func podNames(pods map[types.UID]string) string {

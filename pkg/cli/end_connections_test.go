@@ -29,11 +29,12 @@ func egressPod(name string) *corev1.Pod {
 	return pod
 }
 
-// withEgress gives a cluster an egress gateway of one pod, which waits for open connections for grace seconds. What patched
-// does stands for the Deployment's controller.
-func withEgress(t *testing.T, c client.WithWatch, grace int64, patched func(context.Context, client.WithWatch) error) client.WithWatch {
+// withEgress gives a cluster an egress gateway of so many replicas, of which one pod is there, and which waits for open
+// connections for grace seconds. What patched does stands for the Deployment's controller.
+func withEgress(t *testing.T, c client.WithWatch, replicas int32, grace int64, patched func(context.Context, client.WithWatch) error) client.WithWatch {
 	t.Helper()
 	d := &appsv1.Deployment{ObjectMeta: egressMeta("mcw-egress")}
+	d.Spec.Replicas = &replicas
 	d.Spec.Template.Spec.TerminationGracePeriodSeconds = &grace
 	for _, obj := range []client.Object{d, egressPod("mcw-egress-old")} {
 		if err := c.Create(t.Context(), obj); err != nil {
@@ -57,7 +58,7 @@ func withEgress(t *testing.T, c client.WithWatch, grace int64, patched func(cont
 func TestDrainEndsConnections(t *testing.T) {
 	t.Parallel()
 	clusters := loadFleet(t, "joined")
-	clusters["cluster-1"] = withEgress(t, clusters["cluster-1"], 55, func(ctx context.Context, c client.WithWatch) error {
+	clusters["cluster-1"] = withEgress(t, clusters["cluster-1"], 1, 55, func(ctx context.Context, c client.WithWatch) error {
 		if err := c.Create(ctx, egressPod("mcw-egress-new")); err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func TestDrainEndsConnections(t *testing.T) {
 	})
 	code, stdout, stderr := runWith(t, clusters, "--context", "cluster-1", "drain", "--wan-policy=default", "--end-connections")
 	want := `WANPolicy default is drained: nobody uses it
-replacing pod mcw-egress-old: connections that are open end within 55s
+replacing pod mcw-egress-old: open connections of each end within 55s of its successor being ready
 connections of before have ended
 `
 	if code != cli.ExitOK || stdout != "" {
@@ -80,18 +81,19 @@ func TestDrainThatCannotEndConnections(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, args, want string
-		egress           bool
+		replicas         int32
 		code             int
 	}{
-		{"the pod stays", "--timeout=20ms", "not within 20ms: pod mcw-egress-old is still there; see: kubectl --context cluster-1 -n mc-wan get pods", true, cli.ExitFailed},
-		{"there is no gateway", "--timeout=20ms", "context cluster-1: no egress gateway runs", false, cli.ExitFailed},
-		{"nothing is waited for", "--timeout=0", "--end-connections waits until nobody uses the drained ways: give it a --timeout", true, cli.ExitUsage},
+		{"the pod stays", "--timeout=20ms", "not within 20ms: pod mcw-egress-old is still there; see: kubectl --context cluster-1 -n mc-wan get pods", 1, cli.ExitFailed},
+		{"each of several pods has the time", "--timeout=20ms", "not within 60ms: pod mcw-egress-old is still there", 3, cli.ExitFailed},
+		{"there is no gateway", "--timeout=20ms", "context cluster-1: no egress gateway runs", 0, cli.ExitFailed},
+		{"nothing is waited for", "--timeout=0", "--end-connections waits until nobody uses the drained ways: give it a --timeout", 1, cli.ExitUsage},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			clusters := loadFleet(t, "joined")
-			if tc.egress {
-				clusters["cluster-1"] = withEgress(t, clusters["cluster-1"], 0, func(context.Context, client.WithWatch) error { return nil })
+			if tc.replicas > 0 {
+				clusters["cluster-1"] = withEgress(t, clusters["cluster-1"], tc.replicas, 0, func(context.Context, client.WithWatch) error { return nil })
 			}
 			code, _, stderr := runWith(t, clusters, "--context", "cluster-1", "drain", "--wan-policy=default", "--end-connections", tc.args)
 			if code != tc.code || !strings.Contains(stderr, tc.want) {
