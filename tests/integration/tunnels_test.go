@@ -173,13 +173,19 @@ func TestBrokenProbeMovesNothing(t *testing.T) {
 	one.imported("payment", two.id)
 	one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionTrue, v1alpha1.ReasonAllHealthy)
 	one.ordered(two.id, 31111, 31110)
-	for _, kind := range []probe.Kind{probe.Broken, probe.Lost} {
+	for _, doubt := range []struct {
+		kind probe.Kind
+		why  string // the condition of the first doubt stands until the second
+	}{
+		{probe.Broken, "the prober cannot open connections"},
+		{probe.Lost, "no hop answers the prober, but the peer's feed is read"},
+	} {
 		for _, p := range []string{"high", "default"} {
-			f.tunnels.set(p, two.id, kind, 0)
+			f.tunnels.set(p, two.id, doubt.kind, 0)
 		}
-		one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken)
+		one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionUnknown, v1alpha1.ReasonProbeBroken, doubt.why)
+		one.ordered(two.id, 31111, 31110)
 	}
-	one.ordered(two.id, 31111, 31110)
 
 	// Only one hop answers then, so nothing doubts what the prober says, nor what its predecessor said and nobody believed.
 	one.settled()
