@@ -112,7 +112,7 @@ func (m *member) readySlices(name string, want ...string) error {
 
 // TestExporterThatLeavesIsNotUsed: it goes on to let its former peer in until that one has heard of it, and uses others.
 func TestExporterThatLeavesIsNotUsed(t *testing.T) {
-	f := joined(t, 3, func(o *controller.Options) { o.LeaveLinger = 20 * time.Second })
+	f := joined(t, 3, func(o *controller.Options) { o.LeaveLinger = time.Hour })
 	one, two, three := f.members[0], f.members[1], f.members[2]
 	for _, m := range f.members[1:] {
 		m.service("payment", 1)
@@ -135,6 +135,11 @@ func TestExporterThatLeavesIsNotUsed(t *testing.T) {
 	if err := one.sharesAre("alone", 8080, two.id+"=100"); err != nil {
 		t.Errorf("what nobody else exports: %v", err)
 	}
+
+	// The time starts anew for whom a controller finds that starts.
+	two.down()
+	two.tune = func(o *controller.Options) { o.LeaveLinger = 2 * time.Second }
+	two.up()
 	two.eventually(soon, "it is not let in any more", func() error { return two.lets(one.id, one.identity(v1alpha1.EgressName), false) })
 	one.down()
 	one.up()
