@@ -41,7 +41,8 @@ func (r *peerReconciler) Reconcile(ctx context.Context, req reconcile.Request) (
 	return reconcile.Result{}, r.forget(ctx, req.Name)
 }
 
-// attend reads and tells the accepted peers and nobody else.
+// attend reads and tells the accepted peers and nobody else. What was reported of the feed of one that is accepted no more
+// goes: nobody reports that its reader stopped.
 func (r *peerReconciler) attend(peers []v1alpha1.Peer) {
 	var specs []v1alpha1.PeerSpec
 	var ids []string
@@ -50,7 +51,8 @@ func (r *peerReconciler) attend(peers []v1alpha1.Peer) {
 			specs, ids = append(specs, p.Spec), append(ids, p.Spec.ClusterID)
 		}
 	}
-	r.readers.SetPeers(specs)
+	r.readers.SetPeers(specs) // first, so that no reader reports after that
+	r.peerBook.keep(ids)
 	r.announcer.SetPeers(ids)
 }
 

@@ -3,6 +3,8 @@
 package controller
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -39,6 +41,13 @@ func (b *peerBook) forget(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.reports, id)
+}
+
+// keep forgets all peers but these.
+func (b *peerBook) keep(ids []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.reports, func(id string, _ feed.PeerReport) bool { return !slices.Contains(ids, id) })
 }
 
 // synced tells whether a peer is being read at the moment.

@@ -103,6 +103,8 @@ func withNotices(message string, notices []feed.Notice) string {
 func advertisementsCondition(s peerState) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionAdvertisementsAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAllAccepted, Message: "all advertisements of the peer are accepted"}
 	switch {
+	case s.accepted.Status != metav1.ConditionTrue:
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonPending, "the peer's advertisements are not read while the Peer is not accepted"
 	case s.report.Counts.Refused > 0:
 		c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonSomeRefused
 		c.Message = fmt.Sprintf("%d advertisements of the peer are refused; see status.advertisements.refusals", s.report.Counts.Refused)

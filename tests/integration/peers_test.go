@@ -261,6 +261,26 @@ func (m *member) lets(id, identity string, want bool) error {
 	return nil
 }
 
+// TestPeerThatIsNoLongerAcceptedIsNotSynced: nobody reads it, whatever was reported before.
+func TestPeerThatIsNoLongerAcceptedIsNotSynced(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	synced := func(want float64) {
+		t.Helper()
+		one.eventually(soon, "the metric", func() error { return one.metric("mcwan_peer_synced", want, "peer", two.id) })
+	}
+	synced(1)
+	peer := one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionTrue, v1alpha1.ReasonSynced)
+	addresses := peer.Spec.Bootstrap.Addresses
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = []string{"127.0.0.1"} })
+	one.peerIs(two.id, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonInvalidAddress)
+	one.peerIs(two.id, v1alpha1.ConditionAdvertisementsAccepted, metav1.ConditionUnknown, v1alpha1.ReasonPending, "not accepted")
+	synced(0)
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Bootstrap.Addresses = addresses })
+	one.peerIs(two.id, v1alpha1.ConditionFeedReady, metav1.ConditionTrue, v1alpha1.ReasonSynced)
+	synced(1)
+}
+
 func TestChangedCardReachesAPeerThatCannotRead(t *testing.T) {
 	f := joined(t, 2)
 	one, two := f.members[0], f.members[1]
