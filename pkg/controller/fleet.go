@@ -115,11 +115,9 @@ func (r *fleetReconciler) dismissFormerPeers(in *translate.FleetInput) time.Dura
 		r.welcome[p] = true
 	}
 	in.FormerPeers = slices.DeleteFunc(in.FormerPeers, func(p string) bool { return !r.welcome[p] })
-	left := r.leaving.left(client.ObjectKey{Name: translate.IngressAdmissionName}, in.FormerPeers)
-	if left <= 0 {
-		in.FormerPeers = nil
-	}
-	return left
+	still, next := r.leaving.staying(client.ObjectKey{Name: translate.IngressAdmissionName}, in.FormerPeers)
+	in.FormerPeers = still
+	return next
 }
 
 // sooner is the shorter of two waits; 0 is none.

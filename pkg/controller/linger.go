@@ -48,6 +48,22 @@ func (l *linger[T]) left(key types.NamespacedName, surplus []T) time.Duration {
 	return longest
 }
 
+// staying are those of what is surplus of key that have not stayed long enough, and how long the first of them stays.
+func (l *linger[T]) staying(key types.NamespacedName, surplus []T) (still []T, next time.Duration) {
+	l.left(key, surplus)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ref := range surplus {
+		if left := l.since[key][ref].Add(l.while).Sub(l.now()); left > 0 {
+			still = append(still, ref)
+			if next == 0 || left < next {
+				next = left
+			}
+		}
+	}
+	return still, next
+}
+
 // knows tells whether something of key was surplus when left was asked last.
 func (l *linger[T]) knows(key types.NamespacedName) bool {
 	l.mu.Lock()
