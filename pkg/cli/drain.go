@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
@@ -111,6 +112,34 @@ func (w ways) has(l TunnelLine) bool {
 	return (w.peer == nil || w.peer.Spec.ClusterID == l.Peer) && (w.policy == nil || w.policy.Name == l.Policy)
 }
 
+// exist fails where there is no tunnel of the policy to the peer: to drain it would do nothing.
+func (w ways) exist(ctx context.Context, c Access) error {
+	if w.peer == nil || w.policy == nil || slices.ContainsFunc(w.peer.Status.Hops, func(h v1alpha1.HopStatus) bool { return h.Policy == w.policy.Name }) {
+		return nil
+	}
+	offers, err := offeredBy(ctx, c, *w.peer)
+	if err != nil || slices.Contains(offers, w.policy.Name) {
+		return err
+	}
+	return fmt.Errorf("peer %s does not offer WANPolicy %s; those that it offers %s", w.peer.Name, w.policy.Name, areThere(offers))
+}
+
+// offeredBy are the policies of a peer: of its card, or of its Peer while no card has been read.
+func offeredBy(ctx context.Context, c Access, peer v1alpha1.Peer) ([]string, error) {
+	offers := peer.Spec.Bootstrap.Policies
+	key := types.NamespacedName{Namespace: v1alpha1.Namespace, Name: peer.Spec.ClusterID}
+	card, err := getOrNil(ctx, c, key, &v1alpha1.ClusterAdvertisement{})
+	if card != nil {
+		offers = card.Spec.Policies
+	}
+	var out []string
+	for _, o := range offers {
+		out = append(out, o.Name)
+	}
+	slices.Sort(out)
+	return out, err
+}
+
 // findWays reads what the arguments name.
 func (a *app) findWays(ctx context.Context, c Access, peer, policy string) (ways, error) {
 	var w ways
@@ -152,6 +181,9 @@ func (a *app) drain(ctx context.Context, peer, policy string, o drainOptions) er
 	}
 	w, err := a.findWays(ctx, c, peer, policy)
 	if err != nil {
+		return err
+	}
+	if err := w.exist(ctx, c); err != nil {
 		return err
 	}
 	changed, err := a.setDrain(ctx, c, w, withDrain, true)

@@ -90,3 +90,21 @@ func TestDrainWaitsForTheNamesOfHeadlessServices(t *testing.T) {
 		})
 	}
 }
+
+// What a peer does not offer cannot be drained to it, and nothing is written.
+func TestDrainOfATunnelThatThePeerDoesNotOffer(t *testing.T) {
+	t.Parallel()
+	clusters := loadFleet(t, "joined")
+	if err := clusters["cluster-1"].Create(t.Context(), &v1alpha1.WANPolicy{ObjectMeta: metav1.ObjectMeta{Name: "only-here"}}); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := runWith(t, clusters, "--context", "cluster-1", "drain", "cluster-2", "--wan-policy=only-here")
+	const want = "peer cluster-2 does not offer WANPolicy only-here; those that it offers are: default, sd-wan-priority-high, sd-wan-priority-low"
+	if code != cli.ExitFailed || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d; stderr lacks %q:\n%s", code, want, stderr)
+	}
+	peer := &v1alpha1.Peer{}
+	if err := clusters["cluster-1"].Get(t.Context(), client.ObjectKey{Namespace: v1alpha1.Namespace, Name: "cluster-2"}, peer); err != nil || len(peer.Spec.Drain) > 0 {
+		t.Errorf("drains %v, %v", peer.Spec.Drain, err)
+	}
+}

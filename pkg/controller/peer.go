@@ -93,7 +93,6 @@ func (r *peerReconciler) forgetCard(ctx context.Context, id string) error {
 
 // tell writes the Peer's status.
 func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Peer, peer v1alpha1.Peer) (reconcile.Result, error) {
-	accepted := translate.ValidatePeers(r.self, all)[peer.Name]
 	report := r.peerBook.get(peer.Spec.ClusterID)
 	card, policies, self := cardOf(l, peer.Spec.ClusterID), l.Policies(), snapshot.Self(l)
 	if err := l.Err(); err != nil {
@@ -102,6 +101,8 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 	if report.Card == nil {
 		report.Card = card
 	}
+	effective := translate.EffectiveCard(self, peer, report.Card)
+	accepted := translate.WithUnknownDrains(translate.ValidatePeers(r.self, all)[peer.Name], peer, policies, effective.Policies)
 	r.recall(peer)
 	givenUp, left := r.gate.givenUp(peer.Spec.ClusterID)
 	told := &v1alpha1.Peer{}
@@ -113,7 +114,7 @@ func (r *peerReconciler) tell(ctx context.Context, l *lister, all []v1alpha1.Pee
 		hops: hops, doubt: doubt, policies: policies, peers: all,
 		withdrawn: withdrawn, withdrawAfter: r.opts.WithdrawAfter,
 		accepted: accepted, report: report, givenUp: givenUp, timeout: r.opts.PeerSyncTimeout,
-		effective: translate.EffectiveCard(self, peer, report.Card), before: peer.Status,
+		effective: effective, before: peer.Status,
 	})
 	r.measure(report, doubt != "", withdrawn != "")
 	return reconcile.Result{RequeueAfter: lookAgain(givenUp, left)}, r.status(ctx, told)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -32,6 +34,24 @@ func ValidatePeers(self Cluster, peers []v1alpha1.Peer) map[string]metav1.Condit
 		out[p.Name] = verdicts[p.Name].condition(v1alpha1.ConditionAccepted, p.Generation, v1alpha1.ReasonAccepted, "the card is in use")
 	}
 	return out
+}
+
+// WithUnknownDrains adds to the Accepted condition of a peer which names in spec.drain drain nothing, because neither this
+// cluster nor the peer has a policy of that name: they may be misspelled. They are no reason to refuse the peer: the policy
+// may come later than the Peer. offered are the peer's policies.
+func WithUnknownDrains(accepted metav1.Condition, p v1alpha1.Peer, policies []v1alpha1.WANPolicy, offered []v1alpha1.OfferedPolicy) metav1.Condition {
+	var unknown []string
+	for _, name := range p.Spec.Drain {
+		isOffered := slices.ContainsFunc(offered, func(o v1alpha1.OfferedPolicy) bool { return o.Name == name })
+		if name != allPolicies && !isOffered && policyByName(name, policies) == nil {
+			unknown = append(unknown, strconv.Quote(name))
+		}
+	}
+	if accepted.Status == metav1.ConditionTrue && len(unknown) > 0 {
+		accepted.Message += fmt.Sprintf("; spec.drain names %s, but there is no such WANPolicy here or at the peer: nothing is drained by that",
+			strings.Join(unknown, " and "))
+	}
+	return accepted
 }
 
 // AcceptedPeers are the peers that ValidatePeers accepts, by name.

@@ -3,6 +3,7 @@
 package translate
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -174,5 +175,34 @@ func TestRefusedPeersAreNotAdmitted(t *testing.T) {
 		if text := describe(o); strings.Contains(text, "td-c3") || strings.Contains(text, "/peers/c3/") {
 			t.Errorf("%s speaks of the refused peer", o.GetName())
 		}
+	}
+}
+
+// A name in spec.drain that no policy has is told and refuses nothing.
+func TestUnknownDrainsAreNamed(t *testing.T) {
+	here, there := []v1alpha1.WANPolicy{policy("high", 0)}, []v1alpha1.OfferedPolicy{{Name: "theirs", Port: 31113}}
+	const told = `the card is in use; spec.drain names %s, but there is no such WANPolicy here or at the peer: nothing is drained by that`
+	for _, tc := range []struct {
+		drain []string
+		want  string
+	}{
+		{nil, "the card is in use"},
+		{[]string{"*", "high", "theirs"}, "the card is in use"},
+		{[]string{"high", "hihg"}, fmt.Sprintf(told, `"hihg"`)},
+		{[]string{"hihg", "lwo"}, fmt.Sprintf(told, `"hihg" and "lwo"`)},
+	} {
+		p := peer("c2")
+		p.Spec.Drain = tc.drain
+		accepted := ValidatePeers(Cluster{ID: "c1"}, []v1alpha1.Peer{p})[p.Name]
+		got := WithUnknownDrains(accepted, p, here, there)
+		if got.Status != metav1.ConditionTrue || got.Reason != v1alpha1.ReasonAccepted || got.Message != tc.want {
+			t.Errorf("%v: %+v, want %q", tc.drain, got, tc.want)
+		}
+	}
+	refused := metav1.Condition{Status: metav1.ConditionFalse, Message: "no"}
+	p := peer("c2")
+	p.Spec.Drain = []string{"hihg"}
+	if got := WithUnknownDrains(refused, p, here, there); got != refused {
+		t.Errorf("refused for another reason: %+v", got)
 	}
 }

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcsv1beta1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -225,6 +227,28 @@ func TestDrainedTunnelLeavesTheOrder(t *testing.T) {
 	one.ordered(two.id, high, other)
 	if after := one.pathRule(two.id); after != rule {
 		t.Errorf("the DestinationRule was written: %s, before %s", after, rule)
+	}
+}
+
+// TestDrainOfAnUnknownPolicyIsTold: as long as there is none of that name, wherever it may come from.
+func TestDrainOfAnUnknownPolicyIsTold(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	const words = `spec.drain names "later"`
+	peer := &v1alpha1.Peer{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.Namespace, Name: two.id}}
+	change(one, peer, func(p *v1alpha1.Peer) { p.Spec.Drain = []string{"high", "later"} })
+	for _, m := range f.members {
+		one.peerIs(two.id, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, words)
+		later := policy("later", "business", 31119, false)
+		m.create(later)
+		one.eventually(soon, "nothing is unknown with the policy in "+m.id, func() error {
+			p := one.peerIs(two.id, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			if told := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionAccepted).Message; strings.Contains(told, words) {
+				return errors.New(told)
+			}
+			return nil
+		})
+		m.remove(later)
 	}
 }
 
