@@ -15,22 +15,28 @@ import (
 func (e *explanation) headless() bool { return e.in.Merged.Type == mcsv1beta1.Headless }
 
 // endpoints are those of a headless service that the service's name stands for and that have the port: of clusters that
-// leave only where there are no others. The client chooses among them.
+// leave only where there are no others, and rather of those that are drained than of those that are about to go. The client
+// chooses among them.
 func (e *explanation) endpoints() []translate.EndpointKey {
-	var staying, leaving []translate.EndpointKey
+	var staying, drained, draining []translate.EndpointKey
 	for _, endpoint := range translate.Endpoints(e.in.Merged, e.in.Exports) {
+		goes := func(x v1alpha1.ServiceAdvertisementSpec) bool { return x.ClusterID == endpoint.Cluster && x.Draining }
 		switch {
 		case !slices.Contains(e.port.Clusters, endpoint.Cluster):
-		case e.in.Leaves(endpoint.Cluster):
-			leaving = append(leaving, endpoint)
+		case slices.ContainsFunc(e.in.Exports, goes):
+			draining = append(draining, endpoint)
+		case slices.Contains(e.in.Drained, endpoint.Cluster):
+			drained = append(drained, endpoint)
 		default:
 			staying = append(staying, endpoint)
 		}
 	}
-	if len(staying) > 0 {
-		return staying
+	for _, named := range [][]translate.EndpointKey{staying, drained} {
+		if len(named) > 0 {
+			return named
+		}
 	}
-	return leaving
+	return draining
 }
 
 // endpointObjects are those of this cluster that lead to the endpoints.

@@ -24,8 +24,6 @@ type endpoint struct {
 	// wanted are the addresses that clients know the endpoint by; its Service asks for them when it is made anew.
 	wanted []string
 	legs   []leg
-	// leaving says that the endpoint is to be chosen only where there are no others that stay.
-	leaving bool
 }
 
 // Endpoints are the endpoints of a headless service, by cluster and hostname; none of a service of another type. A cluster
@@ -83,7 +81,7 @@ func addHeadless(in LegInput, out *LegResult) {
 	for _, e := range reachable {
 		out.Objects = append(out.Objects, endpointServiceEntry(in, e))
 	}
-	if chosen := preferred(reachable); len(chosen) > 0 {
+	if chosen := foremost(reachable, in.preferenceOf); len(chosen) > 0 {
 		out.Objects = append(out.Objects, headlessServiceEntries(in, chosen)...)
 		out.Objects = append(out.Objects, headlessSlices(in, chosen)...)
 	}
@@ -101,7 +99,7 @@ func headlessEndpoints(in LegInput, rules *compiled, out *LegResult) []endpoint 
 	var endpoints []endpoint
 	for _, key := range Endpoints(in.Merged, in.Exports) {
 		state := in.Endpoints[key]
-		e := endpoint{EndpointKey: key, vips: state.VIPs, wanted: state.Wanted, leaving: in.Leaves(key.Cluster)}
+		e := endpoint{EndpointKey: key, vips: state.VIPs, wanted: state.Wanted}
 		for _, p := range EndpointPorts(in.Merged, key) {
 			listeners, ok := state.Ports[p.Port]
 			if !ok {
@@ -120,23 +118,14 @@ func headlessEndpoints(in LegInput, rules *compiled, out *LegResult) []endpoint 
 	return endpoints
 }
 
-// Leaves tells whether endpoints of a cluster are to be chosen only where there are no others: its export is about to go, or
-// out of reach, or nothing is to be sent there.
-func (in LegInput) Leaves(cluster string) bool {
-	return isDraining(in.Exports, cluster) || slices.Contains(in.Drained, cluster)
+// preferenceOf says which endpoints the service's name stands for: those of clusters that leave only where there are no
+// others. They can still be called by their own names.
+func (in LegInput) preferenceOf(e endpoint) preference {
+	return Exporter{Draining: isDraining(in.Exports, e.Cluster), Drained: slices.Contains(in.Drained, e.Cluster)}.preference()
 }
 
 func isDraining(exports []v1alpha1.ServiceAdvertisementSpec, cluster string) bool {
 	return slices.ContainsFunc(exports, func(e v1alpha1.ServiceAdvertisementSpec) bool { return e.ClusterID == cluster && e.Draining })
-}
-
-// preferred are the endpoints that clients are to choose from: those of clusters that leave only where there are no others.
-// They can still be called by their own names.
-func preferred(endpoints []endpoint) []endpoint {
-	if staying := filter(endpoints, func(e endpoint) bool { return !e.leaving }); len(staying) > 0 {
-		return staying
-	}
-	return endpoints
 }
 
 // addressed are the endpoints that have addresses of the families here, and no other addresses.

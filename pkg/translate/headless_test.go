@@ -141,15 +141,20 @@ func TestHeadlessOfDrainedPeers(t *testing.T) {
 	two, three := EndpointKey{"c2", "ring-0"}, EndpointKey{"c3", "ring-0"}
 	for name, tc := range map[string]struct {
 		drained []string
+		gone    string // out of reach, or taken back
 		want    []string
 	}{
-		"none": {nil, []string{"c2 IPv4", "c3 IPv4"}},
-		"one":  {[]string{"c2"}, []string{"c3 IPv4"}},
-		"all":  {[]string{"c2", "c3"}, []string{"c2 IPv4", "c3 IPv4"}},
+		"none":                    {nil, "", []string{"c2 IPv4", "c3 IPv4"}},
+		"one":                     {[]string{"c2"}, "", []string{"c3 IPv4"}},
+		"all":                     {[]string{"c2", "c3"}, "", []string{"c2 IPv4", "c3 IPv4"}},
+		"one, and the other goes": {[]string{"c2"}, "c3", []string{"c2 IPv4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := ringImport(nil, map[EndpointKey][]string{two: {"10.96.0.7"}, three: {"10.96.0.8"}})
 			in.Drained = tc.drained
+			for i := range in.Exports {
+				in.Exports[i].Draining = in.Exports[i].ClusterID == tc.gone
+			}
 			out := Leg(in)
 			if got := slices.Sorted(maps.Keys(slicesOf(out.Objects))); !slices.Equal(got, tc.want) {
 				t.Errorf("slices %v, want %v", got, tc.want)

@@ -60,7 +60,27 @@ type Exporter struct {
 }
 
 // leaves: it is to be chosen only where no other has backends.
-func (e Exporter) leaves() bool { return e.Draining || e.Drained }
+func (e Exporter) leaves() bool { return e.preference() != preferStaying }
+
+// preference says which exporters come first: any that stays, then those to which nothing is to be sent, which would answer,
+// then those that are about to go, or out of reach.
+type preference int
+
+const (
+	preferStaying preference = iota
+	preferDrained
+	preferDraining
+)
+
+func (e Exporter) preference() preference {
+	switch {
+	case e.Draining:
+		return preferDraining
+	case e.Drained:
+		return preferDrained
+	}
+	return preferStaying
+}
 
 // WireKey names one service port between the gateways, or that port of one endpoint of a headless service. The zero value
 // is none.

@@ -102,19 +102,13 @@ func clusterIDs(exporters []Exporter) []string {
 }
 
 // eligible are the exporters that may get traffic, at most whole of them (each share is at least one percent), those
-// with most backends first.
+// with most backends first. Those that are drained serve where the others are about to go, or out of reach.
 func eligible(exporters []Exporter) []Exporter {
-	ready := func(e Exporter) bool { return e.Ready > 0 }
-	chosen := filter(exporters, func(e Exporter) bool { return ready(e) && !e.leaves() })
-	if len(chosen) == 0 {
-		chosen = filter(exporters, ready)
+	ready := filter(exporters, func(e Exporter) bool { return e.Ready > 0 })
+	if len(ready) == 0 {
+		ready = exporters
 	}
-	if len(chosen) == 0 {
-		chosen = filter(exporters, func(e Exporter) bool { return !e.leaves() })
-	}
-	if len(chosen) == 0 {
-		chosen = slices.Clone(exporters)
-	}
+	chosen := slices.Clone(foremost(ready, Exporter.preference))
 	slices.SortFunc(chosen, func(a, b Exporter) int {
 		return cmp.Or(cmp.Compare(b.Ready, a.Ready), cmp.Compare(a.ClusterID, b.ClusterID))
 	})
@@ -182,6 +176,15 @@ func near(a, b Shares) bool {
 		}
 	}
 	return true
+}
+
+// foremost are those of in that have the least preference that any has.
+func foremost[T any](in []T, preference func(T) preference) []T {
+	if len(in) == 0 {
+		return nil
+	}
+	least := preference(slices.MinFunc(in, func(a, b T) int { return cmp.Compare(preference(a), preference(b)) }))
+	return filter(in, func(v T) bool { return preference(v) == least })
 }
 
 func filter[T any](in []T, keep func(T) bool) []T {

@@ -28,6 +28,8 @@ func TestNextShares(t *testing.T) {
 	drained[1].Drained = true
 	allDrained := exporters(3, 1)
 	allDrained[0].Drained, allDrained[1].Drained = true, true
+	drainedAndDraining := exporters(1, 3)
+	drainedAndDraining[0].Drained, drainedAndDraining[1].Draining = true, true
 	for _, tc := range []struct {
 		name      string
 		previous  string
@@ -45,6 +47,7 @@ func TestNextShares(t *testing.T) {
 		{"draining with the only backends stays", "c1=50,c2=50", lonely, "c1=100"},
 		{"drained is left out, the others share as before", "c1=20,c2=60,c3=20", drained, "c1=50,c3=50"},
 		{"all are drained: as if none was", "", allDrained, "c1=75,c2=25"},
+		{"one is drained, and the other is about to go", "", drainedAndDraining, "c1=100"},
 		{"small change stays", "c1=50,c2=50", exporters(11, 10), "c1=50,c2=50"},
 		{"large change moves", "c1=50,c2=50", exporters(14, 10), "c1=58,c2=42"},
 		{"small share moves by its own size", "c1=92,c2=8", exporters(90, 10), "c1=90,c2=10"},
