@@ -21,9 +21,11 @@ func usersOf(ctx context.Context, c Access, w ways) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := chosenEndpoints(ctx, c)
-	if err != nil {
-		return nil, err
+	var chosen map[string][]string
+	if len(facts.headless) > 0 {
+		if chosen, err = chosenEndpoints(ctx, c); err != nil {
+			return nil, err
+		}
 	}
 	var out []string
 	lines := tunnelLines(facts, "")

@@ -38,7 +38,7 @@ func ValidatePeers(self Cluster, peers []v1alpha1.Peer) map[string]metav1.Condit
 
 // WithUnknownDrains adds to the Accepted condition of a peer which names in spec.drain drain nothing, because neither this
 // cluster nor the peer has a policy of that name: they may be misspelled. They are no reason to refuse the peer: the policy
-// may come later than the Peer. offered are the peer's policies.
+// may come later than the Peer. offered are the peer's policies, as far as they are known.
 func WithUnknownDrains(accepted metav1.Condition, p v1alpha1.Peer, policies []v1alpha1.WANPolicy, offered []v1alpha1.OfferedPolicy) metav1.Condition {
 	var unknown []string
 	for _, name := range p.Spec.Drain {
@@ -48,7 +48,7 @@ func WithUnknownDrains(accepted metav1.Condition, p v1alpha1.Peer, policies []v1
 		}
 	}
 	if accepted.Status == metav1.ConditionTrue && len(unknown) > 0 {
-		accepted.Message += fmt.Sprintf("; spec.drain names %s, but there is no such WANPolicy here or at the peer: nothing is drained by that",
+		accepted.Message += fmt.Sprintf("; spec.drain names %s, but no such WANPolicy is known here or at the peer: nothing is drained by that",
 			strings.Join(unknown, " and "))
 	}
 	return accepted

@@ -181,7 +181,7 @@ func TestRefusedPeersAreNotAdmitted(t *testing.T) {
 // A name in spec.drain that no policy has is told and refuses nothing.
 func TestUnknownDrainsAreNamed(t *testing.T) {
 	here, there := []v1alpha1.WANPolicy{policy("high", 0)}, []v1alpha1.OfferedPolicy{{Name: "theirs", Port: 31113}}
-	const told = `the card is in use; spec.drain names %s, but there is no such WANPolicy here or at the peer: nothing is drained by that`
+	const told = `the card is in use; spec.drain names %s, but no such WANPolicy is known here or at the peer: nothing is drained by that`
 	for _, tc := range []struct {
 		drain []string
 		want  string
