@@ -40,7 +40,7 @@ func (b Bounds) breach(e *estimator) string {
 	switch {
 	case b.RTT > 0 && e.rtt() > b.RTT:
 		return v1alpha1.HopReasonLatency
-	case b.Jitter > 0 && e.jitter() > b.Jitter:
+	case b.Jitter > 0 && e.boundedJitter() > b.Jitter:
 		return v1alpha1.HopReasonJitter
 	case b.lossBreach(e):
 		return v1alpha1.HopReasonLoss
@@ -65,13 +65,19 @@ func (b Bounds) well(e *estimator) bool {
 	inside := func(v, bound time.Duration) bool {
 		return bound <= 0 || float64(v) <= returnShare*float64(bound)
 	}
-	return inside(e.rtt(), b.RTT) && inside(e.jitter(), b.Jitter) && (b.Loss < 0 || e.loss() <= returnShare*b.Loss)
+	return inside(e.rtt(), b.RTT) && inside(e.boundedJitter(), b.Jitter) && (b.Loss < 0 || e.loss() <= returnShare*b.Loss)
 }
 
-// ripe tells whether it has been measured for long enough to say that all bounds are kept: losses and jitter come now and
-// then, so little that is measured shows none.
-func (b Bounds) ripe(e *estimator, now time.Time) bool {
-	return (b.Loss < 0 && b.Jitter <= 0) || (!e.began.IsZero() && now.Sub(e.began) >= lossWindow)
+// ripens is how long it has to be measured yet to say that all bounds are kept: losses and jitter come now and then, so
+// little that is measured shows none.
+func (b Bounds) ripens(e *estimator, now time.Time) time.Duration {
+	switch {
+	case b.Loss < 0 && b.Jitter <= 0:
+		return 0
+	case e.began.IsZero():
+		return lossWindow
+	}
+	return max(0, lossWindow-now.Sub(e.began))
 }
 
 // mostDeviation is what one deviation counts at most.

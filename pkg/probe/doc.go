@@ -10,9 +10,10 @@
 //
 // Round-trip time: the median of the last 9 answers, each as the kernel measured it between SYN and SYN-ACK (TCP_INFO).
 // Jitter: RFC 3550's interarrival jitter (section 6.4.1, gain 1/16) over round trips: the mean deviation of one from the
-// one before, of which each counts as six times the bound at most: one late answer is no breach. Loss: the share of handshakes of the last 30 seconds that lost the SYN or the SYN-ACK, as ping counts it: a
-// link that loses p each way shows 2p - p². A handshake is given up after 0.98 seconds, before the kernel sends a second
-// SYN after one second (RFC 6298, section 2).
+// one before, of which each counts as six times the bound at most where it is compared with it: late answers that are
+// fewer than one in twelve are no breach. Loss: the share of handshakes of the last 30 seconds that lost the SYN or the
+// SYN-ACK, as ping counts it: a link that loses p each way shows 2p - p². A handshake is given up after 0.98 seconds, before
+// the kernel sends a second SYN after one second (RFC 6298, section 2).
 //
 // # Pace
 //

@@ -31,8 +31,9 @@ const (
 type estimator struct {
 	last    []time.Duration // the last answers' round-trip times, oldest first
 	average float64         // of the deviation of one round trip from the one before, in nanoseconds
+	bounded float64         // the same, with no deviation above the most that counts against the bound
 	median  time.Duration
-	began   time.Time // the first attempt; anew when a dead hop fails again
+	began   time.Time // the first attempt; anew when nothing was tried for a while, or a dead hop fails again
 	window  []attempt
 	lost    int // among window
 }
@@ -43,11 +44,12 @@ type attempt struct {
 	lost bool
 }
 
-// answered takes one round trip and returns how far it is from the one before, of which no more than most counts as jitter.
+// answered takes one round trip and returns how far it is from the one before, of which no more than most counts against a bound.
 func (e *estimator) answered(at time.Time, rtt, most time.Duration) (deviation time.Duration) {
 	if n := len(e.last); n > 0 {
 		deviation = (rtt - e.last[n-1]).Abs()
-		e.average += (float64(min(deviation, most)) - e.average) * jitterGain
+		e.average += (float64(deviation) - e.average) * jitterGain
+		e.bounded += (float64(min(deviation, most)) - e.bounded) * jitterGain
 	}
 	if len(e.last) == rttSamples {
 		e.last = slices.Delete(e.last, 0, 1)
@@ -82,12 +84,18 @@ func (e *estimator) expire(now time.Time) {
 		old++
 	}
 	e.window = slices.Delete(e.window, 0, old)
+	if len(e.window) == 0 {
+		e.began = time.Time{}
+	}
 }
 
 // rtt is the median of the last answers; 0 while there are none.
 func (e *estimator) rtt() time.Duration { return e.median }
 
 func (e *estimator) jitter() time.Duration { return time.Duration(e.average) }
+
+// boundedJitter is what a bound is compared with.
+func (e *estimator) boundedJitter() time.Duration { return time.Duration(e.bounded) }
 
 // counts are the handshakes in the loss window and how many of them were lost.
 func (e *estimator) counts() (n, lost int) { return len(e.window), e.lost }

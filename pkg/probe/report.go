@@ -56,7 +56,7 @@ func (t *Track) Report(key translate.HopKey, now time.Time) Report {
 	case v1alpha1.HopDead:
 		r.Hold, r.JustDied, r.Answering = t.dead.left(now), now.Sub(t.since) < dyingFor, t.answers > 0
 	case v1alpha1.HopDegraded:
-		r.Hold = t.degraded.left(now)
+		r.Hold = max(t.degraded.left(now), t.bounds.ripens(&t.est, now))
 	}
 	return r
 }

@@ -347,7 +347,7 @@ func (t *Track) mayRecover(now time.Time) {
 	if t.wellSince.IsZero() {
 		t.wellSince = now
 	}
-	if t.bounds.ripe(&t.est, now) && t.degraded.mayReturn(now, now.Sub(t.wellSince)) {
+	if t.bounds.ripens(&t.est, now) == 0 && t.degraded.mayReturn(now, now.Sub(t.wellSince)) {
 		t.degraded.back(now)
 		t.enter(now, v1alpha1.HopHealthy, v1alpha1.HopReasonAnswers)
 	}

@@ -286,6 +286,25 @@ func TestFoundDegradedStaysSoWhileItIs(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotMeasuredDoesNotReturn: a prober that could not try for a while has seen no loss, and knows nothing.
+func TestWhatIsNotMeasuredDoesNotReturn(t *testing.T) {
+	for seed := range int64(50) {
+		s := newSim(Bounds{Loss: 0.01}, seed, lossy(steady(40*ms, ms), 0.1))
+		s.until(2*minute, func(s *sim) bool { return s.t.state == degraded })
+		before := len(s.changes)
+		for range 120 {
+			s.now = s.now.Add(Interval)
+			s.t.Sent(s.now, 0)
+			s.t.Done(s.now, Result{Sent: s.now, Kind: Broken})
+		}
+		r := s.t.Report(testHop, s.now)
+		s.until(s.now.Sub(s.start) + lossWindow)
+		if r.State != degraded || r.Hold < lossWindow || len(s.changes) > before {
+			t.Errorf("seed %d: %+v, %v", seed, r, s.changes)
+		}
+	}
+}
+
 // TestOneLateAnswerIsNoJitter, however late, as long as the jitter was well within its bound.
 func TestOneLateAnswerIsNoJitter(t *testing.T) {
 	for seed := range int64(50) {
@@ -294,9 +313,13 @@ func TestOneLateAnswerIsNoJitter(t *testing.T) {
 			link = once(link, time.Duration(1+i)*time.Minute, steady(time.Duration(200+70*i)*ms, 0))
 		}
 		s := newSim(Bounds{Jitter: 10 * ms, Loss: -1}, seed, link)
-		s.until(12 * minute)
-		if len(s.changes) != 1 {
-			t.Errorf("seed %d: %v", seed, s.changes)
+		most := time.Duration(0)
+		s.until(12*minute, func(s *sim) bool {
+			most = max(most, s.t.Report(testHop, s.now).Jitter)
+			return false
+		})
+		if len(s.changes) != 1 || most < 50*ms { // what is shown is RFC 3550's, 800 ms twice with a gain of 1/16
+			t.Errorf("seed %d: %v, up to %s", seed, s.changes, most)
 		}
 	}
 }
