@@ -25,9 +25,9 @@ const (
 	movedMs      = 2
 	movedPercent = 0.2
 
-	// doubtFor is how long a doubt that is found in the status holds: as long as it takes to find a tunnel of 400 ms dead
-	// (docs/tunnels.md), since hops that die one after the other are in doubt only with the last one.
-	doubtFor   = 2500 * time.Millisecond
+	// doubtFor is how long a doubt that is found in the status holds: as long as it takes to find the last of all hops dead
+	// that has never answered, 2.5 s (docs/tunnels.md), and then some. From there on it holds while the feed is asked.
+	doubtFor   = 4 * time.Second
 	foundDoubt = "the prober was in doubt before this controller began to lead"
 )
 
@@ -132,15 +132,17 @@ func (b *hopBook) withFoundDoubts(now time.Time, j probe.Judgement) probe.Judgem
 	return j
 }
 
-// acted replaces the states of hops on which nothing is acted on by those that were acted on last.
+// acted replaces the states of hops on which nothing is acted on by those that were acted on last. A death that nobody acted
+// on while it was doubted is not acted on either once the hop answers again.
 func (b *hopBook) acted(reports []probe.Report, j probe.Judgement) []probe.Report {
 	out := slices.Clone(reports)
 	for i := range out {
 		r := &out[i]
-		if j.Acts(r.Cluster) {
+		before, known := b.last[r.HopKey]
+		over := known && r.State == v1alpha1.HopDead && r.Answering && before.State != v1alpha1.HopDead
+		if j.Acts(r.Cluster) && !over {
 			continue
 		}
-		before, known := b.last[r.HopKey]
 		if !known {
 			before = probe.Report{State: v1alpha1.HopUnknown, Reason: v1alpha1.ReasonNotMeasured, Since: r.Since}
 		}

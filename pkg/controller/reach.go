@@ -15,7 +15,7 @@ import (
 // reach knows which peers are out of reach: neither their feed is read nor does a hop answer, or they turn this cluster
 // away. After a while, or at once if they said so, their exports count as draining. Either of the first two alone withdraws
 // nothing: a cluster whose API server is down serves on, and one whose hops do not answer a probe may be reached by
-// requests. The first sign of life brings the peer back.
+// requests. The first hop that returns, or the feed, brings the peer back.
 type reach struct {
 	after time.Duration
 

@@ -33,7 +33,7 @@ func TestPeersAreWithdrawnWhenNothingAnswersForLong(t *testing.T) {
 		{59 * time.Second, out("c2"), 0, false},
 		{time.Second, out("c2"), 1, true},
 		{time.Hour, out("c2", "c3"), 0, true},
-		{time.Second, out("c3"), 1, false}, // the first sign of life
+		{time.Second, out("c3"), 1, false}, // it is back
 		{30 * time.Second, out("c2"), 0, false},
 		{45 * time.Second, out("c2"), 0, false}, // and it starts anew
 		{30 * time.Second, out("c2"), 1, true},

@@ -16,8 +16,8 @@ const (
 	answerWithin = time.Second
 	// askAgainAfter is how long its testimony is worth something.
 	askAgainAfter = 2 * time.Second
-	// believeAfter is how long a feed must have answered until that speaks against the prober: where tunnels have just come
-	// back, their next handshake has been answered by then too.
+	// believeAfter is how far its answers must be apart until they speak against the prober: where tunnels have just come
+	// back, their next handshake has been answered by then too, and where they were there for a moment, the second fails.
 	believeAfter = probe.Interval*6/5 + probe.GiveUp
 )
 
@@ -92,7 +92,7 @@ func (w *witness) says(cluster string) probe.Testimony {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	known := w.known[cluster]
-	if known.says == probe.FeedAnswers && w.now().Sub(known.since) < believeAfter {
+	if known.says == probe.FeedAnswers && known.at.Sub(known.since) < believeAfter {
 		return probe.FeedAsked
 	}
 	return known.says

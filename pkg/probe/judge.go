@@ -26,8 +26,8 @@ const (
 type Judgement struct {
 	// Doubts say of a cluster why the states of its hops cannot be true; clusters without doubt are missing.
 	Doubts map[string]string
-	// Undecided are the clusters of which it is too early to act: until the feed has answered or failed to, or while a hop
-	// has just died and no other one has answered yet.
+	// Undecided are the clusters of which it is too early to act: until the feed has answered or failed to, that of any of
+	// them where no hop of any cluster answers, or while a hop has just died and no other one has answered yet.
 	Undecided map[string]bool
 }
 
@@ -105,11 +105,19 @@ func (j *Judgement) doubt(reports []Report, doubted map[string]string, feed func
 		case testimony == FeedAnswers:
 			disproved = true
 			j.Doubts[cluster] = "no hop answers the prober, but the peer's feed is read over one of them"
+		case testimony == FeedAsked && doubted[cluster] != "":
+			j.Doubts[cluster] = doubted[cluster]
 		case testimony == FeedAsked:
 			j.Undecided[cluster] = true
 		}
 	}
-	if disproved && len(silent) == len(clusters) && len(clusters) > 1 {
+	alike := len(silent) == len(clusters) && len(clusters) > 1
+	if alike && len(j.Undecided) > 0 {
+		for cluster := range clusters {
+			j.Undecided[cluster] = true
+		}
+	}
+	if disproved && alike {
 		for cluster := range clusters {
 			j.Doubts[cluster] = "no hop of any peer answers the prober, but a peer's feed is read: the fault is in this cluster"
 		}

@@ -190,6 +190,9 @@ func TestJudge(t *testing.T) {
 		{name: "the only peer is lost", reports: []Report{report("a", "1", dead)}, acts: 1},
 		{name: "a cluster comes back, its feed first", reports: []Report{report("a", "1", dead), as(report("a", "2", dead), answering)}, answers: "a", acts: 2},
 		{name: "the prober of a doubted cluster comes back", reports: []Report{report("a", "1", dead), as(report("a", "2", dead), answering)}, answers: "a", doubted: "a", doubts: 1},
+		{name: "the feed of a doubted cluster may still answer", reports: []Report{report("a", "1", dead), report("b", "1", healthy)}, asked: "a", doubted: "a", acts: 1, doubts: 1},
+		{name: "a doubted cluster is lost", reports: []Report{report("a", "1", dead), report("b", "1", healthy)}, doubted: "a", acts: 2},
+		{name: "no cluster answers, and one feed may still answer", reports: []Report{report("a", "1", dead), report("b", "1", dead)}, asked: "a", undecided: 2},
 		{name: "the prober of a doubted cluster is back", reports: []Report{as(report("a", "1", dead), answering), report("a", "2", healthy)}, answers: "a", doubted: "a", acts: 2},
 		{name: "the only peer is lost, but its feed answers", reports: []Report{report("a", "1", dead)}, answers: "a", doubts: 1},
 	} {
