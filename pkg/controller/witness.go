@@ -32,7 +32,7 @@ type witness struct {
 	known map[string]testimony
 }
 
-// testimony is what a feed said last, since when, and when it was last asked; until it has said something it is
+// testimony is what a feed said last, since when it says so, and when it said so last; until it has said something it is
 // probe.FeedAsked.
 type testimony struct {
 	says      probe.Testimony

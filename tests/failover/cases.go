@@ -245,7 +245,7 @@ func calm(ctx context.Context, b *Bench) error { return b.calm(ctx) }
 // forgotten restarts the controllers once every hop is healthy: how soon a tunnel is back is damped by its earlier falls,
 // of which they know nothing then.
 func forgotten(ctx context.Context, b *Bench) error {
-	if err := b.ready(ctx); err != nil {
+	if err := b.allWell(ctx); err != nil {
 		return err
 	}
 	return restart(ctx, b.Consumer, "mcw-controller")

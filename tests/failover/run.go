@@ -57,7 +57,7 @@ func (b *Bench) play(ctx context.Context, c Case, l Traffic) (played *result.Pla
 			}
 		}()
 	}
-	if err := b.ready(ctx); err != nil {
+	if err := b.ready(ctx, l.client()); err != nil {
 		return nil, false, fmt.Errorf("%s: before it broke: %w", c.Name, err)
 	}
 	if l.PlainHost != "" {

@@ -89,7 +89,7 @@ func (b *Bench) Up(ctx context.Context) error {
 	if err := rolledOut(ctx, b.Consumer, Namespace, clientName); err != nil {
 		return err
 	}
-	return b.ready(ctx)
+	return b.ready(ctx, clientName)
 }
 
 // goneBefore waits until the namespace of an earlier bench has gone, if it is on its way.
@@ -142,10 +142,18 @@ func (b *Bench) unexport(ctx context.Context, c *story.Cluster) error {
 	return gone(c.Delete(ctx, export()))
 }
 
-// ready waits until the consumer's import knows all exporters and every hop is healthy.
+// ready waits until all is well and requests of a client take the first tunnel.
+func (b *Bench) ready(ctx context.Context, from string) error {
+	if err := b.allWell(ctx); err != nil {
+		return err
+	}
+	return b.usesFirst(ctx, from)
+}
+
+// allWell waits until the consumer's import knows all exporters and every hop is healthy.
 //
 // A tunnel that earlier cases broke is let back after minutes; a controller that has just started knows of no earlier falls.
-func (b *Bench) ready(ctx context.Context) error {
+func (b *Bench) allWell(ctx context.Context) error {
 	for _, c := range b.Exporters {
 		if err := b.hopsHealthy(ctx, c.Name); err == nil || errors.Is(err, errReturning) {
 			continue
