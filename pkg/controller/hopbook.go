@@ -41,13 +41,15 @@ type hopBook struct {
 	toldAt   map[string]time.Time
 	// inDoubt says until when doubts hold that were found in the status.
 	inDoubt map[string]time.Time
+	// spared are hops that died and whose death was never acted on.
+	spared map[translate.HopKey]bool
 }
 
 func newHopBook() *hopBook {
 	return &hopBook{
 		doubts: map[string]string{}, last: map[translate.HopKey]probe.Report{},
 		told: map[string]map[translate.HopKey]v1alpha1.HopStatus{}, toldAt: map[string]time.Time{},
-		inDoubt: map[string]time.Time{},
+		inDoubt: map[string]time.Time{}, spared: map[translate.HopKey]bool{},
 	}
 }
 
@@ -133,20 +135,28 @@ func (b *hopBook) withFoundDoubts(now time.Time, j probe.Judgement) probe.Judgem
 }
 
 // acted replaces the states of hops on which nothing is acted on by those that were acted on last. A death that nobody acted
-// on while it was doubted is not acted on either once the hop answers again.
+// on while it was doubted is not acted on either once the hop answers again, nor is the return from it.
 func (b *hopBook) acted(reports []probe.Report, j probe.Judgement) []probe.Report {
 	out := slices.Clone(reports)
 	for i := range out {
 		r := &out[i]
 		before, known := b.last[r.HopKey]
-		over := known && r.State == v1alpha1.HopDead && r.Answering && before.State != v1alpha1.HopDead
-		if j.Acts(r.Cluster) && !over {
-			continue
-		}
 		if !known {
 			before = probe.Report{State: v1alpha1.HopUnknown, Reason: v1alpha1.ReasonNotMeasured, Since: r.Since}
 		}
-		r.State, r.Reason, r.Since, r.Returning, r.Hold = before.State, before.Reason, before.Since, before.Returning, before.Hold
+		dead, acts := r.State == v1alpha1.HopDead, j.Acts(r.Cluster)
+		switch {
+		case dead && known && before.State != v1alpha1.HopDead && (r.Answering || !acts):
+			b.spared[r.HopKey] = true
+		case dead, !r.Returning:
+			delete(b.spared, r.HopKey)
+		}
+		switch {
+		case !acts, dead && b.spared[r.HopKey]:
+			r.State, r.Reason, r.Since, r.Returning, r.Hold = before.State, before.Reason, before.Since, before.Returning, before.Hold
+		case b.spared[r.HopKey]:
+			r.Returning = false
+		}
 	}
 	return out
 }

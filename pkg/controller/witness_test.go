@@ -141,6 +141,11 @@ func TestDoubtedHopsKeepTheirOrder(t *testing.T) {
 		if got := later.health()[low.HopKey]; got != want || (len(news.moves) > 0) == answering {
 			t.Errorf("a doubted death, answering %t: ordered as %s, %+v", answering, got, news.moves)
 		}
+		again.State, again.Returning = v1alpha1.HopHealthy, true
+		news = later.update(noon, []probe.Report{high, again}, probe.Judgement{})
+		if got := later.health()[low.HopKey]; (got == translate.HopReturning) == answering || (len(news.moves) > 0) == answering {
+			t.Errorf("the return from a doubted death, answering %t: ordered as %s, %+v", answering, got, news.moves)
+		}
 	}
 
 	// One of them answers: that ends the doubt, and what is true now is told.
