@@ -44,7 +44,8 @@ type attempt struct {
 	lost bool
 }
 
-// answered takes one round trip and returns how far it is from the one before, of which no more than most counts against a bound.
+// answered takes one round trip and returns how far it is from the one before, of which no more than most counts against a
+// bound.
 func (e *estimator) answered(at time.Time, rtt, most time.Duration) (deviation time.Duration) {
 	if n := len(e.last); n > 0 {
 		deviation = (rtt - e.last[n-1]).Abs()
