@@ -84,10 +84,9 @@ func Badnesses() []Badness {
 	}
 	ruled := load("slow under a rule's timeout", slowPath, 20, requestTimeout)
 	ruled.fails = "status 504"
-	// Without Expect, or the backend, which wants no body, answers before curl has sent any.
 	upload := func(host string, length time.Duration) []string {
 		return []string{"sh", "-c", fmt.Sprintf(
-			"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c 8000000 /dev/zero | curl -sS -H Expect: --max-time 20 -o /dev/null -T - -X PUT http://%s:8080/; done; true",
+			"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c 8000000 /dev/zero | curl -sS --max-time 20 -o /dev/null -T - -X PUT http://%s:8080/upload; done; true",
 			int(length.Seconds()), host)}
 	}
 	return []Badness{

@@ -74,6 +74,19 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+func TestUploadReadsTheWholeBody(t *testing.T) {
+	rec := httptest.NewRecorder()
+	body := strings.NewReader(strings.Repeat("x", 1<<20))
+	newHTTP(identity{}).server.Handler.ServeHTTP(rec, httptest.NewRequest(http.MethodPut, "/upload", body))
+	var got answer
+	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil || rec.Code != http.StatusOK {
+		t.Fatalf("status %d, %q: %v", rec.Code, rec.Body, err)
+	}
+	if got.Read != 1<<20 || body.Len() != 0 {
+		t.Errorf("%d bytes read, %d left", got.Read, body.Len())
+	}
+}
+
 func TestDelayWaitsAndEndsWithTheClient(t *testing.T) {
 	handler := newHTTP(identity{}).server.Handler
 	begin := time.Now()

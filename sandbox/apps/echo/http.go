@@ -24,7 +24,8 @@ type answer struct {
 	Method    string              `json:"method"`
 	Path      string              `json:"path"` // with the query
 	Headers   map[string][]string `json:"headers"`
-	Proto     string              `json:"proto"` // HTTP/1.1 or HTTP/2.0
+	Proto     string              `json:"proto"`         // HTTP/1.1 or HTTP/2.0
+	Read      int64               `json:"read,omitzero"` // bytes of the body, where the path reads it
 }
 
 // httpEcho answers HTTP requests with themselves.
@@ -41,6 +42,7 @@ func newHTTP(id identity) *httpEcho {
 	mux.HandleFunc("/status/{code}", e.status)
 	mux.HandleFunc("/delay/{duration}", e.delay)
 	mux.HandleFunc("/ws", e.webSocket)
+	mux.HandleFunc("/upload", e.upload)
 	mux.HandleFunc("/reset", e.reset)
 	mux.HandleFunc("/healthz", e.healthz)
 	protocols := new(http.Protocols)
@@ -92,10 +94,22 @@ func (e *httpEcho) reset(w http.ResponseWriter, _ *http.Request) {
 	panic(http.ErrAbortHandler) // how net/http is told to break a connection
 }
 
-func (e *httpEcho) echo(w http.ResponseWriter, r *http.Request, code int) {
+// upload answers when it has read the whole body; the other paths leave the body alone.
+func (e *httpEcho) upload(w http.ResponseWriter, r *http.Request) {
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		http.Error(w, "upload: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	e.answer(w, r, http.StatusOK, n)
+}
+
+func (e *httpEcho) echo(w http.ResponseWriter, r *http.Request, code int) { e.answer(w, r, code, 0) }
+
+func (e *httpEcho) answer(w http.ResponseWriter, r *http.Request, code int, read int64) {
 	body, err := json.Marshal(answer{
 		Pod: e.id.Pod, Cluster: e.id.Cluster, Namespace: e.id.Namespace,
-		Host: r.Host, Method: r.Method, Path: r.URL.RequestURI(), Headers: r.Header, Proto: r.Proto,
+		Host: r.Host, Method: r.Method, Path: r.URL.RequestURI(), Headers: r.Header, Proto: r.Proto, Read: read,
 	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
