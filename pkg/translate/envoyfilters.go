@@ -35,10 +35,10 @@ const (
 
 // envoyFilters are what Istio's API has no field for. Each is on our gateways alone.
 func envoyFilters(policies []v1alpha1.WANPolicy) []Object {
-	return []Object{
+	return append(shortQueues(),
 		retryNextHop(), clientAddressChooses(), tcpConnectAttemptsFilter(), unacknowledged(policies), ejectedAtOnce(), limitsAreOurs(), backendsConnectSoon(), noBackendIsRetryable(), limitsAreKept(),
 		longLived(v1alpha1.GatewayEgress), longLived(v1alpha1.GatewayIngress), feedSaysWhy(),
-	}
+	)
 }
 
 // Linux's numbers of a socket option that Istio's API has no field for.
@@ -65,16 +65,21 @@ func unacknowledged(policies []v1alpha1.WANPolicy) Object {
 	}
 	return envoyFilter("unacknowledged", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
 		ApplyTo: networkingv1alpha3.EnvoyFilter_CLUSTER,
-		Match:   &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{Context: networkingv1alpha3.EnvoyFilter_GATEWAY},
+		Match:   gateways(),
 		Patch: merge(fields{"upstream_bind_config": object(fields{
-			"socket_options": list(object(fields{
-				"description": text("TCP_USER_TIMEOUT"),
-				"level":       number(ipProtoTCP),
-				"name":        number(tcpUserTimeout),
-				"int_value":   number(float64(most.Milliseconds())),
-				"state":       text("STATE_PREBIND"),
-			})),
+			"socket_options": list(socketOption("TCP_USER_TIMEOUT", tcpUserTimeout, float64(most.Milliseconds()))),
 		})}),
+	})
+}
+
+// socketOption sets an option of TCP when a socket is made.
+func socketOption(description string, name, value float64) *structpb.Value {
+	return object(fields{
+		"description": text(description),
+		"level":       number(ipProtoTCP),
+		"name":        number(name),
+		"int_value":   number(value),
+		"state":       text("STATE_PREBIND"),
 	})
 }
 
@@ -84,7 +89,7 @@ func unacknowledged(policies []v1alpha1.WANPolicy) Object {
 func ejectedAtOnce() Object {
 	return envoyFilter("ejected-at-once", v1alpha1.GatewayEgress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
 		ApplyTo: networkingv1alpha3.EnvoyFilter_CLUSTER,
-		Match:   &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{Context: networkingv1alpha3.EnvoyFilter_GATEWAY},
+		Match:   gateways(),
 		Patch:   merge(fields{"common_lb_config": object(fields{"update_merge_window": text(never)})}),
 	})
 }
@@ -181,7 +186,7 @@ func tcpConnectAttemptsFilter() Object {
 func backendsConnectSoon() Object {
 	return envoyFilter("backends-connect-soon", v1alpha1.GatewayIngress, &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectPatch{
 		ApplyTo: networkingv1alpha3.EnvoyFilter_CLUSTER,
-		Match:   &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{Context: networkingv1alpha3.EnvoyFilter_GATEWAY},
+		Match:   gateways(),
 		Patch:   merge(fields{"connect_timeout": text(backendConnectTimeout)}),
 	})
 }
@@ -263,6 +268,11 @@ func networkFilter(name string) *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjec
 			},
 		},
 	}
+}
+
+// gateways are all listeners or clusters of a gateway.
+func gateways() *networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch {
+	return &networkingv1alpha3.EnvoyFilter_EnvoyConfigObjectMatch{Context: networkingv1alpha3.EnvoyFilter_GATEWAY}
 }
 
 func merge(value fields) *networkingv1alpha3.EnvoyFilter_Patch {

@@ -73,9 +73,12 @@ func deployment(ctx context.Context, c *story.Cluster, namespace, name string) (
 	return d, nil
 }
 
+// rolledOutWithin bounds two pods that come up one after the other and two that drain for a minute, on a busy machine.
+const rolledOutWithin = 5 * time.Minute
+
 // rolledOut waits until all pods of a Deployment are new and ready, and no old one is left.
 func rolledOut(ctx context.Context, c *story.Cluster, namespace, name string) error {
-	return story.Eventually(ctx, 3*time.Minute, "rollout of "+name+" in "+c.Name, func(ctx context.Context) error {
+	return story.Eventually(ctx, rolledOutWithin, "rollout of "+name+" in "+c.Name, func(ctx context.Context) error {
 		d, err := deployment(ctx, c, namespace, name)
 		if err != nil {
 			return err

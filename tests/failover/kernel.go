@@ -12,35 +12,61 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/tests/story"
 )
 
 const (
-	istioNamespace   = "istio-system"
-	sidecarInjector  = "istio-sidecar-injector"
-	egressDeployment = "mcw-egress"
+	istioNamespace  = "istio-system"
+	sidecarInjector = "istio-sidecar-injector"
 )
 
-// withoutProbes are the sysctls of docs/failover.md, section "Black holes found sooner".
-func withoutProbes() []corev1.Sysctl {
-	return []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}, {Name: "net.ipv4.tcp_early_retrans", Value: "0"}}
+// unprivilegedPorts is what istiod sets by default in the gateways that it injects, and lossBased what every kernel has and
+// lets every network namespace choose: a congestion control that gives way when packets are dropped, as Linux's default does.
+func unprivilegedPorts() corev1.Sysctl {
+	return corev1.Sysctl{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}
 }
 
-// tailLossProbes switches them on or off for what the consumer's egress gateways send, by istiod's values, and makes sure
-// that the pods have it so.
+func lossBased() corev1.Sysctl {
+	return corev1.Sysctl{Name: "net.ipv4.tcp_congestion_control", Value: "reno"}
+}
+
+// withoutProbes is the sysctl of docs/failover.md, section "Black holes found sooner".
+func withoutProbes() corev1.Sysctl {
+	return corev1.Sysctl{Name: "net.ipv4.tcp_early_retrans", Value: "0"}
+}
+
+// tailLossProbes switches them on or off for what the consumer's egress gateways send.
 func (b *Bench) tailLossProbes(ctx context.Context, on bool) error {
-	if err := b.injectSysctls(ctx, on); err != nil {
+	if on {
+		return gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress)
+	}
+	return gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress, withoutProbes())
+}
+
+// gatewaysHave sets sysctls beside istiod's own in a cluster's gateways of a kind, by istiod's values, and makes sure that
+// the pods have them so.
+func gatewaysHave(ctx context.Context, c *story.Cluster, gateway string, sysctls ...corev1.Sysctl) error {
+	want := append([]corev1.Sysctl{unprivilegedPorts()}, sysctls...)
+	if err := injectSysctls(ctx, c, sysctls); err != nil {
 		return err
 	}
+	if podsHave(ctx, c, gateway, want) == nil {
+		return nil
+	}
 	// istiod reads the file of a mounted ConfigMap, which follows late.
-	for _, d := range [][2]string{{istioNamespace, "istiod"}, {"mc-wan", egressDeployment}} {
-		if err := b.Consumer.Restart(ctx, d[0], d[1]); err != nil {
+	for _, d := range [][2]string{{istioNamespace, "istiod"}, {"mc-wan", "mcw-" + gateway}} {
+		if err := c.Restart(ctx, d[0], d[1]); err != nil {
 			return err
 		}
-		if err := rolledOut(ctx, b.Consumer, d[0], d[1]); err != nil {
+		if err := rolledOut(ctx, c, d[0], d[1]); err != nil {
 			return err
 		}
 	}
-	pods, err := b.Consumer.ReadyPods(ctx, "mc-wan", client.MatchingLabels{mcw.LabelGateway: mcw.GatewayEgress})
+	return podsHave(ctx, c, gateway, want)
+}
+
+func podsHave(ctx context.Context, c *story.Cluster, gateway string, want []corev1.Sysctl) error {
+	pods, err := c.ReadyPods(ctx, "mc-wan", client.MatchingLabels{mcw.LabelGateway: gateway})
 	if err != nil {
 		return err
 	}
@@ -49,18 +75,18 @@ func (b *Bench) tailLossProbes(ctx context.Context, on bool) error {
 		if s := pods[i].Spec.SecurityContext; s != nil {
 			has = s.Sysctls
 		}
-		if got := !slices.Equal(has, withoutProbes()); got != on {
-			return fmt.Errorf("pod %s has the sysctls %v", pods[i].Name, has)
+		if !slices.Equal(has, want) {
+			return fmt.Errorf("pod %s has the sysctls %v, want %v", pods[i].Name, has, want)
 		}
 	}
 	return nil
 }
 
-// injectSysctls sets istiod's gateways.securityContext, as `istioctl install` would.
-func (b *Bench) injectSysctls(ctx context.Context, probes bool) error {
+// injectSysctls sets istiod's gateways.securityContext, as `istioctl install` would; with none, istiod's defaults.
+func injectSysctls(ctx context.Context, c *story.Cluster, sysctls []corev1.Sysctl) error {
 	const key = "values"
 	injector := &corev1.ConfigMap{}
-	if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: istioNamespace, Name: sidecarInjector}, injector); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: istioNamespace, Name: sidecarInjector}, injector); err != nil {
 		return err
 	}
 	before := injector.DeepCopy()
@@ -73,13 +99,13 @@ func (b *Bench) injectSysctls(ctx context.Context, probes bool) error {
 		return fmt.Errorf("%s has no values for gateways", sidecarInjector)
 	}
 	gateways["securityContext"] = map[string]any{}
-	if !probes {
-		gateways["securityContext"] = map[string]any{"sysctls": withoutProbes()}
+	if len(sysctls) > 0 {
+		gateways["securityContext"] = map[string]any{"sysctls": append([]corev1.Sysctl{unprivilegedPorts()}, sysctls...)}
 	}
 	text, err := json.Marshal(values)
 	if err != nil {
 		return err
 	}
 	injector.Data[key] = string(text)
-	return b.Consumer.Patch(ctx, injector, client.MergeFrom(before))
+	return c.Patch(ctx, injector, client.MergeFrom(before))
 }

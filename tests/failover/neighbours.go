@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	mcw "github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/tests/failover/result"
 	"github.com/l7mp/mc-wan/tests/story"
 )
@@ -59,6 +60,14 @@ spec:
 // slowPath is answered later than that rule allows.
 const slowPath = "/delay/4s"
 
+// The rate that the tunnel has where its rate is what is used up: bit/s, and as the SD-WAN's flag. What one transfer moves,
+// in bytes, takes 3 s of it.
+const (
+	tunnelRate     = 20_000_000
+	tunnelRateFlag = "--rate=20mbit"
+	transfer       = 8_000_000
+)
+
 // Badness is one way to be a bad neighbour: what the client of the bad service does for a time.
 type Badness struct {
 	Name string
@@ -84,19 +93,23 @@ func Badnesses() []Badness {
 	}
 	ruled := load("slow under a rule's timeout", slowPath, 20, requestTimeout)
 	ruled.fails = "status 504"
-	upload := func(host string, length time.Duration) []string {
-		return []string{"sh", "-c", fmt.Sprintf(
-			"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c 8000000 /dev/zero | curl -sS --max-time 20 -o /dev/null -T - -X PUT http://%s:8080/upload; done; true",
-			int(length.Seconds()), host)}
+	curl := func(args, path string) func(string, time.Duration) []string {
+		return func(host string, length time.Duration) []string {
+			return []string{"sh", "-c", fmt.Sprintf(
+				"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c %d /dev/zero | curl -sS --max-time 20 -o /dev/null %s http://%s:8080%s; done; true",
+				int(length.Seconds()), transfer, args, host, path)}
+		}
 	}
+	upload, download := curl("-T - -X PUT", "/upload"), curl("", fmt.Sprintf("/download/%d", transfer))
 	return []Badness{
 		load("slow under its client's timeout", "/delay/5s", 20, 300*time.Millisecond),
 		ruled,
 		load("resets", "/reset", 20, requestTimeout),
 		// The queue and the round trip of 40 ms are within the policy's 100 ms together, or are not.
-		{Name: "uploads at the tunnel's rate", Tunnel: []string{"--rate=20mbit", "--queue=40ms"}, command: upload},
+		{Name: "uploads at the tunnel's rate", Tunnel: []string{tunnelRateFlag, "--queue=40ms"}, command: upload},
+		{Name: "downloads at the tunnel's rate", Tunnel: []string{tunnelRateFlag, "--queue=40ms"}, command: download},
 		load("1000 requests a second", "/", 1000, requestTimeout),
-		{Name: "uploads into a deep queue", Tunnel: []string{"--rate=20mbit", "--queue=200ms"}, Breaches: true, command: upload},
+		{Name: "uploads into a deep queue", Tunnel: []string{tunnelRateFlag, "--queue=200ms"}, Breaches: true, command: upload},
 	}
 }
 
@@ -112,6 +125,14 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 		}
 	}
 	if err := apply(ctx, b.Consumer, impatience); err != nil {
+		return err
+	}
+	// What a bulk transfer loses in a full queue is the congestion control's choice, and that of a machine may be one that
+	// fills queues for good (BBR): its loss is beyond what the policy allows, and moves traffic.
+	if err := errors.Join(
+		gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress, withoutProbes(), lossBased()),
+		gatewaysHave(ctx, b.victim(), mcw.GatewayIngress, lossBased()),
+	); err != nil {
 		return err
 	}
 	return story.Eventually(ctx, importedWithin, "all neighbours imported", func(ctx context.Context) error {
@@ -132,23 +153,36 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 	})
 }
 
-// Beside sends GETs to the n good services in turn, while one is bad, and returns what became of theirs.
-func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length time.Duration) (requests []result.Request, err error) {
+// Outcome is what the others' requests came to, and the hops that Envoy left out while they were sent.
+type Outcome struct {
+	Requests []result.Request
+	LeftOut  []string
+}
+
+// Beside sends GETs to the n good services in turn, while one is bad, and returns what became of theirs. It begins when no
+// hop is left out; a hop that is left out stays so for longer than maxLength, the most that length may be.
+func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length time.Duration) (o Outcome, err error) {
+	if length > maxLength {
+		return Outcome{}, fmt.Errorf("%s: at most %s", length, maxLength)
+	}
+	if err := b.noneLeftOut(ctx); err != nil {
+		return Outcome{}, err
+	}
 	if bad.Tunnel != nil {
 		if err := b.WAN.Set(ctx, tunnelFirst, bad.Tunnel...); err != nil {
-			return nil, err
+			return Outcome{}, err
 		}
 		var before story.Counters
 		if before, err = b.WAN.Counters(ctx); err != nil {
-			return nil, err
+			return Outcome{}, err
 		}
 		defer func() {
-			err = errors.Join(err, b.filled(context.WithoutCancel(ctx), before), b.calm(context.WithoutCancel(ctx)))
+			err = errors.Join(err, b.filled(context.WithoutCancel(ctx), before, length), b.calm(context.WithoutCancel(ctx)))
 		}()
 	}
 	pods, err := b.Consumer.ReadyPods(ctx, Namespace, client.MatchingLabels{"app": clientName})
 	if err != nil || len(pods) == 0 {
-		return nil, fmt.Errorf("no client is ready: %w", err)
+		return Outcome{}, fmt.Errorf("no client is ready: %w", err)
 	}
 	var wg sync.WaitGroup
 	var badErr error
@@ -164,11 +198,13 @@ func (b *Bench) Beside(ctx context.Context, bad Badness, n, rate int, length tim
 		args = append(args, "http://"+hostOf(healthyName(i))+":8080/")
 	}
 	out, err := b.Consumer.Exec(ctx, &pods[0], "client", args...)
+	left, leftErr := b.leftOut(ctx)
 	wg.Wait()
-	if err := errors.Join(err, badErr); err != nil {
-		return nil, err
+	if err := errors.Join(err, leftErr, badErr); err != nil {
+		return Outcome{}, err
 	}
-	return parse(out, start)
+	requests, err := parse(out, start)
+	return Outcome{Requests: requests, LeftOut: left}, err
 }
 
 // wasBad tells whether the load generator sent four fifths at least of what it was to send, and whether it came to what it
@@ -192,43 +228,71 @@ func (bad Badness) wasBad(report string, length time.Duration) error {
 	return nil
 }
 
-// filled tells whether more than the tunnel carries was sent since.
-func (b *Bench) filled(ctx context.Context, before story.Counters) error {
+// filled tells whether two thirds at least of what the tunnel carries in a time went over it since, in one direction: what
+// transfers leave is their beginnings.
+func (b *Bench) filled(ctx context.Context, before story.Counters, length time.Duration) error {
 	now, err := b.WAN.Counters(ctx)
 	if err != nil {
 		return err
 	}
+	most := uint64(0)
 	for _, f := range now.Since(before) {
-		if f.Tunnel == tunnelFirst && f.Dropped.Queue > 0 {
-			return nil
+		if f.Tunnel == tunnelFirst {
+			most = max(most, f.Bytes)
 		}
 	}
-	return errors.New("the tunnel's rate was never reached")
+	if want := uint64(tunnelRate / 8 * length.Seconds() * 2 / 3); most < want {
+		return fmt.Errorf("the tunnel was not filled: it carried %d bytes, want %d", most, want)
+	}
+	return nil
 }
 
 func hostOf(name string) string { return name + "." + Namespace + ".svc.clusterset.local" }
 
-// Ejections counts the hops that Envoy itself has left out so far, over the consumer's egress gateways.
-func (b *Bench) Ejections(ctx context.Context) (int, error) {
-	pods, err := b.Consumer.ReadyPods(ctx, "mc-wan", client.MatchingLabels{"mcw.l7mp.io/gateway": "egress"})
+// maxLength is less than Envoy leaves a hop out for (15 s), so what is left out at the end is all that was.
+const maxLength = 12 * time.Second
+
+// leftOut are the hops that the consumer's egress gateways leave out now, because of what Envoy itself has seen of them.
+func (b *Bench) leftOut(ctx context.Context) ([]string, error) {
+	pods, err := b.Consumer.ReadyPods(ctx, "mc-wan", client.MatchingLabels{mcw.LabelGateway: mcw.GatewayEgress})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	total := 0
+	if len(pods) == 0 {
+		return nil, errors.New("no egress gateway is ready")
+	}
+	var left []string
 	for i := range pods {
-		out, err := b.Consumer.Exec(ctx, &pods[i], "istio-proxy", "pilot-agent", "request", "GET", "stats?filter=outlier_detection.ejections_enforced_total")
+		out, err := b.Consumer.Exec(ctx, &pods[i], "istio-proxy", "pilot-agent", "request", "GET", "clusters")
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
+		hops := 0
 		for line := range strings.Lines(out) {
-			_, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-			n := 0
-			if _, err := fmt.Sscan(value, &n); err == nil {
-				total += n
+			hop, flags, isFlags := strings.Cut(strings.TrimSpace(line), "::health_flags::")
+			if isFlags {
+				hops++
+			}
+			if strings.Contains(flags, "/failed_outlier_check") {
+				left = append(left, pods[i].Name+": "+hop)
 			}
 		}
+		if hops == 0 {
+			return nil, fmt.Errorf("%s names no hop", pods[i].Name)
+		}
 	}
-	return total, nil
+	return left, nil
+}
+
+// noneLeftOut waits until that is none.
+func (b *Bench) noneLeftOut(ctx context.Context) error {
+	return story.Eventually(ctx, readyWithin, "no hop is left out", func(ctx context.Context) error {
+		left, err := b.leftOut(ctx)
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("left out are %v", left)
+		}
+		return err
+	})
 }
 
 // Healthy tells whether every hop to the exporters is.

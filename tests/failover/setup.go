@@ -106,7 +106,7 @@ func goneBefore(ctx context.Context, c *story.Cluster) error {
 
 // Down removes it, and leaves the tunnels as they were at start.
 func (b *Bench) Down(ctx context.Context) error {
-	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.tailLossProbes(ctx, true)}
+	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.tailLossProbes(ctx, true), gatewaysHave(ctx, b.victim(), mcw.GatewayIngress)}
 	for _, c := range b.clusters() {
 		errs = append(errs, gone(c.Delete(ctx, export())))
 		errs = append(errs, gone(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})))

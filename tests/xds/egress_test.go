@@ -206,9 +206,8 @@ func TestPathSpeaks(t *testing.T) {
 	if window := c.GetCommonLbConfig().GetUpdateMergeWindow(); window == nil || window.AsDuration() != 0 {
 		t.Errorf("ejections wait for %v", window)
 	}
-	options := c.GetUpstreamBindConfig().GetSocketOptions()
-	if len(options) != 1 || options[0].GetLevel() != 6 || options[0].GetName() != 18 || options[0].GetIntValue() != 400 {
-		t.Errorf("what is not acknowledged ends: %v", options)
+	if got := tcpOption(c.GetUpstreamBindConfig().GetSocketOptions(), userTimeout); got != 400 {
+		t.Errorf("what is not acknowledged ends after %d ms", got)
 	}
 	od := c.GetOutlierDetection()
 	switch {

@@ -65,6 +65,7 @@ func TestStatus(t *testing.T) {
 		"/status/201": 201, "/status/204": 204, "/status/503": 503, "/status/599": 599,
 		"/status/99": 400, "/status/600": 400, "/status/x": 400,
 		"/delay/x": 400, "/delay/-1s": 400, "/delay/1h": 400,
+		"/download/0": 200, "/download/x": 400, "/download/-1": 400, "/download/1073741825": 400,
 	} {
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
@@ -84,6 +85,14 @@ func TestUploadReadsTheWholeBody(t *testing.T) {
 	}
 	if got.Read != 1<<20 || body.Len() != 0 {
 		t.Errorf("%d bytes read, %d left", got.Read, body.Len())
+	}
+}
+
+func TestDownloadIsAsLongAsAsked(t *testing.T) {
+	rec := httptest.NewRecorder()
+	newHTTP(identity{}).server.Handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/download/1000001", nil))
+	if rec.Code != http.StatusOK || rec.Body.Len() != 1000001 || rec.Header().Get("Content-Length") != "1000001" {
+		t.Errorf("status %d, %d bytes of %s", rec.Code, rec.Body.Len(), rec.Header().Get("Content-Length"))
 	}
 }
 

@@ -15,6 +15,9 @@ import (
 // maxDelay bounds /delay: longer than any timeout a test would set.
 const maxDelay = 10 * time.Minute
 
+// maxDownload bounds /download, in bytes.
+const maxDownload = 1 << 30
+
 // answer is what a backend saw of a request, and who it is.
 type answer struct {
 	Pod       string              `json:"pod"`
@@ -43,6 +46,7 @@ func newHTTP(id identity) *httpEcho {
 	mux.HandleFunc("/delay/{duration}", e.delay)
 	mux.HandleFunc("/ws", e.webSocket)
 	mux.HandleFunc("/upload", e.upload)
+	mux.HandleFunc("/download/{bytes}", e.download)
 	mux.HandleFunc("/reset", e.reset)
 	mux.HandleFunc("/healthz", e.healthz)
 	protocols := new(http.Protocols)
@@ -102,6 +106,28 @@ func (e *httpEcho) upload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.answer(w, r, http.StatusOK, n)
+}
+
+// download answers with as many zeros as it is asked for.
+func (e *httpEcho) download(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.ParseInt(r.PathValue("bytes"), 10, 64)
+	if err != nil || n < 0 || n > maxDownload {
+		http.Error(w, "download: want a number of bytes, at most 1073741824", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
+	if _, err := io.CopyN(w, zeros{}, n); err != nil {
+		slog.Debug("answer not written", "path", r.URL.Path, "error", err)
+	}
+}
+
+// zeros are read for ever.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func (e *httpEcho) echo(w http.ResponseWriter, r *http.Request, code int) { e.answer(w, r, code, 0) }

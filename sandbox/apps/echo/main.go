@@ -10,6 +10,7 @@
 //	/delay/DURATION   the same after a Go duration (at most 10 minutes), or not at all if the client goes away
 //	/ws               a WebSocket: one message that says who answers (JSON), then every message comes back
 //	/upload           the same when the whole body was read, with its length; the other paths leave the body alone
+//	/download/BYTES   200 and that many zeros (at most 1 GiB)
 //	/reset            begins to answer 200 and breaks the connection
 //	/healthz          200 while it wants requests, 503 from SIGTERM on: the readiness probe
 //
