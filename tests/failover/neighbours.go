@@ -235,10 +235,11 @@ func (b *Bench) filled(ctx context.Context, before story.Counters, length time.D
 	if err != nil {
 		return err
 	}
-	most := uint64(0)
+	carried, most := map[[2]string]uint64{}, uint64(0)
 	for _, f := range now.Since(before) {
 		if f.Tunnel == tunnelFirst {
-			most = max(most, f.Bytes)
+			carried[[2]string{f.From, f.To}] += f.Bytes
+			most = max(most, carried[[2]string{f.From, f.To}])
 		}
 	}
 	if want := uint64(tunnelRate / 8 * length.Seconds() * 2 / 3); most < want {

@@ -19,6 +19,8 @@ type WAN struct {
 // Flow is what one tunnel was given to carry between two addresses. Packets, Bytes and Connections were forwarded.
 type Flow struct {
 	Tunnel      string `json:"tunnel"`
+	From        string `json:"from"` // and To: clusters
+	To          string `json:"to"`
 	Source      string `json:"source"`
 	Destination string `json:"destination"`
 	Port        int    `json:"port"`
