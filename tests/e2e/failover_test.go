@@ -138,10 +138,11 @@ func (m move) hold(t *testing.T, bench *failover.Bench, played *result.Played, b
 	}
 }
 
-// cleanup is a context for what is to be undone after the test's own has ended.
+// cleanup is a context for what is to be undone after the test's own has ended: gateways and controllers are
+// replaced.
 func cleanup(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -104,9 +104,10 @@ func goneBefore(ctx context.Context, c *story.Cluster) error {
 	})
 }
 
-// Down removes it, and leaves the tunnels as they were at start.
+// Down removes it, and leaves the tunnels and the clusters as they were at start. What is called goes first: with dummy
+// services, a hundred imports would become thousands of objects on their way out.
 func (b *Bench) Down(ctx context.Context) error {
-	errs := []error{b.WAN.Heal(ctx), b.dummyServices(ctx, true), b.tailLossProbes(ctx, true), gatewaysHave(ctx, b.victim(), mcw.GatewayIngress)}
+	errs := []error{b.WAN.Heal(ctx)}
 	for _, c := range b.clusters() {
 		errs = append(errs, gone(c.Delete(ctx, export())))
 		errs = append(errs, gone(c.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})))
@@ -114,7 +115,11 @@ func (b *Bench) Down(ctx context.Context) error {
 			errs = append(errs, gone(c.Delete(ctx, &mcw.WANPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}})))
 		}
 	}
-	return errors.Join(errs...)
+	for _, c := range b.clusters() {
+		errs = append(errs, goneBefore(ctx, c))
+	}
+	return errors.Join(append(errs,
+		b.dummyServices(ctx, true), b.tailLossProbes(ctx, true), gatewaysHave(ctx, b.victim(), mcw.GatewayIngress))...)
 }
 
 func gone(err error) error {
