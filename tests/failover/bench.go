@@ -37,6 +37,8 @@ type Bench struct {
 
 	// left is the Peer of a cluster that was left.
 	left *mcw.Peer
+	// allowedBefore are the congestion controls that the machine let network namespaces choose, if that was changed.
+	allowedBefore []byte
 }
 
 // Say tells what happens.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,14 +22,39 @@ const (
 	sidecarInjector = "istio-sidecar-injector"
 )
 
-// unprivilegedPorts is what istiod sets by default in the gateways that it injects, and lossBased what every kernel has and
-// lets every network namespace choose: a congestion control that gives way when packets are dropped, as Linux's default does.
+// allowedControls is the file of the congestion controls that network namespaces may choose.
+const allowedControls = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
+
+// unprivilegedPorts is what istiod sets by default in the gateways that it injects, and cubic Linux's default of congestion
+// control, where a machine has another.
 func unprivilegedPorts() corev1.Sysctl {
 	return corev1.Sysctl{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}
 }
 
-func lossBased() corev1.Sysctl {
-	return corev1.Sysctl{Name: "net.ipv4.tcp_congestion_control", Value: "reno"}
+func cubic() corev1.Sysctl {
+	return corev1.Sysctl{Name: "net.ipv4.tcp_congestion_control", Value: "cubic"}
+}
+
+// allow lets network namespaces choose a congestion control, which Linux does by itself for the machine's own only. Down
+// takes it back.
+func (b *Bench) allow(control string) error {
+	before, err := os.ReadFile(allowedControls)
+	if err != nil {
+		return err
+	}
+	allowed := strings.Fields(string(before))
+	if slices.Contains(allowed, control) {
+		return nil
+	}
+	b.allowedBefore = before
+	return os.WriteFile(allowedControls, []byte(strings.Join(append(allowed, control), " ")), 0)
+}
+
+func (b *Bench) disallow() error {
+	if b.allowedBefore == nil {
+		return nil
+	}
+	return os.WriteFile(allowedControls, b.allowedBefore, 0)
 }
 
 // withoutProbes is the sysctl of docs/failover.md, section "Black holes found sooner".

@@ -128,14 +128,18 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 		return err
 	}
 	// What a bulk transfer loses in a full queue is the congestion control's choice, and that of a machine may be one that
-	// fills queues for good (BBR): its loss is beyond what the policy allows, and moves traffic.
+	// fills queues for good (BBR): its loss is beyond what the policy allows, and moves traffic. Tail loss probes are as
+	// installed: without them, connections of others lose what is sent in vain sooner.
+	if err := b.allow(cubic().Value); err != nil {
+		return err
+	}
 	if err := errors.Join(
-		gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress, withoutProbes(), lossBased()),
-		gatewaysHave(ctx, b.victim(), mcw.GatewayIngress, lossBased()),
+		gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress, cubic()),
+		gatewaysHave(ctx, b.victim(), mcw.GatewayIngress, cubic()),
 	); err != nil {
 		return err
 	}
-	return story.Eventually(ctx, importedWithin, "all neighbours imported", func(ctx context.Context) error {
+	if err := story.Eventually(ctx, importedWithin, "all neighbours imported", func(ctx context.Context) error {
 		var list mcs.ServiceImportList
 		if err := b.Consumer.List(ctx, &list, client.InNamespace(Namespace)); err != nil {
 			return err
@@ -150,7 +154,10 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 			return fmt.Errorf("%d of %d", ready, len(names))
 		}
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	return story.Eventually(ctx, readyWithin, "all hops healthy", b.Healthy)
 }
 
 // Outcome is what the others' requests came to, and the hops that Envoy left out while they were sent.

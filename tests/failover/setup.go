@@ -119,7 +119,7 @@ func (b *Bench) Down(ctx context.Context) error {
 		errs = append(errs, goneBefore(ctx, c))
 	}
 	return errors.Join(append(errs,
-		b.dummyServices(ctx, true), b.tailLossProbes(ctx, true), gatewaysHave(ctx, b.victim(), mcw.GatewayIngress))...)
+		b.dummyServices(ctx, true), b.tailLossProbes(ctx, true), gatewaysHave(ctx, b.victim(), mcw.GatewayIngress), b.disallow())...)
 }
 
 func gone(err error) error {
