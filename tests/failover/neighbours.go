@@ -93,14 +93,14 @@ func Badnesses() []Badness {
 	}
 	ruled := load("slow under a rule's timeout", slowPath, 20, requestTimeout)
 	ruled.fails = "status 504"
-	curl := func(args, path string) func(string, time.Duration) []string {
+	again := func(one string) func(string, time.Duration) []string {
 		return func(host string, length time.Duration) []string {
-			return []string{"sh", "-c", fmt.Sprintf(
-				"end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do head -c %d /dev/zero | curl -sS --max-time 20 -o /dev/null %s http://%s:8080%s; done; true",
-				int(length.Seconds()), transfer, args, host, path)}
+			return []string{"sh", "-c", fmt.Sprintf("end=$(($(date +%%s)+%d)); while [ $(date +%%s) -lt $end ]; do %s; done; true",
+				int(length.Seconds()), fmt.Sprintf(one, "http://"+host+":8080"))}
 		}
 	}
-	upload, download := curl("-T - -X PUT", "/upload"), curl("", fmt.Sprintf("/download/%d", transfer))
+	upload := again(fmt.Sprintf("head -c %d /dev/zero | curl -sS --max-time 20 -o /dev/null -T - -X PUT %%s/upload", transfer))
+	download := again(fmt.Sprintf("curl -sS --max-time 20 -o /dev/null %%s/download/%d", transfer))
 	return []Badness{
 		load("slow under its client's timeout", "/delay/5s", 20, 300*time.Millisecond),
 		ruled,
@@ -113,7 +113,8 @@ func Badnesses() []Badness {
 	}
 }
 
-// Neighbours makes n good services and a bad one at the first exporter and waits until the consumer can call them.
+// Neighbours makes n good services and a bad one at the first exporter, has the gateways send as Linux does by default, and
+// waits until the consumer can call all of them and every hop is healthy.
 func (b *Bench) Neighbours(ctx context.Context, n int) error {
 	names := []string{badName}
 	for i := range n {
@@ -127,16 +128,7 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 	if err := apply(ctx, b.Consumer, impatience); err != nil {
 		return err
 	}
-	// What a bulk transfer loses in a full queue is the congestion control's choice, and that of a machine may be one that
-	// fills queues for good (BBR): its loss is beyond what the policy allows, and moves traffic. Tail loss probes are as
-	// installed: without them, connections of others lose what is sent in vain sooner.
-	if err := b.allow(cubic().Value); err != nil {
-		return err
-	}
-	if err := errors.Join(
-		gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress, cubic()),
-		gatewaysHave(ctx, b.victim(), mcw.GatewayIngress, cubic()),
-	); err != nil {
+	if err := b.sendAsByDefault(ctx); err != nil {
 		return err
 	}
 	if err := story.Eventually(ctx, importedWithin, "all neighbours imported", func(ctx context.Context) error {
@@ -158,6 +150,19 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 		return err
 	}
 	return story.Eventually(ctx, readyWithin, "all hops healthy", b.Healthy)
+}
+
+// sendAsByDefault: what a bulk transfer loses in a full queue is the congestion control's choice, and that of a machine may be
+// one that fills queues for good (BBR): its loss is beyond what the policy allows, and moves traffic. Tail loss probes are as
+// installed: without them, a connection that loses the same packet again ends sooner.
+func (b *Bench) sendAsByDefault(ctx context.Context) error {
+	if err := b.allow(cubic().Value); err != nil {
+		return err
+	}
+	return errors.Join(
+		gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress, cubic()),
+		gatewaysHave(ctx, b.victim(), mcw.GatewayIngress, cubic()),
+	)
 }
 
 // Outcome is what the others' requests came to, and the hops that Envoy left out while they were sent.
@@ -264,52 +269,6 @@ func (b *Bench) carried(ctx context.Context, before story.Counters, least uint64
 }
 
 func hostOf(name string) string { return name + "." + Namespace + ".svc.clusterset.local" }
-
-// maxLength is less than Envoy leaves a hop out for (15 s), so what is left out at the end is all that was.
-const maxLength = 12 * time.Second
-
-// leftOut are the hops that the consumer's egress gateways leave out now, because of what Envoy itself has seen of them.
-func (b *Bench) leftOut(ctx context.Context) ([]string, error) {
-	pods, err := b.Consumer.ReadyPods(ctx, "mc-wan", client.MatchingLabels{mcw.LabelGateway: mcw.GatewayEgress})
-	if err != nil {
-		return nil, err
-	}
-	if len(pods) == 0 {
-		return nil, errors.New("no egress gateway is ready")
-	}
-	var left []string
-	for i := range pods {
-		out, err := b.Consumer.Exec(ctx, &pods[i], "istio-proxy", "pilot-agent", "request", "GET", "clusters")
-		if err != nil {
-			return nil, err
-		}
-		hops := 0
-		for line := range strings.Lines(out) {
-			hop, flags, isFlags := strings.Cut(strings.TrimSpace(line), "::health_flags::")
-			if isFlags {
-				hops++
-			}
-			if strings.Contains(flags, "/failed_outlier_check") {
-				left = append(left, pods[i].Name+": "+hop)
-			}
-		}
-		if hops == 0 {
-			return nil, fmt.Errorf("%s names no hop", pods[i].Name)
-		}
-	}
-	return left, nil
-}
-
-// noneLeftOut waits until that is none.
-func (b *Bench) noneLeftOut(ctx context.Context) error {
-	return story.Eventually(ctx, readyWithin, "no hop is left out", func(ctx context.Context) error {
-		left, err := b.leftOut(ctx)
-		if err == nil && len(left) > 0 {
-			err = fmt.Errorf("left out are %v", left)
-		}
-		return err
-	})
-}
 
 // Healthy tells whether every hop to the exporters is.
 func (b *Bench) Healthy(ctx context.Context) error {
