@@ -15,8 +15,7 @@ const (
 	tcpNotsentLowat = 25
 	// maxUnsent is that, and maxBuffered what Envoy keeps for a connection before it stops reading at the other side (1 MiB by
 	// default); in bytes. Together with the packet of up to 64 KiB that passes the mark they are 2 s of 1 Mbit/s, within the
-	// least time that a ping has (minKeepaliveTimeout). One upload at 50 MB/s on two cores was a tenth slower with them and took
-	// a sixth more of the gateway's CPU; with 16 and 64 KiB it was a quarter, and more than half.
+	// least time that a ping has (minKeepaliveTimeout). Less costs bulk transfers more (RATIONALE.md).
 	maxUnsent   = 64 << 10
 	maxBuffered = 128 << 10
 	// maxRepeatable is how large a request's body may be to be sent again; in bytes. It is what Envoy's default for
