@@ -14,18 +14,20 @@ import (
 	"syscall"
 )
 
-// Run runs a program to its end and writes the command and all it says to log. The error quotes its last line on
-// standard error. The program ends with this process, however that ends.
+// Run runs a program to its end and writes the command and all it says to log, in the order in which it says it. The
+// error quotes the last line. The program ends with this process, however that ends.
 func Run(ctx context.Context, log io.Writer, program string, args ...string) error {
 	if _, err := fmt.Fprintf(log, "+ %s %s\n", program, strings.Join(args, " ")); err != nil {
 		return err
 	}
-	var stderr bytes.Buffer
+	var said bytes.Buffer
+	output := io.MultiWriter(log, &said)
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdout, cmd.Stderr = log, io.MultiWriter(log, &stderr)
+	// One writer for both: os/exec then writes from one goroutine only, so log need not be safe for two.
+	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w: %s", filepath.Base(program), err, lastLine(stderr.String()))
+		return fmt.Errorf("%s: %w: %s", filepath.Base(program), err, lastLine(said.String()))
 	}
 	return nil
 }

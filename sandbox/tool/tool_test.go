@@ -13,9 +13,7 @@ func TestAFailureQuotesTheLastLine(t *testing.T) {
 	if err == nil || err.Error() != "sh: exit status 3: why" {
 		t.Errorf("error %v", err)
 	}
-	for _, want := range []string{"+ /bin/sh -c", "out\n", "first\n", "why\n"} {
-		if !strings.Contains(log.String(), want) {
-			t.Errorf("log lacks %q:\n%s", want, log.String())
-		}
+	if want := "\nout\nfirst\nwhy\n"; !strings.HasPrefix(log.String(), "+ /bin/sh -c") || !strings.HasSuffix(log.String(), want) {
+		t.Errorf("log is not the command and %q:\n%s", want, log.String())
 	}
 }
