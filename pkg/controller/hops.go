@@ -149,7 +149,8 @@ func specOf(policy string, policies []v1alpha1.WANPolicy) (out v1alpha1.WANPolic
 	return out
 }
 
-// foundHops is what the status of a Peer says of its hops. That one could not be tried does not say why it is in its state.
+// foundHops is what the status of a Peer says of its hops. That one could not be tried, or is returning, does not say why it
+// is in its state.
 func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alpha1.HopStatus {
 	out := map[translate.HopKey]v1alpha1.HopStatus{}
 	for i := range peers {
@@ -158,7 +159,7 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 		}
 		for _, h := range peers[i].Status.Hops {
 			switch {
-			case h.Reason != v1alpha1.HopReasonCannotTry:
+			case h.Reason != v1alpha1.HopReasonCannotTry && h.Reason != v1alpha1.HopReasonReturning:
 			case h.State == v1alpha1.HopHealthy:
 				h.Reason = v1alpha1.HopReasonAnswers
 			default:

@@ -3,7 +3,9 @@
 package controller
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/probe"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -81,19 +84,54 @@ func TestNewLeaderHasNoNewsOfWhatItFinds(t *testing.T) {
 	}
 }
 
-// What cannot be tried is told while it cannot, and is no reason for the state that a new leader finds.
-func TestCannotTryIsNotTakenOver(t *testing.T) {
-	for state, want := range map[v1alpha1.HopState]string{v1alpha1.HopHealthy: v1alpha1.HopReasonAnswers, v1alpha1.HopDegraded: v1alpha1.ReasonNotMeasured} {
-		broken := measured("high", state, 40*time.Millisecond)
-		broken.Broken = true
-		told := hopStatusOf(broken)
-		if told.Reason != v1alpha1.HopReasonCannotTry {
-			t.Errorf("the status says %+v", told)
+// What cannot be tried is told while it cannot, and what is returning while it is. Neither is the reason of the state that a
+// new leader finds.
+func TestPassingReasonsAreNotTakenOver(t *testing.T) {
+	for _, tc := range []struct {
+		state             v1alpha1.HopState
+		broken, returning bool
+		told, want        string
+	}{
+		{v1alpha1.HopHealthy, true, false, v1alpha1.HopReasonCannotTry, v1alpha1.HopReasonAnswers},
+		{v1alpha1.HopDegraded, true, false, v1alpha1.HopReasonCannotTry, v1alpha1.ReasonNotMeasured},
+		{v1alpha1.HopHealthy, false, true, v1alpha1.HopReasonReturning, v1alpha1.HopReasonAnswers},
+	} {
+		r := measured("high", tc.state, 40*time.Millisecond)
+		r.Broken, r.Returning = tc.broken, tc.returning
+		told := hopStatusOf(r)
+		if told.Reason != tc.told {
+			t.Errorf("the status says %+v, want the reason %s", told, tc.told)
 		}
-		peer := v1alpha1.Peer{Spec: v1alpha1.PeerSpec{ClusterID: "c2"}, Status: v1alpha1.PeerStatus{Hops: []v1alpha1.HopStatus{told}}}
-		if got := foundHops([]v1alpha1.Peer{peer}, "c2")[broken.HopKey]; got.Reason != want || got.State != state {
-			t.Errorf("found %+v, want the reason %s", got, want)
+		if got := foundHops([]v1alpha1.Peer{peerWith(told)}, "c2")[r.HopKey]; got.Reason != tc.want || got.State != tc.state {
+			t.Errorf("found %+v, want the reason %s", got, tc.want)
 		}
+	}
+}
+
+func peerWith(hops ...v1alpha1.HopStatus) v1alpha1.Peer {
+	return v1alpha1.Peer{Spec: v1alpha1.PeerSpec{ClusterID: "c2"}, Status: v1alpha1.PeerStatus{Hops: hops}}
+}
+
+// Who reads the status, a new leader or mcwanctl, orders paths as the controller does that wrote it.
+func TestStatusSaysHowHopsAreOrdered(t *testing.T) {
+	b, now := newHopBook(), noon
+	look := func(reports ...probe.Report) hopNews {
+		now = now.Add(time.Second)
+		news := b.update(now, reports, probe.Judgement{})
+		hops, _ := b.of("c2")
+		read := snapshot.StatusHealth([]v1alpha1.Peer{peerWith(slices.Collect(maps.Values(hops))...)})
+		if !reflect.DeepEqual(read, b.health()) {
+			t.Errorf("ordered by %v, the status reads as %v", b.health(), read)
+		}
+		return news
+	}
+	low, none := measured("low", v1alpha1.HopDegraded, time.Second), measured("none", v1alpha1.HopDead, 0)
+	high := measured("high", v1alpha1.HopHealthy, 40*time.Millisecond)
+	high.Returning = true
+	look(high, low, none)
+	high.Returning = false
+	if news := look(high, low, none); len(news.tell) != 1 || len(news.reorder) != 1 || len(news.moves) != 0 {
+		t.Errorf("it is first again: %+v", news)
 	}
 }
 

@@ -87,7 +87,9 @@ const (
 
 // Reasons of the state of one hop.
 const (
-	HopReasonAnswers   = "Answers"
+	HopReasonAnswers = "Answers"
+	// HopReasonReturning: it answers again and comes second until its policy's warm standby has made connections over it.
+	HopReasonReturning = "Returning"
 	HopReasonNoAnswer  = "NoAnswer"
 	HopReasonRefused   = "Refused"
 	HopReasonLatency   = "LatencyAboveSLA"
