@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
+	"github.com/l7mp/mc-wan/pkg/probe"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -76,6 +77,44 @@ func TestWarmStandby(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestReturningTunnelComesSecond: until connections stand over it. The status says so, and a controller that starts meanwhile
+// goes on from there.
+func TestReturningTunnelComesSecond(t *testing.T) {
+	f := joined(t, 2)
+	one, two := f.members[0], f.members[1]
+	change(one, policy("high", "", 0, false), func(p *v1alpha1.WANPolicy) { p.Spec.Standby = v1alpha1.StandbyWarm })
+	two.service("payment", 1)
+	two.export("payment", "high")
+	one.imported("payment", two.id)
+	const high, other = 31111, 31110
+	one.ordered(two.id, high, other)
+	says := func(reason string) {
+		t.Helper()
+		one.eventually(30*time.Second, "the tunnel is Healthy: "+reason, func() error {
+			if h := one.hopIs(two.id, "high", v1alpha1.HopHealthy); h.Reason != reason {
+				return fmt.Errorf("hop %+v", h)
+			}
+			return nil
+		})
+	}
+	says(v1alpha1.HopReasonAnswers)
+
+	f.tunnels.set("high", two.id, probe.Refused, 0)
+	one.ordered(two.id, other)
+	f.tunnels.set("high", two.id, probe.Answered, 0)
+	one.ordered(two.id, other, high)
+	says(v1alpha1.HopReasonReturning)
+	one.down()
+	one.up()
+	one.readsPeers(1)
+	says(v1alpha1.HopReasonReturning)
+	if got, err := one.ports(two.id); err != nil || !slices.Equal(got, []uint32{other, high}) {
+		t.Errorf("a new controller orders %v (%v)", got, err)
+	}
+	one.ordered(two.id, high, other)
+	says(v1alpha1.HopReasonAnswers)
 }
 
 // TestWarmStandbyNeedsAnotherTunnel: the API server says so.
