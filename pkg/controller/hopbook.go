@@ -263,10 +263,10 @@ func statusOf(reports []probe.Report) map[translate.HopKey]v1alpha1.HopStatus {
 // hopStatusOf is a report as a Peer's status has it, without the tunnel, which the card knows.
 func hopStatusOf(r probe.Report) v1alpha1.HopStatus {
 	h := v1alpha1.HopStatus{Policy: r.Policy, Address: r.Address, Port: r.Port, State: r.State, Reason: r.Reason}
-	if r.Returning {
+	switch {
+	case r.Returning: // it is ordered by this, also while it cannot be tried
 		h.Reason = v1alpha1.HopReasonReturning
-	}
-	if r.Broken {
+	case r.Broken:
 		h.Reason = v1alpha1.HopReasonCannotTry
 	}
 	if since := metav1.NewTime(r.Since.Truncate(time.Second)); !r.Since.IsZero() {

@@ -158,8 +158,9 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 			continue
 		}
 		for _, h := range peers[i].Status.Hops {
+			passing := h.Reason == v1alpha1.HopReasonCannotTry || h.Reason == v1alpha1.HopReasonReturning
 			switch {
-			case h.Reason != v1alpha1.HopReasonCannotTry && h.Reason != v1alpha1.HopReasonReturning:
+			case !passing:
 			case h.State == v1alpha1.HopHealthy:
 				h.Reason = v1alpha1.HopReasonAnswers
 			default:

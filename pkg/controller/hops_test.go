@@ -95,6 +95,7 @@ func TestPassingReasonsAreNotTakenOver(t *testing.T) {
 		{v1alpha1.HopHealthy, true, false, v1alpha1.HopReasonCannotTry, v1alpha1.HopReasonAnswers},
 		{v1alpha1.HopDegraded, true, false, v1alpha1.HopReasonCannotTry, v1alpha1.ReasonNotMeasured},
 		{v1alpha1.HopHealthy, false, true, v1alpha1.HopReasonReturning, v1alpha1.HopReasonAnswers},
+		{v1alpha1.HopHealthy, true, true, v1alpha1.HopReasonReturning, v1alpha1.HopReasonAnswers},
 	} {
 		r := measured("high", tc.state, 40*time.Millisecond)
 		r.Broken, r.Returning = tc.broken, tc.returning

@@ -86,6 +86,17 @@ func (m *member) ordered(exporter string, want ...uint32) {
 	})
 }
 
+// keeps: nothing changes the order for a while.
+func (m *member) keeps(what, exporter string, want ...uint32) {
+	m.fleet.t.Helper()
+	m.always(2*time.Second, what, func() error {
+		if got, err := m.ports(exporter); err != nil || !slices.Equal(got, want) {
+			return fmt.Errorf("%v %w", got, err)
+		}
+		return nil
+	})
+}
+
 func (m *member) hopIs(peer, policy string, state v1alpha1.HopState) v1alpha1.HopStatus {
 	m.fleet.t.Helper()
 	var found v1alpha1.HopStatus
@@ -148,12 +159,7 @@ func TestTunnels(t *testing.T) {
 	f.tunnels.set("high", two.id, probe.Broken, 0)
 	one.up()
 	one.readsPeers(1)
-	one.always(2*time.Second, "the dead hop stays out", func() error {
-		if got, err := one.ports(two.id); err != nil || !slices.Equal(got, []uint32{other}) {
-			return fmt.Errorf("%v %w", got, err)
-		}
-		return nil
-	})
+	one.keeps("the dead hop stays out", two.id, other)
 
 	f.tunnels.set("high", two.id, probe.Answered, 0)
 	one.ordered(two.id, high, other)
@@ -194,12 +200,7 @@ func TestBrokenProbeMovesNothing(t *testing.T) {
 	f.tunnels.set("default", two.id, probe.Answered, 0)
 	one.up()
 	one.readsPeers(1)
-	one.always(2*time.Second, "the order stays", func() error {
-		if got, err := one.ports(two.id); err != nil || !slices.Equal(got, []uint32{31111, 31110}) {
-			return fmt.Errorf("%v %w", got, err)
-		}
-		return nil
-	})
+	one.keeps("the order stays", two.id, 31111, 31110)
 }
 
 // TestDoubtKeepsADeadTunnelLast: a prober that breaks while a tunnel is dead does not bring that tunnel back to the front, nor
@@ -230,12 +231,7 @@ func TestDoubtKeepsADeadTunnelLast(t *testing.T) {
 	one.down()
 	one.up()
 	one.readsPeers(1)
-	one.always(2*time.Second, "the dead tunnel stays last", func() error {
-		if got, err := one.ports(two.id); err != nil || !slices.Equal(got, []uint32{other, high}) {
-			return fmt.Errorf("%v %w", got, err)
-		}
-		return nil
-	})
+	one.keeps("the dead tunnel stays last", two.id, other, high)
 }
 
 // pathRule is the version of a path's DestinationRule.
