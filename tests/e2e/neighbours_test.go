@@ -22,6 +22,9 @@ const maxRepeated = 0.01
 // their tunnel, and no hop is left out, neither by Envoy nor by the prober.
 func TestFailoverOneBadService(t *testing.T) {
 	bench := failoverBench(t)
+	if err := bench.SendAsByDefault(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := bench.Neighbours(t.Context(), neighbours); err != nil {
 		t.Fatal(err)
 	}

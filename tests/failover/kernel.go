@@ -64,10 +64,19 @@ func withoutProbes() corev1.Sysctl {
 
 // tailLossProbes switches them on or off for what the consumer's egress gateways send.
 func (b *Bench) tailLossProbes(ctx context.Context, on bool) error {
+	return gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress, probes(on)...)
+}
+
+// HasTailLossProbes tells whether they are as said, and nothing else is set: what sets a sysctl of its own sets all.
+func (b *Bench) HasTailLossProbes(ctx context.Context, on bool) error {
+	return podsHave(ctx, b.Consumer, mcw.GatewayEgress, append([]corev1.Sysctl{unprivilegedPorts()}, probes(on)...))
+}
+
+func probes(on bool) []corev1.Sysctl {
 	if on {
-		return gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress)
+		return nil
 	}
-	return gatewaysHave(ctx, b.Consumer, mcw.GatewayEgress, withoutProbes())
+	return []corev1.Sysctl{withoutProbes()}
 }
 
 // gatewaysHave sets sysctls beside istiod's own in a cluster's gateways of a kind, by istiod's values, and makes sure that

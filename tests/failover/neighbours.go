@@ -113,8 +113,8 @@ func Badnesses() []Badness {
 	}
 }
 
-// Neighbours makes n good services and a bad one at the first exporter, has the gateways send as Linux does by default, and
-// waits until the consumer can call all of them and every hop is healthy.
+// Neighbours makes n good services and a bad one at the first exporter, and waits until the consumer can call all of them and
+// every hop is healthy.
 func (b *Bench) Neighbours(ctx context.Context, n int) error {
 	names := []string{badName}
 	for i := range n {
@@ -126,9 +126,6 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 		}
 	}
 	if err := apply(ctx, b.Consumer, impatience); err != nil {
-		return err
-	}
-	if err := b.sendAsByDefault(ctx); err != nil {
 		return err
 	}
 	if err := story.Eventually(ctx, importedWithin, "all neighbours imported", func(ctx context.Context) error {
@@ -152,10 +149,11 @@ func (b *Bench) Neighbours(ctx context.Context, n int) error {
 	return story.Eventually(ctx, readyWithin, "all hops healthy", b.Healthy)
 }
 
-// sendAsByDefault: what a bulk transfer loses in a full queue is the congestion control's choice, and that of a machine may be
-// one that fills queues for good (BBR): its loss is beyond what the policy allows, and moves traffic. Tail loss probes are as
-// installed: without them, a connection that loses the same packet again ends sooner.
-func (b *Bench) sendAsByDefault(ctx context.Context) error {
+// SendAsByDefault has the gateways send as Linux does by default, and not as Up says. What a bulk transfer loses in a full
+// queue is the congestion control's choice, and that of a machine may be one that fills queues for good (BBR): its loss is
+// beyond what the policy allows, and moves traffic. Tail loss probes are as installed: without them, a connection that loses
+// the same packet again ends sooner.
+func (b *Bench) SendAsByDefault(ctx context.Context) error {
 	if err := b.allow(cubic().Value); err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	report := result.Report{Clusters: 1 + len(bench.Exporters), CPUs: runtime.NumCPU(), Imports: o.imports}
+	report := result.Report{Clusters: 1 + len(bench.Exporters), CPUs: runtime.NumCPU(), Imports: o.imports, Congestion: firstLine("/proc/sys/net/ipv4/tcp_congestion_control")}
 	if report.Gateways, err = gateways(ctx, bench); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func playRun(ctx context.Context, bench *failover.Bench, r failover.Run) (out re
 		if !r.Plays(c.Name) || c.Clusters > len(bench.Exporters) || ctx.Err() != nil {
 			continue
 		}
-		played, err := bench.Play(ctx, c, l)
+		played, err := playCase(ctx, bench, r, c, l)
 		if err != nil {
 			errs = append(errs, err)
 			bench.Say("%s: %v", c.Name, err)
@@ -181,6 +181,14 @@ func playRun(ctx context.Context, bench *failover.Bench, r failover.Run) (out re
 		bench.Say("%s", result.Line(played))
 	}
 	return out, errors.Join(errs...)
+}
+
+// playCase plays a case where the gateways are as the run says that they are.
+func playCase(ctx context.Context, bench *failover.Bench, r failover.Run, c failover.Case, l failover.Traffic) (*result.Played, error) {
+	if err := bench.HasTailLossProbes(ctx, r.AsInstalled); err != nil {
+		return nil, fmt.Errorf("tail loss probes: %w", err)
+	}
+	return bench.Play(ctx, c, l)
 }
 
 // prepare makes what the run needs besides what all need; undo removes it.
@@ -217,11 +225,18 @@ func gateways(ctx context.Context, b *failover.Bench) (int, error) {
 
 // load is the machine's load averages.
 func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(firstLine("/proc/loadavg"))
+	return strings.Join(fields[:min(3, len(fields))], " ")
+}
+
+// firstLine is what the kernel says in a file.
+func firstLine(path string) string {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return "unknown"
 	}
-	return strings.Join(strings.Fields(string(text))[:3], " ")
+	line, _, _ := strings.Cut(string(text), "\n")
+	return line
 }
 
 func write(path string, report result.Report) error {

@@ -56,8 +56,8 @@ delay its return.
 func page(r result.Report) []byte {
 	var out bytes.Buffer
 	out.WriteString(head)
-	fmt.Fprintf(&out, "Measured with %d clusters, %d pods of each gateway and %d other imports on %d cores. Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms.\n",
-		r.Clusters, r.Gateways, r.Imports, r.CPUs)
+	fmt.Fprintf(&out, "Measured with %d clusters, %d pods of each gateway and %d other imports on %d cores; congestion control: %s. Round trips of the tunnels: business 40 ms, default 60 ms, the others 120 ms.\n",
+		r.Clusters, r.Gateways, r.Imports, r.CPUs, r.Congestion)
 	for _, run := range r.Runs {
 		overview(&out, run)
 		bars(&out, run)

@@ -55,7 +55,7 @@ func blackhole() result.Report {
 	}
 	timed := plain
 	timed.Name, timed.Title, timed.Untimed = "long", "For minutes", false
-	return result.Report{Clusters: 3, Gateways: 2, CPUs: 2, Runs: []result.Run{timed, plain}}
+	return result.Report{Clusters: 3, Gateways: 2, CPUs: 2, Congestion: "cubic", Runs: []result.Run{timed, plain}}
 }
 
 // A deviation is named below the bars, where it is held to.
@@ -114,6 +114,7 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
+		" and 0 other imports on 2 cores; congestion control: cubic. ",
 		"\nEverything is set.\n",
 		"2026-03-04 05:06 UTC, each second: 50 get, 10 h2, 10 put, 10 post, 10 grpc, 10 tcp, and as many the plain way;",
 		"| [blackhole](#plain-blackhole) | 0 of 1500, 65 ms (45 ms) |",

@@ -117,11 +117,13 @@ type Run struct {
 
 // Report is what was played on a sandbox.
 type Report struct {
-	Clusters int   `json:"clusters"`
-	Gateways int   `json:"gateways"`
-	Imports  int   `json:"imports"`
-	CPUs     int   `json:"cpus"`
-	Runs     []Run `json:"runs"`
+	Clusters int `json:"clusters"`
+	Gateways int `json:"gateways"`
+	Imports  int `json:"imports"`
+	CPUs     int `json:"cpus"`
+	// Congestion is the machine's congestion control, which its gateways use.
+	Congestion string `json:"congestion"`
+	Runs       []Run  `json:"runs"`
 }
 
 // Cell is what became of a protocol over mc-wan; nil if it was not played.
