@@ -37,6 +37,8 @@ func known() map[string]string {
 	return map[string]string{
 		"A DNS query of the <service>.<ns>.svc.clusterset.local domain for a headless service should return the ready endpoint addresses of all the backing pods": "" +
 			"pods of other clusters cannot be reached by their own addresses; each endpoint has an address in the importing cluster",
+		"A DNS SRV query of the <service>.<ns>.svc.clusterset.local domain for a headless service should return valid SRV records": "" +
+			"on clusters of both families it wants a name for each address of a pod; here a pod is one endpoint, with one name that has both",
 	}
 }
 
