@@ -111,11 +111,19 @@ func Bars() []Bar {
 func (b Bar) Breaches(p *Played, c *Cell) []string {
 	switch {
 	case b.holds(c.Protocol):
-		return append(append(b.failures(c), b.moves(p, c)...), b.times(c)...)
+		return slices.Concat(elsewhere(p, c), b.failures(c), b.moves(p, c), b.times(c))
 	case b.cutsOff(c.Protocol):
 		return b.failuresBesides(p, c)
 	}
 	return nil
+}
+
+// elsewhere: what breaks where no request is shows nothing. Where several ways lead to exporters each has a share of them.
+func elsewhere(p *Played, c *Cell) []string {
+	if len(p.Ways) == 0 || c.tookShare(p, 0, p.Broke) > Few {
+		return nil
+	}
+	return []string{"before it broke, requests did not take what breaks"}
 }
 
 func (b Bar) failures(c *Cell) []string {

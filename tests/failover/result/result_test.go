@@ -65,6 +65,22 @@ func TestBars(t *testing.T) {
 	}
 }
 
+// A case in which nothing was on what broke shows nothing.
+func TestBrokeElsewhere(t *testing.T) {
+	p := played()
+	for tunnel, breaches := range map[string]int{p.Ways[0].Tunnel: 0, "another": 1} {
+		c := CellOf(GET, []Request{{Sent: second, Tunnel: tunnel}, {Sent: 9 * second, Tunnel: "another"}}, p)
+		if got := (Bar{}).Breaches(p, &c); len(got) != breaches {
+			t.Errorf("requests were on %s: %v", tunnel, got)
+		}
+	}
+	p.Ways = nil
+	c := CellOf(GET, []Request{{Sent: second, Tunnel: "another"}}, p)
+	if got := (Bar{}).Breaches(p, &c); len(got) > 0 {
+		t.Errorf("nothing breaks that requests could take: %v", got)
+	}
+}
+
 // What is not repeated may fail by what the break cuts off, and neither earlier nor later.
 func TestCutOff(t *testing.T) {
 	p := played()
@@ -82,7 +98,7 @@ func TestCutOff(t *testing.T) {
 		{sent: 10100 * time.Millisecond, took: second, fails: true},
 		{sent: 14 * second, took: second, fails: true}, // it had healed
 	} {
-		c := CellOf(POST, []Request{{Sent: tc.sent, Took: tc.took, Err: "reset"}, {Sent: second, Took: second}}, p)
+		c := CellOf(POST, []Request{{Sent: tc.sent, Took: tc.took, Err: "reset"}, {Sent: second, Took: second, Tunnel: p.Ways[0].Tunnel}}, p)
 		if got := bar.Breaches(p, &c); len(got) > 0 != tc.fails {
 			t.Errorf("POST sent at %s failed after %s: %v", tc.sent, tc.took, got)
 		}
