@@ -19,19 +19,36 @@ import (
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
-// settled waits until nothing is written for a while.
+// settled waits until every hop has been measured and nothing is written for a while.
 func (m *member) settled() {
 	m.fleet.t.Helper()
 	last, since := m.versions(), time.Now()
 	m.eventually(3*soon, "nothing is written any more", func() error {
-		if now := m.versions(); !maps.Equal(now, last) {
+		err := m.measured()
+		if now := m.versions(); err != nil || !maps.Equal(now, last) {
 			last, since = now, time.Now()
 		}
-		if quiet := time.Since(since); quiet < time.Second {
+		if quiet := time.Since(since); err == nil && quiet < time.Second {
 			return fmt.Errorf("quiet for %s only", quiet)
 		}
-		return nil
+		return err
 	})
+}
+
+// measured tells whether the status of every Peer says what was found of its hops.
+func (m *member) measured() error {
+	var peers v1alpha1.PeerList
+	if err := m.List(m.fleet.t.Context(), &peers); err != nil {
+		return err
+	}
+	for _, p := range peers.Items {
+		for _, h := range p.Status.Hops {
+			if h.Reason == v1alpha1.ReasonNotMeasured {
+				return fmt.Errorf("hop %s to %s is not measured", h.Policy, p.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // readsPeers waits until a process has read the feeds of its peers.

@@ -90,10 +90,11 @@ func (m *member) ordered(exporter string, want ...uint32) {
 func (m *member) keeps(what, exporter string, want ...uint32) {
 	m.fleet.t.Helper()
 	m.always(2*time.Second, what, func() error {
-		if got, err := m.ports(exporter); err != nil || !slices.Equal(got, want) {
-			return fmt.Errorf("%v %w", got, err)
+		got, err := m.ports(exporter)
+		if err == nil && !slices.Equal(got, want) {
+			err = fmt.Errorf("endpoints in the order %v, want %v", got, want)
 		}
-		return nil
+		return err
 	})
 }
 
@@ -177,7 +178,7 @@ func TestBrokenProbeMovesNothing(t *testing.T) {
 	two.service("payment", 1)
 	two.export("payment", "high")
 	one.imported("payment", two.id)
-	one.peerIs(two.id, v1alpha1.ConditionHopsHealthy, metav1.ConditionTrue, v1alpha1.ReasonAllHealthy)
+	one.settled()
 	one.ordered(two.id, 31111, 31110)
 	for _, doubt := range []struct {
 		kind probe.Kind
