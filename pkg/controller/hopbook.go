@@ -100,11 +100,7 @@ func (b *hopBook) adopt(now time.Time, cluster string, found map[translate.HopKe
 		b.inDoubt[cluster] = now.Add(doubtFor)
 	}
 	for key, h := range found {
-		r := probe.Report{HopKey: key, State: h.State, Reason: h.Reason}
-		if h.Since != nil {
-			r.Since = h.Since.Time
-		}
-		b.last[key] = r
+		b.last[key] = foundReport(key, h)
 	}
 }
 
@@ -278,6 +274,24 @@ func hopStatusOf(r probe.Report) v1alpha1.HopStatus {
 		h.LossPercent = &percent
 	}
 	return h
+}
+
+// foundReport is the report that a Peer's status was made of (hopStatusOf), as far as a new leader goes on from it. That a hop
+// could not be tried, or is returning, does not say why it is in its state.
+func foundReport(key translate.HopKey, h v1alpha1.HopStatus) probe.Report {
+	r := probe.Report{HopKey: key, State: h.State, Reason: h.Reason}
+	if h.Since != nil {
+		r.Since = h.Since.Time
+	}
+	r.Returning = h.State == v1alpha1.HopHealthy && h.Reason == v1alpha1.HopReasonReturning
+	switch {
+	case h.Reason != v1alpha1.HopReasonCannotTry && !r.Returning:
+	case h.State == v1alpha1.HopHealthy:
+		r.Reason = v1alpha1.HopReasonAnswers
+	default:
+		r.Reason = v1alpha1.ReasonNotMeasured
+	}
+	return r
 }
 
 // milliseconds rounds up: what takes time takes a millisecond at least.

@@ -126,10 +126,7 @@ func hopTargets(l *lister) []probe.Target {
 				HopKey: hopKey(card.ClusterID, hop), Bounds: probe.BoundsOf(spec.SLA), Warm: spec.Standby == v1alpha1.StandbyWarm,
 			}
 			if found, ok := known[target.HopKey]; ok {
-				target.State, target.Reason = found.State, found.Reason
-				if found.Since != nil {
-					target.Since = found.Since.Time
-				}
+				target.Found = foundReport(target.HopKey, found)
 			}
 			out = append(out, target)
 		}
@@ -149,8 +146,7 @@ func specOf(policy string, policies []v1alpha1.WANPolicy) (out v1alpha1.WANPolic
 	return out
 }
 
-// foundHops is what the status of a Peer says of its hops. That one could not be tried, or is returning, does not say why it
-// is in its state.
+// foundHops is what the status of a Peer says of its hops.
 func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alpha1.HopStatus {
 	out := map[translate.HopKey]v1alpha1.HopStatus{}
 	for i := range peers {
@@ -158,14 +154,6 @@ func foundHops(peers []v1alpha1.Peer, cluster string) map[translate.HopKey]v1alp
 			continue
 		}
 		for _, h := range peers[i].Status.Hops {
-			passing := h.Reason == v1alpha1.HopReasonCannotTry || h.Reason == v1alpha1.HopReasonReturning
-			switch {
-			case !passing:
-			case h.State == v1alpha1.HopHealthy:
-				h.Reason = v1alpha1.HopReasonAnswers
-			default:
-				h.Reason = v1alpha1.ReasonNotMeasured
-			}
 			out[hopKey(cluster, h)] = h
 		}
 	}

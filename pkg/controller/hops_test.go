@@ -85,13 +85,14 @@ func TestNewLeaderHasNoNewsOfWhatItFinds(t *testing.T) {
 }
 
 // What cannot be tried is told while it cannot, and what is returning while it is. Neither is the reason of the state that a
-// new leader finds.
+// new leader finds, which goes on with the order of what is returning.
 func TestPassingReasonsAreNotTakenOver(t *testing.T) {
 	for _, tc := range []struct {
 		state             v1alpha1.HopState
 		broken, returning bool
 		told, want        string
 	}{
+		{v1alpha1.HopHealthy, false, false, "Because", "Because"},
 		{v1alpha1.HopHealthy, true, false, v1alpha1.HopReasonCannotTry, v1alpha1.HopReasonAnswers},
 		{v1alpha1.HopDegraded, true, false, v1alpha1.HopReasonCannotTry, v1alpha1.ReasonNotMeasured},
 		{v1alpha1.HopHealthy, false, true, v1alpha1.HopReasonReturning, v1alpha1.HopReasonAnswers},
@@ -103,8 +104,10 @@ func TestPassingReasonsAreNotTakenOver(t *testing.T) {
 		if told.Reason != tc.told {
 			t.Errorf("the status says %+v, want the reason %s", told, tc.told)
 		}
-		if got := foundHops([]v1alpha1.Peer{peerWith(told)}, "c2")[r.HopKey]; got.Reason != tc.want || got.State != tc.state {
-			t.Errorf("found %+v, want the reason %s", got, tc.want)
+		found := foundHops([]v1alpha1.Peer{peerWith(told)}, "c2")
+		want := probe.Report{HopKey: r.HopKey, State: tc.state, Reason: tc.want, Since: r.Since, Returning: tc.returning}
+		if got := foundReport(r.HopKey, found[r.HopKey]); !reflect.DeepEqual(got, want) {
+			t.Errorf("found %+v, want %+v", got, want)
 		}
 	}
 }
@@ -133,6 +136,20 @@ func TestStatusSaysHowHopsAreOrdered(t *testing.T) {
 	high.Returning = false
 	if news := look(high, low, none); len(news.tell) != 1 || len(news.reorder) != 1 || len(news.moves) != 0 {
 		t.Errorf("it is first again: %+v", news)
+	}
+}
+
+// A new leader that does not believe its prober leaves a returning hop where it found it, and so does one that does.
+func TestNewLeaderLeavesAReturningHopInItsPlace(t *testing.T) {
+	high := measured("high", v1alpha1.HopHealthy, 40*time.Millisecond)
+	high.Returning = true
+	for _, doubted := range []bool{false, true} {
+		b := newHopBook()
+		b.adopt(noon, "c2", statusOf([]probe.Report{high}), doubted)
+		news := b.update(noon, []probe.Report{high}, probe.Judge([]probe.Report{high}, nil, readNothing))
+		if got := b.health()[high.HopKey]; got != translate.Held(translate.HopReturning, doubted) || len(news.moves) != 0 {
+			t.Errorf("doubted %t: ordered as %s, %+v", doubted, got, news.moves)
+		}
 	}
 }
 

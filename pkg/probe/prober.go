@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -23,10 +22,8 @@ type Target struct {
 	Bounds Bounds
 	// Warm says that the hop's policy keeps connections open over the tunnel that comes next (WANPolicy.spec.standby).
 	Warm bool
-	// State, Reason and Since are what was known of the hop before; only a hop that is not followed yet takes them.
-	State  v1alpha1.HopState
-	Reason string
-	Since  time.Time
+	// Found is what was known of the hop before (NewTrack); only a hop that is not followed yet takes it.
+	Found Report
 }
 
 // Prober measures hops. Make one with New, say which hops with Set, and run it with Start.
@@ -80,7 +77,7 @@ func (p *Prober) Set(targets []Target) {
 			f.mu.Unlock()
 			continue
 		}
-		f := &followed{track: NewTrack(t.Bounds, t.State, t.Reason, t.Since, now)}
+		f := &followed{track: NewTrack(t.Bounds, t.Found, now)}
 		f.track.warm = t.Warm
 		p.targets[t.HopKey] = f
 		p.run(t.HopKey, f)

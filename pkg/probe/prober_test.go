@@ -63,7 +63,7 @@ func TestProberFollowsItsTargets(t *testing.T) {
 		p := New(n.dial, func() { changes <- struct{}{} })
 		other := testHop
 		other.Policy, other.Port = "low", 31112
-		p.Set([]Target{{HopKey: testHop, Bounds: high}, {HopKey: other, Bounds: high, State: v1alpha1.HopDead, Reason: "Found"}})
+		p.Set([]Target{{HopKey: testHop, Bounds: high}, {HopKey: other, Bounds: high, Found: Report{State: v1alpha1.HopDead, Reason: "Found"}}})
 		if got := states(p); got != "high Unknown, low Dead, " {
 			t.Fatalf("before it runs: %s", got)
 		}

@@ -36,7 +36,7 @@ type sim struct {
 
 func newSim(bounds Bounds, seed int64, l link) *sim {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	return &sim{t: NewTrack(bounds, "", "", time.Time{}, start), rng: rand.New(rand.NewSource(seed)), link: l, start: start, now: start}
+	return &sim{t: NewTrack(bounds, Report{}, start), rng: rand.New(rand.NewSource(seed)), link: l, start: start, now: start}
 }
 
 // until runs the simulation up to a time, or until stop says so.

@@ -99,21 +99,22 @@ type Track struct {
 	degradedBy string
 }
 
-// NewTrack follows a hop from now on. A state that was found holds until measurements say otherwise.
-func NewTrack(bounds Bounds, found v1alpha1.HopState, reason string, since, now time.Time) *Track {
+// NewTrack follows a hop from now on. A state that was found holds until measurements say otherwise. Of what was found it
+// reads State, Reason, Since and Returning; nothing was found if it is zero.
+func NewTrack(bounds Bounds, found Report, now time.Time) *Track {
 	t := &Track{
-		bounds: bounds, state: found, reason: reason, since: since, next: now,
+		bounds: bounds, state: found.State, reason: found.Reason, since: found.Since, next: now,
 		dead:     damper{first: deadHold, most: maxDeadHold, growth: deadGrowth, forgives: deadForgives},
 		degraded: damper{first: degradedHold, most: maxDegradedHold, growth: degradedGrowth, forgives: degradedForgives, apart: degradedApart},
 	}
-	if found == "" || found == v1alpha1.HopUnknown {
+	if t.state == "" || t.state == v1alpha1.HopUnknown {
 		t.state, t.reason = v1alpha1.HopUnknown, v1alpha1.ReasonNotMeasured
 	}
 	if t.since.IsZero() {
 		t.since = now
 	}
-	if t.state == v1alpha1.HopHealthy && now.Sub(t.since) < returningFor {
-		t.dead.returned = t.since // it may have been dead before, and be on its way back
+	if found.Returning {
+		t.dead.back(t.since)
 	}
 	return t
 }

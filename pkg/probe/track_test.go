@@ -238,7 +238,7 @@ func TestFoundStatesStandUntilMeasured(t *testing.T) {
 		hold  time.Duration
 	}{{dead, deadHold}, {degraded, lossWindow}} {
 		s := newSim(high, 1, steady(40*ms, 4*ms))
-		s.t = NewTrack(high, tc.found, "Found", start.Add(-time.Hour), start)
+		s.t = NewTrack(high, Report{State: tc.found, Reason: "Found", Since: start.Add(-time.Hour)}, start)
 		if r := s.t.Report(testHop, s.now); r.State != tc.found || r.Reason != "Found" || !r.Since.Equal(start.Add(-time.Hour)) {
 			t.Errorf("report %+v", r)
 		}
@@ -248,18 +248,19 @@ func TestFoundStatesStandUntilMeasured(t *testing.T) {
 			t.Errorf("found %s: healthy after %v, want the stable time of %v", tc.found, at, tc.hold)
 		}
 	}
-	for ago, returning := range map[time.Duration]bool{5 * time.Second: true, time.Hour: false} {
-		found := NewTrack(high, healthy, "Answers", start.Add(-ago), start)
+	for _, returning := range []bool{true, false} {
+		since := start.Add(-5 * time.Second)
+		found := NewTrack(high, Report{State: healthy, Reason: "Answers", Since: since, Returning: returning}, start)
 		found.warm = true
 		if r := found.Report(testHop, start); r.Returning != returning {
-			t.Errorf("found healthy for %s: returning is %t", ago, r.Returning)
+			t.Errorf("found healthy, returning %t: returning is %t", returning, r.Returning)
 		}
-		if found.Report(testHop, start.Add(returningFor)).Returning {
-			t.Errorf("found healthy for %s: it returns for ever", ago)
+		if found.Report(testHop, since.Add(returningFor)).Returning {
+			t.Errorf("found healthy, returning %t: it returns for ever", returning)
 		}
 	}
 	s := newSim(high, 1, silentLink)
-	s.t = NewTrack(high, healthy, "Answers", start, start)
+	s.t = NewTrack(high, Report{State: healthy, Since: start}, start)
 	s.until(10 * time.Second)
 	within(t, "found healthy and silent: dead", s.when(dead, 0), 0, 3*time.Second)
 }
@@ -277,7 +278,7 @@ func TestFoundDegradedStaysSoWhileItIs(t *testing.T) {
 	} {
 		for seed := range int64(50) {
 			s := newSim(tc.bounds, seed, tc.bad)
-			s.t = NewTrack(tc.bounds, degraded, "Found", start.Add(-time.Hour), start)
+			s.t = NewTrack(tc.bounds, Report{State: degraded, Reason: "Found", Since: start.Add(-time.Hour)}, start)
 			s.until(lossWindow)
 			if len(s.changes) > 0 {
 				t.Errorf("%s, seed %d: %v", name, seed, s.changes)

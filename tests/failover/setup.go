@@ -193,10 +193,6 @@ func (b *Bench) imported(ctx context.Context) (*mcs.ServiceImport, error) {
 // errReturning: the tunnel is healthy and not yet first again.
 var errReturning = errors.New("has come back only now")
 
-// comesFirstAfter is more than how long a tunnel comes second that was dead (docs/kinds/wanpolicy.md, warm standby). A
-// controller that has just started takes every hop that has been healthy for less for one that returns.
-const comesFirstAfter = 22 * time.Second
-
 func (b *Bench) hopsHealthy(ctx context.Context, cluster string) error {
 	peer := &mcw.Peer{}
 	if err := b.Consumer.Get(ctx, client.ObjectKey{Namespace: "mc-wan", Name: cluster}, peer); err != nil {
@@ -210,7 +206,7 @@ func (b *Bench) hopsHealthy(ctx context.Context, cluster string) error {
 		if found++; h.State != mcw.HopHealthy {
 			return fmt.Errorf("%s at %s is %s: %s", h.Policy, cluster, h.State, h.Reason)
 		}
-		if h.Reason == mcw.HopReasonReturning || (h.Since != nil && time.Since(h.Since.Time) < comesFirstAfter) {
+		if h.Reason == mcw.HopReasonReturning {
 			return fmt.Errorf("%w: %s at %s", errReturning, h.Policy, cluster)
 		}
 	}

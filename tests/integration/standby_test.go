@@ -80,7 +80,7 @@ func TestWarmStandby(t *testing.T) {
 }
 
 // TestReturningTunnelComesSecond: until connections stand over it. The status says so, and a controller that starts meanwhile
-// goes on from there.
+// goes on from there. One that is new and was never dead comes first, for a new controller too.
 func TestReturningTunnelComesSecond(t *testing.T) {
 	f := joined(t, 2)
 	one, two := f.members[0], f.members[1]
@@ -100,16 +100,22 @@ func TestReturningTunnelComesSecond(t *testing.T) {
 		})
 	}
 	says(v1alpha1.HopReasonAnswers)
+	restart := func(first, second uint32) {
+		t.Helper()
+		one.down()
+		one.up()
+		one.readsPeers(1)
+		one.keeps("a new controller keeps the order", two.id, first, second)
+	}
+	restart(high, other)
+	says(v1alpha1.HopReasonAnswers)
 
 	f.tunnels.set("high", two.id, probe.Refused, 0)
 	one.ordered(two.id, other)
 	f.tunnels.set("high", two.id, probe.Answered, 0)
 	one.ordered(two.id, other, high)
 	says(v1alpha1.HopReasonReturning)
-	one.down()
-	one.up()
-	one.readsPeers(1)
-	one.keeps("a new controller keeps the order", two.id, other, high)
+	restart(other, high)
 	says(v1alpha1.HopReasonReturning)
 	one.ordered(two.id, high, other)
 	says(v1alpha1.HopReasonAnswers)
