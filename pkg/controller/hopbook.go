@@ -13,6 +13,7 @@ import (
 
 	"github.com/l7mp/mc-wan/api/mcw/v1alpha1"
 	"github.com/l7mp/mc-wan/pkg/probe"
+	"github.com/l7mp/mc-wan/pkg/snapshot"
 	"github.com/l7mp/mc-wan/pkg/translate"
 )
 
@@ -279,11 +280,10 @@ func hopStatusOf(r probe.Report) v1alpha1.HopStatus {
 // foundReport is the report that a Peer's status was made of (hopStatusOf), as far as a new leader goes on from it. That a hop
 // could not be tried, or is returning, does not say why it is in its state.
 func foundReport(key translate.HopKey, h v1alpha1.HopStatus) probe.Report {
-	r := probe.Report{HopKey: key, State: h.State, Reason: h.Reason}
+	r := probe.Report{HopKey: key, State: h.State, Reason: h.Reason, Returning: snapshot.Verdict(h) == translate.HopReturning}
 	if h.Since != nil {
 		r.Since = h.Since.Time
 	}
-	r.Returning = h.State == v1alpha1.HopHealthy && h.Reason == v1alpha1.HopReasonReturning
 	switch {
 	case h.Reason != v1alpha1.HopReasonCannotTry && !r.Returning:
 	case h.State == v1alpha1.HopHealthy:

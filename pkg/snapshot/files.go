@@ -168,14 +168,14 @@ func StatusHealth(peers []v1alpha1.Peer) map[translate.HopKey]v1alpha1.HopState 
 		doubted := ProbeBroken(p.Status)
 		for _, h := range p.Status.Hops {
 			key := translate.HopKey{Cluster: p.Spec.ClusterID, Policy: h.Policy, Address: h.Address, Port: h.Port}
-			out[key] = translate.Held(verdictOf(h), doubted)
+			out[key] = translate.Held(Verdict(h), doubted)
 		}
 	}
 	return out
 }
 
-// verdictOf is the state by which a hop is ordered.
-func verdictOf(h v1alpha1.HopStatus) v1alpha1.HopState {
+// Verdict is the state by which a hop is ordered of which a Peer's status says this.
+func Verdict(h v1alpha1.HopStatus) v1alpha1.HopState {
 	if h.State == v1alpha1.HopHealthy && h.Reason == v1alpha1.HopReasonReturning {
 		return translate.HopReturning
 	}
