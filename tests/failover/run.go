@@ -43,6 +43,26 @@ func (b *Bench) Play(ctx context.Context, c Case, l Traffic) (*result.Played, er
 	return played, err
 }
 
+// atRest waits until a case can begin.
+func (b *Bench) atRest(ctx context.Context, l Traffic) error {
+	if err := b.ready(ctx, l.client()); err != nil {
+		return err
+	}
+	if l.PlainHost != "" {
+		if err := b.plainAnew(ctx); err != nil {
+			return fmt.Errorf("the plain way: %w", err)
+		}
+	}
+	if !l.Idle {
+		return nil
+	}
+	if err := quiet(ctx); err != nil {
+		return err
+	}
+	// It may have taken minutes, and a tunnel that got bad in them is no longer first.
+	return b.ready(ctx, l.client())
+}
+
 // play plays a case once. cut says that nothing went wrong but that a report was cut.
 func (b *Bench) play(ctx context.Context, c Case, l Traffic) (played *result.Played, cut bool, err error) {
 	if c.Prepare != nil {
@@ -57,22 +77,8 @@ func (b *Bench) play(ctx context.Context, c Case, l Traffic) (played *result.Pla
 			}
 		}()
 	}
-	if err := b.ready(ctx, l.client()); err != nil {
+	if err := b.atRest(ctx, l); err != nil {
 		return nil, false, fmt.Errorf("%s: before it broke: %w", c.Name, err)
-	}
-	if l.PlainHost != "" {
-		if err := b.plainAnew(ctx); err != nil {
-			return nil, false, fmt.Errorf("%s: the plain way: %w", c.Name, err)
-		}
-	}
-	if l.Idle {
-		if err := quiet(ctx); err != nil {
-			return nil, false, fmt.Errorf("%s: %w", c.Name, err)
-		}
-		// It may have taken minutes, and a tunnel that got bad in them is no longer first.
-		if err := b.ready(ctx, l.client()); err != nil {
-			return nil, false, fmt.Errorf("%s: when the machine was quiet: %w", c.Name, err)
-		}
 	}
 	l.Broken, l.After = max(l.Broken, c.Broken), max(l.After, c.After)
 	played = &result.Played{Name: c.Name, Title: c.Title, End: l.length()}
